@@ -1,0 +1,25 @@
+//! Sign-in, exchange, session and S3 transfers.
+//!
+//! ```text
+//! profile ─► sign_in ─► exchange ─► session ─► s3 ─► transfer
+//!            TokenSet   Credentials  always valid, renewed ahead of expiry
+//! ```
+//!
+//! No terminal and no environment of its own: the clock, the browser and the places of files are passed in.
+//! The modules stand in flow order, and each imports only from those above it.
+
+pub mod connect;
+
+pub mod profile;
+
+pub mod sign_in;
+
+pub mod secret_store;
+
+pub mod exchange;
+
+pub mod session;
+
+pub mod s3;
+
+pub mod transfer;

@@ -1,0 +1,104 @@
+//! Points in time and the textual forms that the protocols give them.
+//!
+//! All arithmetic is on [`Timestamp`] (UTC, nanoseconds). A clock is a dependency that callers pass in:
+//! nothing in this crate knows what time it is.
+
+use jiff::fmt::strtime;
+use jiff::tz::TimeZone;
+pub use jiff::{SignedDuration, Timestamp};
+
+/// A source of the current time. Programs pass the system's clock, tests a fixed one.
+pub trait Clock: Send + Sync + 'static {
+    /// The current time.
+    fn now(&self) -> Timestamp;
+}
+
+/// `2026-11-23T20:07:00Z`: ISO 8601 in whole seconds, as AWS's query APIs write times.
+#[must_use]
+pub fn iso8601(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// `2026-11-23T20:07:00.123Z`: ISO 8601 in milliseconds, as S3's XML writes times.
+#[must_use]
+pub fn iso8601_millis(at: Timestamp) -> String {
+    let millis = at.subsec_millisecond().max(0);
+    format!("{}.{millis:03}Z", at.strftime("%Y-%m-%dT%H:%M:%S"))
+}
+
+/// `20261123T200700Z`: the `x-amz-date` form of Signature Version 4.
+#[must_use]
+pub fn amz(at: Timestamp) -> String {
+    at.strftime("%Y%m%dT%H%M%SZ").to_string()
+}
+
+/// `20261123`: the date of a Signature Version 4 credential scope.
+#[must_use]
+pub fn amz_date(at: Timestamp) -> String {
+    at.strftime("%Y%m%d").to_string()
+}
+
+/// `Mon, 23 Nov 2026 20:07:00 GMT`: the HTTP form (RFC 9110, section 5.6.7).
+#[must_use]
+pub fn http_date(at: Timestamp) -> String {
+    at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
+/// Reads ISO 8601 with any number of fractional digits, `Z` or an offset.
+#[must_use]
+pub fn parse_iso8601(text: &str) -> Option<Timestamp> {
+    text.parse().ok()
+}
+
+/// Reads `20261123T200700Z`.
+#[must_use]
+pub fn parse_amz(text: &str) -> Option<Timestamp> {
+    if text.len() != 16 || !text.ends_with('Z') {
+        return None;
+    }
+    let civil = strtime::parse("%Y%m%dT%H%M%SZ", text).ok()?.to_datetime().ok()?;
+    TimeZone::UTC.to_timestamp(civil).ok()
+}
+
+/// Reads the three forms of an HTTP date (RFC 9110, section 5.6.7) that are still met: the preferred one,
+/// RFC 2822's with a numeric zone, and ISO 8601, which some S3 tools send.
+#[must_use]
+pub fn parse_http_date(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
+    let utc = text.strip_suffix("GMT").map(|rest| format!("{rest}+0000"));
+    strtime::parse("%a, %d %b %Y %H:%M:%S %z", utc.as_deref().unwrap_or(text))
+        .ok()
+        .and_then(|time| time.to_timestamp().ok())
+        .or_else(|| parse_iso8601(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn forms_round_trip() {
+        let time = at("2026-11-03T04:05:06Z");
+        assert_eq!(iso8601(time), "2026-11-03T04:05:06Z");
+        assert_eq!(iso8601_millis(at("2026-11-03T04:05:06.0789Z")), "2026-11-03T04:05:06.078Z");
+        assert_eq!(amz(time), "20261103T040506Z");
+        assert_eq!(amz_date(time), "20261103");
+        assert_eq!(http_date(time), "Tue, 03 Nov 2026 04:05:06 GMT");
+        assert_eq!(parse_amz("20261103T040506Z"), Some(time));
+        assert_eq!(parse_http_date("Tue, 03 Nov 2026 04:05:06 GMT"), Some(time));
+        assert_eq!(parse_http_date("Tue, 03 Nov 2026 05:05:06 +0100"), Some(time));
+        assert_eq!(parse_iso8601("2026-11-03T04:05:06.000000001Z"), Some(at("2026-11-03T04:05:06.000000001Z")));
+    }
+
+    #[test]
+    fn malformed_times_are_refused() {
+        for text in ["", "20261103T040506", "20261303T040506Z", "20261103T0405067", "2026-11-03"] {
+            assert_eq!(parse_amz(text), None, "{text}");
+        }
+        assert_eq!(parse_http_date("yesterday"), None);
+    }
+}

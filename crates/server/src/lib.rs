@@ -1,0 +1,34 @@
+//! The compatible server: STS, the directory of providers and roles, and the S3 gateway.
+//!
+//! ```text
+//! STS:  token ─► verify ─► trust ─► issue ─► sealed session
+//! S3:   request ─► authenticate ─► classify ─► authorize ─► Permit ─► backend
+//! ```
+//!
+//! The modules stand in flow order, and each imports only from those above it.
+
+pub mod config;
+
+pub mod directory;
+
+pub mod verify;
+
+pub mod trust;
+
+pub mod issue;
+
+pub mod authenticate;
+
+pub mod sts;
+
+pub mod classify;
+
+pub mod authorize;
+
+pub mod audit;
+
+pub mod backend;
+
+pub mod gateway;
+
+pub mod serve;
