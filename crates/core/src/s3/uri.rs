@@ -127,7 +127,10 @@ pub fn percent_encode(text: &str, keep_slash: bool) -> String {
 pub(crate) fn encode_into(to: &mut String, bytes: &[u8], keep_slash: bool) {
     const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
     for &byte in bytes {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') || (keep_slash && byte == b'/') {
+        if byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'.' | b'_' | b'~')
+            || (keep_slash && byte == b'/')
+        {
             to.push(char::from(byte));
         } else {
             to.push('%');

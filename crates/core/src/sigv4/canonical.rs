@@ -284,7 +284,8 @@ mod tests {
 
     #[test]
     fn sorting_is_by_encoded_name_then_value() {
-        let query = Query::of(vec![("a-".into(), "1".into()), ("a".into(), "2".into()), ("A".into(), "3".into())]);
+        let query =
+            Query::of(vec![("a-".into(), "1".into()), ("a".into(), "2".into()), ("A".into(), "3".into())]);
         assert_eq!(query.canonical(None), "A=3&a=2&a-=1");
     }
 

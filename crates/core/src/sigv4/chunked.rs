@@ -104,9 +104,12 @@ impl Decoder {
         let with_trailer = !matches!(payload, Payload::SignedChunks);
         let chain = match (signed, seed) {
             (false, _) => None,
-            (true, Some(seed)) => {
-                Some(Chain { previous: seed.signature.clone(), seed, claimed: String::new(), hash: Hash::new() })
-            }
+            (true, Some(seed)) => Some(Chain {
+                previous: seed.signature.clone(),
+                seed,
+                claimed: String::new(),
+                hash: Hash::new(),
+            }),
             (true, None) => return Err(ChunkError::Signature),
         };
         let names = |text: &str| text.split(',').map(|name| name.trim().to_ascii_lowercase()).collect();
@@ -191,7 +194,8 @@ impl Decoder {
             return Err(ChunkError::Trailer);
         }
         if let Some(chain) = &self.chain {
-            let fields: String = self.trailers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+            let fields: String =
+                self.trailers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
             let hash = sha256_hex(fields.as_bytes());
             let signature = chain.sign(&format!("AWS4-HMAC-SHA256-TRAILER\n{}\n{hash}", chain.head()));
             let claimed = self.trailer_signature.as_deref().ok_or(ChunkError::Signature)?;
@@ -208,7 +212,8 @@ impl Decoder {
             Some(at) => {
                 let line = self.buffer.split_to(at + 1);
                 let line = line.strip_suffix(b"\r\n").or(line.strip_suffix(b"\n")).unwrap_or(&line);
-                let text = std::str::from_utf8(line).map_err(|_| ChunkError::Malformed("a line is not text"))?;
+                let text =
+                    std::str::from_utf8(line).map_err(|_| ChunkError::Malformed("a line is not text"))?;
                 Ok(Some(text.to_owned()))
             }
             None if self.buffer.len() >= LONGEST_LINE => Err(ChunkError::Malformed("a line is too long")),
@@ -222,7 +227,8 @@ impl Decoder {
             Some((size, extension)) => (size, Some(extension)),
             None => (line, None),
         };
-        let hexadecimal = !size.is_empty() && size.len() <= 16 && size.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let hexadecimal =
+            !size.is_empty() && size.len() <= 16 && size.bytes().all(|byte| byte.is_ascii_hexdigit());
         let size = hexadecimal.then(|| u64::from_str_radix(size, 16).ok()).flatten();
         let size = size.ok_or(ChunkError::Malformed("a chunk's size is not hexadecimal"))?;
         if let Some(chain) = &mut self.chain {
@@ -256,7 +262,8 @@ impl Decoder {
         if self.trailer_expected.is_none() || self.trailers.len() >= MOST_TRAILERS {
             return Err(ChunkError::Trailer);
         }
-        let (name, value) = line.split_once(':').ok_or(ChunkError::Malformed("a trailer line has no colon"))?;
+        let (name, value) =
+            line.split_once(':').ok_or(ChunkError::Malformed("a trailer line has no colon"))?;
         let (name, value) = (name.trim().to_ascii_lowercase(), value.trim().to_owned());
         if name == "x-amz-trailer-signature" {
             return match self.trailer_signature.replace(value) {

@@ -113,7 +113,9 @@ impl PresignedV2 {
             .headers
             .iter()
             .filter(|(name, _)| name.as_str().starts_with("x-amz-"))
-            .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).trim().to_owned()))
+            .map(|(name, value)| {
+                (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).trim().to_owned())
+            })
             .collect();
         let hoisted = request.query.iter().filter(|(name, _)| name.starts_with("x-amz-"));
         amz.extend(hoisted.map(|(name, value)| (name.to_owned(), value.trim().to_owned())));

@@ -138,7 +138,8 @@ impl Signer<'_> {
 
 /// All headers there are but those that connections change, and `host`.
 fn signed_headers(headers: &HeaderMap) -> String {
-    let on_the_way = ["authorization", "connection", "expect", "transfer-encoding", "user-agent", "te", "accept"];
+    let on_the_way =
+        ["authorization", "connection", "expect", "transfer-encoding", "user-agent", "te", "accept"];
     let mut names: Vec<&str> = headers
         .keys()
         .map(HeaderName::as_str)

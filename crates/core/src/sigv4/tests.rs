@@ -64,8 +64,14 @@ impl Sample {
 
     fn presigned(method: Method, path: &str, expires_in: u32, token: Option<&str>) -> Self {
         let credentials = credentials(token);
-        let query =
-            signer(&credentials).presign(&method, HOST, path, &Query::default(), &HeaderMap::new(), expires_in);
+        let query = signer(&credentials).presign(
+            &method,
+            HOST,
+            path,
+            &Query::default(),
+            &HeaderMap::new(),
+            expires_in,
+        );
         Self { method, host: HOST.into(), path: path.into(), query, headers: HeaderMap::new() }
     }
 
@@ -104,7 +110,13 @@ impl Sample {
 
 // ---- AWS's examples ---------------------------------------------------------------------------------------
 
-fn example_signature(method: Method, path: &str, query: &str, extra: &[(&str, &str)], payload: &str) -> String {
+fn example_signature(
+    method: Method,
+    path: &str,
+    query: &str,
+    extra: &[(&str, &str)],
+    payload: &str,
+) -> String {
     let mut all = headers(extra);
     all.insert("x-amz-date", HeaderValue::from_static("20130524T000000Z"));
     all.insert("x-amz-content-sha256", HeaderValue::from_str(payload).unwrap());
@@ -308,7 +320,8 @@ fn unsigned(body: &str, length: u64) -> Decoded {
 
 #[test]
 fn unsigned_chunks_with_a_trailer() {
-    let (payload, trailers) = unsigned("5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n", 5).unwrap();
+    let (payload, trailers) =
+        unsigned("5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n", 5).unwrap();
     assert_eq!(payload, b"hello");
     assert_eq!(trailers, [("x-amz-checksum-crc32".to_owned(), "NhCmhg==".to_owned())]);
     for (body, error) in [
@@ -335,7 +348,10 @@ fn sample() -> Sample {
 fn what_we_sign_verifies() {
     let verified = sample().verify().unwrap();
     assert!(verified.payload.is_empty() && !verified.presigned);
-    assert_eq!(Claim::read(&sample().request()).unwrap().unwrap().session_token(&sample().request()), Some("the-token"));
+    assert_eq!(
+        Claim::read(&sample().request()).unwrap().unwrap().session_token(&sample().request()),
+        Some("the-token")
+    );
     Sample::presigned(Method::PUT, "/x/../y", 60, Some("the-token")).verify().unwrap();
 }
 
@@ -402,7 +418,12 @@ fn scopes() {
     assert_eq!(other("/s3/", "/sts/"), SignatureError::ScopeService("sts".into()));
     let region = SignatureError::ScopeRegion { actual: "eu-west-1".into(), expected: "us-east-1".into() };
     assert_eq!(other("/us-east-1/", "/eu-west-1/"), region);
-    for (from, to) in [("/aws4_request", "/aws5_request"), ("20130524/", ""), ("Signature=", "Sign="), (", Signed", " Signed")] {
+    for (from, to) in [
+        ("/aws4_request", "/aws5_request"),
+        ("20130524/", ""),
+        ("Signature=", "Sign="),
+        (", Signed", " Signed"),
+    ] {
         assert!(matches!(other(from, to), SignatureError::Malformed(_)), "{from} → {to}");
     }
 }
@@ -434,7 +455,9 @@ fn payload_words() {
             .unwrap();
         assert_eq!(sample.verify().unwrap_err(), SignatureError::PayloadHash, "{word}");
     }
-    assert!(Payload::Sha256(sha256_hex(b"x")).admits(b"x") && !Payload::Sha256(sha256_hex(b"x")).admits(b"y"));
+    assert!(
+        Payload::Sha256(sha256_hex(b"x")).admits(b"x") && !Payload::Sha256(sha256_hex(b"x")).admits(b"y")
+    );
 }
 
 // ---- Version 2, presigned ---------------------------------------------------------------------------------
@@ -453,7 +476,8 @@ fn presigned_v2(query: &str) -> Sample {
 fn v2_signature(text: &str) -> String {
     use base64::Engine;
     let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, SECRET.as_bytes());
-    let signature = base64::engine::general_purpose::STANDARD.encode(aws_lc_rs::hmac::sign(&key, text.as_bytes()));
+    let signature =
+        base64::engine::general_purpose::STANDARD.encode(aws_lc_rs::hmac::sign(&key, text.as_bytes()));
     crate::s3::uri::percent_encode(&signature, false)
 }
 
@@ -464,11 +488,18 @@ fn version_2_presigned() {
     let good = format!("AWSAccessKeyId=A&Expires={end}&x-amz-security-token=tok&Signature={signature}");
     let sample = presigned_v2(&good);
     assert!(sample.verify().unwrap().presigned);
-    assert_eq!(Claim::read(&sample.request()).unwrap().unwrap().session_token(&sample.request()), Some("tok"));
+    assert_eq!(
+        Claim::read(&sample.request()).unwrap().unwrap().session_token(&sample.request()),
+        Some("tok")
+    );
     assert_eq!(sample.verify_at(at() + SignedDuration::from_mins(11)).unwrap_err(), SignatureError::Expired);
     let week_before = at() - SignedDuration::from_hours(24 * 7);
     assert!(matches!(sample.verify_at(week_before).unwrap_err(), SignatureError::MalformedQuery(_)));
-    for changed in [good.replace("=tok", "=tok2"), good.replace(&end.to_string(), &(end + 1).to_string()), format!("{good}&acl")] {
+    for changed in [
+        good.replace("=tok", "=tok2"),
+        good.replace(&end.to_string(), &(end + 1).to_string()),
+        format!("{good}&acl"),
+    ] {
         assert_eq!(presigned_v2(&changed).verify().unwrap_err(), SignatureError::Mismatch, "{changed}");
     }
     let unsigned = presigned_v2(&format!("{good}&prefix=x")).verify().unwrap_err();

@@ -138,9 +138,10 @@ impl SignatureError {
                 ("AuthorizationHeaderMalformed", 400)
             }
             Self::MalformedQuery(_) => ("AuthorizationQueryParametersError", 400),
-            Self::UnsupportedMechanism | Self::TwoMechanisms | Self::DuplicateHeader(_) | Self::PayloadHash => {
-                ("InvalidArgument", 400)
-            }
+            Self::UnsupportedMechanism
+            | Self::TwoMechanisms
+            | Self::DuplicateHeader(_)
+            | Self::PayloadHash => ("InvalidArgument", 400),
             Self::NoPayloadHash => ("MissingSecurityHeader", 400),
             Self::Skewed => ("RequestTimeTooSkewed", 403),
             Self::NoDate
@@ -285,13 +286,14 @@ impl ClaimV4 {
             }
         }
         let missing = SignatureError::Malformed("it needs Credential, SignedHeaders and Signature");
-        let (Some(credential), Some(signed_headers), Some(signature)) = (credential, signed_headers, signature)
+        let (Some(credential), Some(signed_headers), Some(signature)) =
+            (credential, signed_headers, signature)
         else {
             return Err(missing);
         };
         let (amz_date, at) = header_date(headers)?;
-        let (access_key_id, scope) =
-            split_credential(credential).ok_or(SignatureError::Malformed("the Credential is not KEY/DATE/REGION/SERVICE/aws4_request"))?;
+        let (access_key_id, scope) = split_credential(credential)
+            .ok_or(SignatureError::Malformed("the Credential is not KEY/DATE/REGION/SERVICE/aws4_request"))?;
         check_names(signed_headers).map_err(SignatureError::Malformed)?;
         Ok(Self {
             access_key_id,
@@ -306,17 +308,21 @@ impl ClaimV4 {
 
     fn from_query(query: &Query) -> Result<Self, SignatureError> {
         use SignatureError::MalformedQuery;
-        let needed = |name| query.value(name).ok_or(MalformedQuery("a parameter of the signature is missing"));
+        let needed =
+            |name| query.value(name).ok_or(MalformedQuery("a parameter of the signature is missing"));
         if needed("X-Amz-Algorithm")? != ALGORITHM {
             return Err(MalformedQuery("X-Amz-Algorithm only supports AWS4-HMAC-SHA256"));
         }
         let amz_date = needed("X-Amz-Date")?;
-        let at = time::parse_amz(amz_date).ok_or(MalformedQuery("X-Amz-Date must be YYYYMMDD'T'HHMMSS'Z'"))?;
+        let at =
+            time::parse_amz(amz_date).ok_or(MalformedQuery("X-Amz-Date must be YYYYMMDD'T'HHMMSS'Z'"))?;
         let expires_in: u32 = needed("X-Amz-Expires")?
             .parse()
             .map_err(|_| MalformedQuery("X-Amz-Expires must be a number of seconds, not negative"))?;
         if expires_in > LONGEST_PRESIGNED {
-            return Err(MalformedQuery("X-Amz-Expires must be less than a week (in seconds), at most 604800"));
+            return Err(MalformedQuery(
+                "X-Amz-Expires must be less than a week (in seconds), at most 604800",
+            ));
         }
         let (access_key_id, scope) = split_credential(needed("X-Amz-Credential")?)
             .ok_or(MalformedQuery("X-Amz-Credential is not KEY/DATE/REGION/SERVICE/aws4_request"))?;
@@ -369,7 +375,9 @@ impl ClaimV4 {
         let age = now.duration_since(self.at);
         match self.expires_in {
             Some(_) if age < -CLOCK_SKEW => Err(SignatureError::NotYetValid),
-            Some(seconds) if age > SignedDuration::from_secs(i64::from(seconds)) => Err(SignatureError::Expired),
+            Some(seconds) if age > SignedDuration::from_secs(i64::from(seconds)) => {
+                Err(SignatureError::Expired)
+            }
             None if age.abs() > CLOCK_SKEW => Err(SignatureError::Skewed),
             Some(_) | None => Ok(()),
         }
@@ -411,7 +419,8 @@ impl ClaimV4 {
         if let Some(hash) = body_sha256 {
             return Ok(hash.to_owned());
         }
-        let header = request.headers.get("x-amz-content-sha256").map(|value| value.to_str().unwrap_or_default());
+        let header =
+            request.headers.get("x-amz-content-sha256").map(|value| value.to_str().unwrap_or_default());
         let query = request.query.value("X-Amz-Content-Sha256");
         match (header.or(query), self.expires_in) {
             (Some(hash), _) => Ok(hash.to_owned()),
@@ -466,8 +475,13 @@ fn split_credential(text: &str) -> Option<(String, Scope)> {
 }
 
 fn check_names(signed_headers: &str) -> Result<(), &'static str> {
-    let lower = |name: &str| !name.is_empty() && !name.bytes().any(|byte| byte.is_ascii_uppercase() || byte <= b' ');
-    if signed_headers.split(';').all(lower) { Ok(()) } else { Err("the signed headers are not lower-case names") }
+    let lower =
+        |name: &str| !name.is_empty() && !name.bytes().any(|byte| byte.is_ascii_uppercase() || byte <= b' ');
+    if signed_headers.split(';').all(lower) {
+        Ok(())
+    } else {
+        Err("the signed headers are not lower-case names")
+    }
 }
 
 /// The request's time: `x-amz-date`, else `date`.
