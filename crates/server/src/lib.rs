@@ -17,6 +17,10 @@ pub mod trust;
 
 pub mod issue;
 
+pub mod refusal;
+
+pub mod request;
+
 pub mod authenticate;
 
 pub mod sts;
@@ -26,6 +30,8 @@ pub mod classify;
 pub mod authorize;
 
 pub mod audit;
+
+pub mod body;
 
 pub mod backend;
 
