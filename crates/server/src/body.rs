@@ -47,8 +47,8 @@ where
 
 /// The payload of a request.
 #[derive(Debug)]
-pub struct RequestBody {
-    incoming: Incoming,
+pub struct RequestBody<'i> {
+    incoming: &'i mut Incoming,
     rule: Rule,
     /// How many bytes of payload the request says it has.
     length: Option<u64>,
@@ -74,12 +74,12 @@ impl std::fmt::Debug for Rule {
     }
 }
 
-impl RequestBody {
+impl<'i> RequestBody<'i> {
     /// Binds a body to what the signature says of it.
     ///
     /// # Errors
     /// 411 where a chunked body does not say its length, 400 where a header about it cannot be read.
-    pub fn new(incoming: Incoming, verified: &Verified, headers: &HeaderMap) -> Result<Self, Refusal> {
+    pub fn new(incoming: &'i mut Incoming, verified: &Verified, headers: &HeaderMap) -> Result<Self, Refusal> {
         let decoded = length_header(headers, "x-amz-decoded-content-length")?;
         let (rule, length) = match &verified.payload {
             Payload::Unsigned => (Rule::Unsigned, length_header(headers, "content-length")?),

@@ -7,8 +7,6 @@
 //!
 //! The modules stand in flow order, and each imports only from those above it.
 
-pub mod config;
-
 pub mod directory;
 
 pub mod verify;
@@ -36,5 +34,7 @@ pub mod body;
 pub mod backend;
 
 pub mod gateway;
+
+pub mod config;
 
 pub mod serve;

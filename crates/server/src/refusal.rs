@@ -42,6 +42,13 @@ impl Refusal {
         Self { reason: Some(reason.into()), ..refusal }
     }
 
+    /// 400 `ExpiredToken`, upon which tools ask for new credentials; the reason goes to the audit record.
+    #[must_use]
+    pub fn session_over(reason: impl Into<String>) -> Self {
+        let refusal = Self::new("ExpiredToken", StatusCode::BAD_REQUEST, "The provided token has expired.");
+        Self { reason: Some(reason.into()), ..refusal }
+    }
+
     /// 400 `InvalidArgument`.
     #[must_use]
     pub fn invalid_argument(message: impl Into<String>) -> Self {

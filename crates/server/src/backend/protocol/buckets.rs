@@ -44,7 +44,7 @@ pub(super) async fn list(store: &Store, permit: &Permit) -> Answer {
 }
 
 /// `CreateBucket`. The location constraint, if there is one, must be this server's region.
-pub(super) async fn create(store: &Store, permit: &Permit, body: &mut RequestBody) -> Answer {
+pub(super) async fn create(store: &Store, permit: &Permit, body: &mut RequestBody<'_'>) -> Answer {
     // Older names are served where they exist; a new bucket follows the rules for new buckets.
     let bucket = BucketName::parse(permit.bucket()?.as_str())?;
     let constraint = body.collect(LONGEST_BODY).await?;

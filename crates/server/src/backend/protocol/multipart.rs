@@ -81,7 +81,7 @@ fn part_number(request: &Request) -> Result<u32, Refusal> {
 }
 
 /// `UploadPart`
-pub(super) async fn put_part(store: &Store, permit: &Permit, body: &mut RequestBody) -> Answer {
+pub(super) async fn put_part(store: &Store, permit: &Permit, body: &mut RequestBody<'_'>) -> Answer {
     let (bucket, key) = permit.object()?;
     let request = permit.request();
     let (id, number) = (upload_id(request), part_number(request)?);
@@ -142,7 +142,7 @@ fn copy_range(text: &str) -> Result<std::ops::Range<u64>, Refusal> {
 }
 
 /// `CompleteMultipartUpload`
-pub(super) async fn complete(store: &Store, permit: &Permit, body: &mut RequestBody) -> Answer {
+pub(super) async fn complete(store: &Store, permit: &Permit, body: &mut RequestBody<'_'>) -> Answer {
     let (bucket, key) = permit.object()?;
     let request = permit.request();
     let document = body.collect(LONGEST_BODY).await?;

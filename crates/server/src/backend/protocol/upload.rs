@@ -34,7 +34,7 @@ pub struct Received {
 pub async fn receive(
     store: &Store,
     request: &Request,
-    body: &mut RequestBody,
+    body: &mut RequestBody<'_'>,
     also: Option<ChecksumAlgorithm>,
 ) -> Result<Received, Refusal> {
     if body.length()? > LARGEST {
@@ -69,7 +69,7 @@ pub async fn receive(
 ///
 /// # Errors
 /// 400 `BadDigest`, `InvalidDigest`, `InvalidRequest`.
-pub fn check_document(request: &Request, body: &RequestBody, document: &[u8]) -> Result<(), Refusal> {
+pub fn check_document(request: &Request, body: &RequestBody<'_'>, document: &[u8]) -> Result<(), Refusal> {
     let md5: [u8; 16] = Md5::digest(document).into();
     if content_md5(request)?.is_some_and(|expected| expected != md5) {
         return Err(Refusal::bad_digest("Content-MD5"));

@@ -25,7 +25,7 @@ use crate::refusal::Refusal;
 const MOST_DELETED: usize = 1000;
 
 /// `PutObject`
-pub(super) async fn put(store: &Store, permit: &Permit, body: &mut RequestBody) -> Answer {
+pub(super) async fn put(store: &Store, permit: &Permit, body: &mut RequestBody<'_'>) -> Answer {
     let (bucket, key) = permit.object()?;
     let request = permit.request();
     let condition = headers::put_condition(request)?;
@@ -110,7 +110,7 @@ struct Deletion {
 }
 
 /// `DeleteObjects`: each key is asked for on its own, and refused on its own.
-pub(super) async fn delete_many(store: &Store, permit: &Permit, body: &mut RequestBody) -> Answer {
+pub(super) async fn delete_many(store: &Store, permit: &Permit, body: &mut RequestBody<'_'>) -> Answer {
     let bucket = permit.bucket()?;
     let document = checked_body(permit, body).await?;
     let (deletions, quiet) = xml::read(&document, "Delete", |node| {
@@ -180,14 +180,14 @@ fn permitted(permit: &Permit, deletion: &Deletion) -> Result<(ObjectKey, PutCond
 }
 
 /// The XML body of a request, held to the digests that came with it.
-async fn checked_body(permit: &Permit, body: &mut RequestBody) -> Result<Bytes, Refusal> {
+async fn checked_body(permit: &Permit, body: &mut RequestBody<'_'>) -> Result<Bytes, Refusal> {
     let document = body.collect(LONGEST_BODY).await?;
     super::upload::check_document(permit.request(), body, &document)?;
     Ok(document)
 }
 
 /// `PutObjectTagging`
-pub(super) async fn put_tagging(store: &Store, permit: &Permit, body: &mut RequestBody) -> Answer {
+pub(super) async fn put_tagging(store: &Store, permit: &Permit, body: &mut RequestBody<'_'>) -> Answer {
     let (bucket, key) = permit.object()?;
     let document = checked_body(permit, body).await?;
     let tags = xml::read(&document, "Tagging", |node| {
