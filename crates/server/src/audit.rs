@@ -66,9 +66,13 @@ impl Who {
     #[must_use]
     pub fn of(caller: &Caller) -> Self {
         match caller {
-            Caller::Root => {
-                Self { principal: "root".to_owned(), issuer: None, subject: None, name: None, access_key_id: None }
-            }
+            Caller::Root => Self {
+                principal: "root".to_owned(),
+                issuer: None,
+                subject: None,
+                name: None,
+                access_key_id: None,
+            },
             Caller::Session(session) => Self {
                 principal: session.arn.to_string(),
                 issuer: Some(session.issuer.clone()),

@@ -12,7 +12,9 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use wigeon_core::arn::without_scheme;
-use wigeon_core::policy::{Context, Decision, Layer, Policies, Policy, Principal, Request as Question, evaluate, explain};
+use wigeon_core::policy::{
+    Context, Decision, Layer, Policies, Policy, Principal, Request as Question, evaluate, explain,
+};
 use wigeon_core::s3::operation::Operation;
 use wigeon_core::s3::uri::Target;
 use wigeon_core::s3::{BucketName, ObjectKey};
@@ -177,7 +179,9 @@ impl Permit {
         }
         let reason = explain(&policies, &question).to_string();
         let because = match decision {
-            Decision::ExplicitDeny(statement) => format!("with an explicit deny in {}", layer(statement.layer)),
+            Decision::ExplicitDeny(statement) => {
+                format!("with an explicit deny in {}", layer(statement.layer))
+            }
             Decision::ImplicitDeny(at) => format!("because no {} allows the {action} action", layer(at)),
             Decision::Allow(_) => "for an unknown reason".to_owned(),
         };

@@ -79,7 +79,11 @@ impl<'i> RequestBody<'i> {
     ///
     /// # Errors
     /// 411 where a chunked body does not say its length, 400 where a header about it cannot be read.
-    pub fn new(incoming: &'i mut Incoming, verified: &Verified, headers: &HeaderMap) -> Result<Self, Refusal> {
+    pub fn new(
+        incoming: &'i mut Incoming,
+        verified: &Verified,
+        headers: &HeaderMap,
+    ) -> Result<Self, Refusal> {
         let decoded = length_header(headers, "x-amz-decoded-content-length")?;
         let (rule, length) = match &verified.payload {
             Payload::Unsigned => (Rule::Unsigned, length_header(headers, "content-length")?),
@@ -169,7 +173,8 @@ impl<'i> RequestBody<'i> {
             Rule::Chunked(decoder) => self.trailers = decoder.finish()?,
             Rule::Sha256 { so_far, expected } => {
                 if hex(so_far.finish().as_ref()) != expected {
-                    let message = "The provided 'x-amz-content-sha256' header does not match what was computed.";
+                    let message =
+                        "The provided 'x-amz-content-sha256' header does not match what was computed.";
                     return Err(Refusal::new("XAmzContentSHA256Mismatch", StatusCode::BAD_REQUEST, message));
                 }
             }
@@ -184,7 +189,9 @@ impl<'i> RequestBody<'i> {
 fn length_header(headers: &HeaderMap, name: &'static str) -> Result<Option<u64>, Refusal> {
     let Some(value) = headers.get(name) else { return Ok(None) };
     let number = value.to_str().ok().and_then(|text| text.parse().ok());
-    number.map(Some).ok_or_else(|| Refusal::invalid_argument(format!("The header {name} is not a number of bytes.")))
+    number
+        .map(Some)
+        .ok_or_else(|| Refusal::invalid_argument(format!("The header {name} is not a number of bytes.")))
 }
 
 fn missing_length() -> Refusal {

@@ -220,7 +220,12 @@ mod tests {
     #[case("DELETE", "/bucket/k?versionId=1", "s3:DeleteObjectVersion", "arn:aws:s3:::bucket/k")]
     #[case("GET", "/bucket/k?tagging&versionId=1", "s3:GetObjectVersionTagging", "arn:aws:s3:::bucket/k")]
     #[case("PUT", "/bucket/k?partNumber=1&uploadId=x", "s3:PutObject", "arn:aws:s3:::bucket/k")]
-    fn one_ask(#[case] method: &str, #[case] uri: &str, #[case] action: &'static str, #[case] resource: &str) {
+    fn one_ask(
+        #[case] method: &str,
+        #[case] uri: &str,
+        #[case] action: &'static str,
+        #[case] resource: &str,
+    ) {
         assert_eq!(asks(method, uri, &[]), [(action, resource.to_owned())]);
     }
 
@@ -242,22 +247,31 @@ mod tests {
     #[test]
     fn attributes_that_are_written_along_need_their_own_actions() {
         let headers = [("x-amz-tagging", "a=1"), ("x-amz-acl", "public-read"), ("x-amz-grant-read", "x")];
-        let actions: Vec<_> = asks("PUT", "/bucket/k", &headers).into_iter().map(|(action, _)| action).collect();
+        let actions: Vec<_> =
+            asks("PUT", "/bucket/k", &headers).into_iter().map(|(action, _)| action).collect();
         assert_eq!(actions, ["s3:PutObject", "s3:PutObjectTagging", "s3:PutObjectAcl", "s3:PutObjectAcl"]);
         assert_eq!(asks("PUT", "/bucket/k", &[("x-amz-acl", "private")]).len(), 1);
     }
 
     #[test]
     fn only_documented_keys_come_from_the_requester() {
-        let headers = [("userid", "admin"), ("aws:userid", "x"), ("x-amz-tagging", "t%201=v&u"), ("x-amz-acl", "private")]
-            .map(|(name, value)| (name, value));
+        let headers = [
+            ("userid", "admin"),
+            ("aws:userid", "x"),
+            ("x-amz-tagging", "t%201=v&u"),
+            ("x-amz-acl", "private"),
+        ]
+        .map(|(name, value)| (name, value));
         let headers: Vec<_> = headers.into_iter().filter(|(name, _)| !name.contains(':')).collect();
         let request = request("PUT", "/bucket/k", &headers);
         let mut context = Context::new();
         request_context(&request, &mut context);
         let mut keys: Vec<&str> = context.iter().map(|(key, _)| key).collect();
         keys.sort_unstable();
-        assert_eq!(keys, ["s3:RequestObjectTag/t 1", "s3:RequestObjectTag/u", "s3:RequestObjectTagKeys", "s3:x-amz-acl"]);
+        assert_eq!(
+            keys,
+            ["s3:RequestObjectTag/t 1", "s3:RequestObjectTag/u", "s3:RequestObjectTagKeys", "s3:x-amz-acl"]
+        );
     }
 
     #[test]

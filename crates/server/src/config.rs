@@ -91,8 +91,10 @@ impl Config {
     /// [`ConfigError`]
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = read(path)?;
-        let malformed =
-            |reason: String| ConfigError::Malformed { path: path.to_owned(), reason: reason.trim().to_owned() };
+        let malformed = |reason: String| ConfigError::Malformed {
+            path: path.to_owned(),
+            reason: reason.trim().to_owned(),
+        };
         let file: File = toml::from_str(&text).map_err(|error| malformed(error.to_string()))?;
         let beside = |name: &Path| path.parent().unwrap_or(Path::new(".")).join(name);
         let root = match file.root {

@@ -69,7 +69,11 @@ struct Trace {
 
 impl Gateway {
     /// Answers one request.
-    pub async fn handle(&self, request: http::Request<Incoming>, peer: std::net::IpAddr) -> Response<ResponseBody> {
+    pub async fn handle(
+        &self,
+        request: http::Request<Incoming>,
+        peer: std::net::IpAddr,
+    ) -> Response<ResponseBody> {
         let started = Instant::now();
         let (parts, mut incoming) = request.into_parts();
         if parts.method == Method::GET && parts.uri.path() == "/healthz" && parts.uri.query().is_none() {
@@ -125,7 +129,8 @@ impl Gateway {
     ) -> Result<Response<ResponseBody>, Refusal> {
         let request = Request::read(parts, arrival)?;
         let bucket_of_host = self.bucket_of_host(&request);
-        let authenticated = self.authenticator.authenticate(&request, "s3", bucket_of_host.as_deref(), None)?;
+        let authenticated =
+            self.authenticator.authenticate(&request, "s3", bucket_of_host.as_deref(), None)?;
         trace.who = Some(Who::of(authenticated.caller()));
         let classified = classify(&request, &self.domains)?;
         trace.operation = classified.operation.name().to_owned();
@@ -173,7 +178,8 @@ impl Gateway {
     ) -> Result<String, StsError> {
         let (id, at) = (arrival.id.clone(), arrival.at);
         let body = sts_body(incoming).await?;
-        let text = std::str::from_utf8(&body).map_err(|_| malformed("The body of the request is not UTF-8"))?;
+        let text =
+            std::str::from_utf8(&body).map_err(|_| malformed("The body of the request is not UTF-8"))?;
         let parameters = Parameters::parse(parts.uri.query().unwrap_or_default(), text)?;
         trace.operation = parameters.action().unwrap_or_default().chars().take(64).collect();
         trace.resource = parameters.value("RoleArn").unwrap_or_default().chars().take(256).collect();

@@ -137,7 +137,9 @@ impl From<NameError> for Refusal {
     fn from(error: NameError) -> Self {
         match error {
             NameError::Bucket(_) => Self::new("InvalidBucketName", StatusCode::BAD_REQUEST, sentence(&error)),
-            NameError::KeyLength(_) => Self::new("KeyTooLongError", StatusCode::BAD_REQUEST, sentence(&error)),
+            NameError::KeyLength(_) => {
+                Self::new("KeyTooLongError", StatusCode::BAD_REQUEST, sentence(&error))
+            }
             NameError::KeyNul => Self::invalid_argument(sentence(&error)),
         }
     }

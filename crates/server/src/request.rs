@@ -159,7 +159,10 @@ mod tests {
     #[test]
     fn headers_in_the_query_count_but_are_not_signed_headers() {
         let request = read("/b/k?x-amz-acl=private&X-Amz-Meta-A=1&X-Amz-Date=x", &[("host", "h")]).unwrap();
-        assert_eq!((request.header("x-amz-acl"), request.header("x-amz-meta-a")), (Some("private"), Some("1")));
+        assert_eq!(
+            (request.header("x-amz-acl"), request.header("x-amz-meta-a")),
+            (Some("private"), Some("1"))
+        );
         assert_eq!(request.header("x-amz-date"), None);
         assert!(request.signed().headers.get("x-amz-acl").is_none());
     }

@@ -110,9 +110,8 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Se
     let listener = TcpListener::bind(config.listen)
         .await
         .map_err(|source| ServeError::Listen { address: config.listen, source })?;
-    let address = listener
-        .local_addr()
-        .map_err(|source| ServeError::Listen { address: config.listen, source })?;
+    let address =
+        listener.local_addr().map_err(|source| ServeError::Listen { address: config.listen, source })?;
     let gateway = Arc::new(Gateway {
         authenticator: Authenticator::new(Arc::clone(&keys), config.root.clone(), config.region.clone()),
         sts: StsService::new(Arc::clone(&directory), keys, Arc::clone(&clock)),

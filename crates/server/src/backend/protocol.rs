@@ -56,7 +56,7 @@ impl LocalBackend {
     ///
     /// # Errors
     /// [`Refusal`], with S3's code.
-    pub async fn serve(&self, permit: &Permit, body: &mut RequestBody<'_'>) -> Answer {
+    pub async fn serve(&self, permit: &Permit, body: &mut RequestBody<'_>) -> Answer {
         use Operation as Op;
         headers::refuse_unsupported(permit.request())?;
         let store = &self.store;

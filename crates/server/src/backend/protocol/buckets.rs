@@ -5,8 +5,8 @@ use http::{HeaderValue, Response, StatusCode};
 use wigeon_core::s3::BucketName;
 use wigeon_core::time::iso8601_millis;
 
-use super::xml::{self, LONGEST_BODY, Xml, child_text};
 use super::Answer;
+use super::xml::{self, LONGEST_BODY, Xml, child_text};
 use crate::authorize::Permit;
 use crate::backend::local::Store;
 use crate::body::{RequestBody, empty};
@@ -44,7 +44,7 @@ pub(super) async fn list(store: &Store, permit: &Permit) -> Answer {
 }
 
 /// `CreateBucket`. The location constraint, if there is one, must be this server's region.
-pub(super) async fn create(store: &Store, permit: &Permit, body: &mut RequestBody<'_'>) -> Answer {
+pub(super) async fn create(store: &Store, permit: &Permit, body: &mut RequestBody<'_>) -> Answer {
     // Older names are served where they exist; a new bucket follows the rules for new buckets.
     let bucket = BucketName::parse(permit.bucket()?.as_str())?;
     let constraint = body.collect(LONGEST_BODY).await?;
@@ -53,7 +53,10 @@ pub(super) async fn create(store: &Store, permit: &Permit, body: &mut RequestBod
             Ok(child_text(node, "LocationConstraint").map(|region| region.trim().to_owned()))
         })?;
         if let Some(region) = region.filter(|region| !region.is_empty() && region != permit.region()) {
-            let message = format!("The {region} location constraint is incompatible: this server's region is {}.", permit.region());
+            let message = format!(
+                "The {region} location constraint is incompatible: this server's region is {}.",
+                permit.region()
+            );
             return Err(Refusal::new("IllegalLocationConstraintException", StatusCode::BAD_REQUEST, message));
         }
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, ETAG,
-    EXPIRES, HeaderName, HeaderValue, LAST_MODIFIED,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE,
+    ETAG, EXPIRES, HeaderName, HeaderValue, LAST_MODIFIED,
 };
 use http::{HeaderMap, StatusCode};
 use wigeon_core::s3::uri::percent_decode;
@@ -57,7 +57,9 @@ pub fn refuse_unsupported(request: &Request) -> Result<(), Refusal> {
 /// # Errors
 /// 400 where metadata is not text or too much.
 pub fn attributes(request: &Request) -> Result<Attributes, Refusal> {
-    let header = |name: &HeaderName| request.header(name.as_str()).filter(|value| !value.is_empty()).map(str::to_owned);
+    let header = |name: &HeaderName| {
+        request.header(name.as_str()).filter(|value| !value.is_empty()).map(str::to_owned)
+    };
     let content_encoding = header(&CONTENT_ENCODING).map(|value| without_aws_chunked(&value));
     Ok(Attributes {
         system: SystemHeaders {
@@ -75,8 +77,11 @@ pub fn attributes(request: &Request) -> Result<Attributes, Refusal> {
 
 /// `aws-chunked` is how the body travelled, not what the object is.
 fn without_aws_chunked(value: &str) -> String {
-    let kept: Vec<&str> =
-        value.split(',').map(str::trim).filter(|coding| !coding.eq_ignore_ascii_case("aws-chunked")).collect();
+    let kept: Vec<&str> = value
+        .split(',')
+        .map(str::trim)
+        .filter(|coding| !coding.eq_ignore_ascii_case("aws-chunked"))
+        .collect();
     kept.join(",")
 }
 
@@ -139,7 +144,11 @@ pub fn checked_tags(tags: impl IntoIterator<Item = (String, String)>) -> Result<
         }
     }
     if checked.len() > 10 {
-        return Err(Refusal::new("BadRequest", StatusCode::BAD_REQUEST, "Object tags cannot be greater than 10"));
+        return Err(Refusal::new(
+            "BadRequest",
+            StatusCode::BAD_REQUEST,
+            "Object tags cannot be greater than 10",
+        ));
     }
     Ok(checked)
 }
@@ -165,7 +174,9 @@ pub fn read_conditions(request: &Request, prefix: &str) -> ReadConditions {
     let tags = |name: &str| {
         header(name).map(|text| match text {
             "*" => TagMatch::Any,
-            list => TagMatch::OneOf(list.split(',').filter_map(|tag| ETag::from_str(weak(tag)).ok()).collect()),
+            list => {
+                TagMatch::OneOf(list.split(',').filter_map(|tag| ETag::from_str(weak(tag)).ok()).collect())
+            }
         })
     };
     let date = |name: &str| header(name).and_then(time::parse_http_date);
@@ -188,7 +199,11 @@ pub fn of_object(object: &ObjectInfo, request: &Request) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let system = &object.attributes.system;
     let fields = [
-        (CONTENT_TYPE, "response-content-type", system.content_type.as_deref().or(Some("binary/octet-stream"))),
+        (
+            CONTENT_TYPE,
+            "response-content-type",
+            system.content_type.as_deref().or(Some("binary/octet-stream")),
+        ),
         (CACHE_CONTROL, "response-cache-control", system.cache_control.as_deref()),
         (CONTENT_DISPOSITION, "response-content-disposition", system.content_disposition.as_deref()),
         (CONTENT_ENCODING, "response-content-encoding", system.content_encoding.as_deref()),
@@ -252,5 +267,6 @@ pub fn quoted(etag: &ETag) -> String {
 /// # Errors
 /// 400 `InvalidArgument`.
 pub fn decoded(name: &str, text: &str) -> Result<String, Refusal> {
-    percent_decode(text).ok_or_else(|| Refusal::invalid_argument(format!("{name} is not percent-encoded UTF-8.")))
+    percent_decode(text)
+        .ok_or_else(|| Refusal::invalid_argument(format!("{name} is not percent-encoded UTF-8.")))
 }

@@ -45,7 +45,9 @@ fn limit(query: &Query, parameter: &str) -> Result<usize, Refusal> {
         None | Some("") => Ok(PAGE_LIMIT),
         Some(text) => match text.parse::<u32>() {
             Ok(number) if number <= i32::MAX.unsigned_abs() => Ok((number as usize).min(PAGE_LIMIT)),
-            _ => Err(Refusal::invalid_argument(format!("Provided {parameter} not an integer or within integer range"))),
+            _ => Err(Refusal::invalid_argument(format!(
+                "Provided {parameter} not an integer or within integer range"
+            ))),
         },
     }
 }

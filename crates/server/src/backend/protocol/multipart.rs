@@ -26,22 +26,28 @@ pub(super) async fn create(store: &Store, permit: &Permit) -> Answer {
     let (bucket, key) = permit.object()?;
     let request = permit.request();
     let algorithm = requested_algorithm(request)?;
-    let kind = match request.header("x-amz-checksum-type") {
-        None => None,
-        Some(name) => Some(checksum_kind(name).ok_or_else(|| {
-            Refusal::invalid_request("Value for x-amz-checksum-type header is invalid.")
-        })?),
-    };
+    let kind =
+        match request.header("x-amz-checksum-type") {
+            None => None,
+            Some(name) => Some(checksum_kind(name).ok_or_else(|| {
+                Refusal::invalid_request("Value for x-amz-checksum-type header is invalid.")
+            })?),
+        };
     let checksum = match (algorithm, kind) {
         (None, None) => None,
         (None, Some(_)) => {
-            let message = "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.";
+            let message =
+                "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.";
             return Err(Refusal::invalid_request(message));
         }
         (Some(algorithm), kind) => {
             let kind = kind.unwrap_or(algorithm.default_kind());
             if !algorithm.allows(kind) {
-                let message = format!("The {} checksum type cannot be used with the {} checksum algorithm.", kind.name(), algorithm.name());
+                let message = format!(
+                    "The {} checksum type cannot be used with the {} checksum algorithm.",
+                    kind.name(),
+                    algorithm.name()
+                );
                 return Err(Refusal::invalid_request(message));
             }
             Some((algorithm, kind))
@@ -75,13 +81,13 @@ fn upload_id(request: &Request) -> UploadId {
 
 fn part_number(request: &Request) -> Result<u32, Refusal> {
     let number = request.query.value("partNumber").and_then(|text| text.parse().ok());
-    number
-        .filter(|number| (1..=10_000).contains(number))
-        .ok_or_else(|| Refusal::invalid_argument("Part number must be an integer between 1 and 10000, inclusive"))
+    number.filter(|number| (1..=10_000).contains(number)).ok_or_else(|| {
+        Refusal::invalid_argument("Part number must be an integer between 1 and 10000, inclusive")
+    })
 }
 
 /// `UploadPart`
-pub(super) async fn put_part(store: &Store, permit: &Permit, body: &mut RequestBody<'_'>) -> Answer {
+pub(super) async fn put_part(store: &Store, permit: &Permit, body: &mut RequestBody<'_>) -> Answer {
     let (bucket, key) = permit.object()?;
     let request = permit.request();
     let (id, number) = (upload_id(request), part_number(request)?);
@@ -130,9 +136,12 @@ pub(super) async fn copy_part(store: &Store, permit: &Permit) -> Answer {
 /// `bytes=FIRST-LAST`: both are needed here.
 fn copy_range(text: &str) -> Result<std::ops::Range<u64>, Refusal> {
     let refused = || {
-        Refusal::invalid_argument("The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy")
+        Refusal::invalid_argument(
+            "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy",
+        )
     };
-    let (first, last) = text.strip_prefix("bytes=").and_then(|spec| spec.split_once('-')).ok_or_else(refused)?;
+    let (first, last) =
+        text.strip_prefix("bytes=").and_then(|spec| spec.split_once('-')).ok_or_else(refused)?;
     let (first, last): (u64, u64) =
         (first.parse().map_err(|_| refused())?, last.parse().map_err(|_| refused())?);
     match last.checked_add(1) {
@@ -142,7 +151,7 @@ fn copy_range(text: &str) -> Result<std::ops::Range<u64>, Refusal> {
 }
 
 /// `CompleteMultipartUpload`
-pub(super) async fn complete(store: &Store, permit: &Permit, body: &mut RequestBody<'_'>) -> Answer {
+pub(super) async fn complete(store: &Store, permit: &Permit, body: &mut RequestBody<'_>) -> Answer {
     let (bucket, key) = permit.object()?;
     let request = permit.request();
     let document = body.collect(LONGEST_BODY).await?;
@@ -152,7 +161,9 @@ pub(super) async fn complete(store: &Store, permit: &Permit, body: &mut RequestB
     let size = match request.header("x-amz-mp-object-size").map(str::parse) {
         None => None,
         Some(Ok(size)) => Some(size),
-        Some(Err(_)) => return Err(Refusal::invalid_request("x-amz-mp-object-size is not a number of bytes.")),
+        Some(Err(_)) => {
+            return Err(Refusal::invalid_request("x-amz-mp-object-size is not a number of bytes."));
+        }
     };
     let mut checksum = None;
     for algorithm in ChecksumAlgorithm::ALL {
@@ -181,11 +192,13 @@ pub(super) async fn complete(store: &Store, permit: &Permit, body: &mut RequestB
 
 fn completed_part(node: Node<'_, '_>) -> Result<CompletedPart, Refusal> {
     let missing = || Refusal::malformed_xml("A Part needs a PartNumber and an ETag.");
-    let number = child_text(node, "PartNumber").and_then(|text| text.trim().parse().ok()).ok_or_else(missing)?;
+    let number =
+        child_text(node, "PartNumber").and_then(|text| text.trim().parse().ok()).ok_or_else(missing)?;
     let etag = child_text(node, "ETag").ok_or_else(missing)?;
-    let etag = etag.trim().parse::<ETag>().map_err(|_| {
-        Refusal::from(crate::backend::local::StoreError::InvalidPart(number))
-    })?;
+    let etag = etag
+        .trim()
+        .parse::<ETag>()
+        .map_err(|_| Refusal::from(crate::backend::local::StoreError::InvalidPart(number)))?;
     let mut checksum = None;
     for algorithm in ChecksumAlgorithm::ALL {
         if let Some(value) = child_text(node, &format!("Checksum{}", algorithm.name())) {

@@ -62,13 +62,13 @@ struct Part {
 
 async fn selected_part(store: &Store, permit: &Permit) -> Result<Option<Part>, Refusal> {
     let Some(text) = permit.request().query.value("partNumber") else { return Ok(None) };
-    let number: u32 = text
-        .parse()
-        .ok()
-        .filter(|number| (1..=10_000).contains(number))
-        .ok_or_else(|| Refusal::invalid_argument("Part number must be an integer between 1 and 10000, inclusive"))?;
+    let number: u32 = text.parse().ok().filter(|number| (1..=10_000).contains(number)).ok_or_else(|| {
+        Refusal::invalid_argument("Part number must be an integer between 1 and 10000, inclusive")
+    })?;
     if permit.request().header("range").is_some() {
-        return Err(Refusal::invalid_request("Cannot specify both Range header and partNumber query parameter"));
+        return Err(Refusal::invalid_request(
+            "Cannot specify both Range header and partNumber query parameter",
+        ));
     }
     let (bucket, key) = permit.object()?;
     let parts = store.object_parts(bucket, key).await?;
@@ -106,7 +106,8 @@ fn head_of(request: &Request, object: &ObjectInfo, part: Option<Part>) -> Result
         headers.insert("x-amz-mp-parts-count", HeaderValue::from(count));
     }
     let whole = selected.as_ref().is_none_or(|range| range.end - range.start == object.size);
-    if whole && request.header("x-amz-checksum-mode").is_some_and(|mode| mode.eq_ignore_ascii_case("enabled")) {
+    if whole && request.header("x-amz-checksum-mode").is_some_and(|mode| mode.eq_ignore_ascii_case("enabled"))
+    {
         insert_checksums(&mut headers, &object.checksums);
     }
     let (status, range) = match selected {
@@ -176,7 +177,9 @@ pub(super) async fn attributes(store: &Store, permit: &Permit) -> Answer {
     let wanted = request.header("x-amz-object-attributes").unwrap_or_default();
     let wants = |name: &str| wanted.split(',').any(|part| part.trim() == name);
     if wanted.is_empty() {
-        return Err(Refusal::invalid_request("The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty"));
+        return Err(Refusal::invalid_request(
+            "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty",
+        ));
     }
     let object = store.head(bucket, key).await?;
     let parts = match wants("ObjectParts") && object.etag.parts().is_some() {
@@ -210,7 +213,11 @@ pub(super) async fn attributes(store: &Store, permit: &Permit) -> Answer {
         }
     });
     let mut response = document.answer();
-    insert(response.headers_mut(), HeaderName::from_static("last-modified"), Some(&http_date(object.modified)));
+    insert(
+        response.headers_mut(),
+        HeaderName::from_static("last-modified"),
+        Some(&http_date(object.modified)),
+    );
     Ok(response)
 }
 

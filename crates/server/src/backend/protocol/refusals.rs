@@ -40,7 +40,8 @@ impl From<StoreError> for Refusal {
             ),
             StoreError::InvalidPartOrder => bad(
                 "InvalidPartOrder",
-                "The list of parts was not in ascending order. Parts must be ordered by part number.".to_owned(),
+                "The list of parts was not in ascending order. Parts must be ordered by part number."
+                    .to_owned(),
             ),
             StoreError::NoParts => Self::malformed_xml("You must specify at least one part"),
             StoreError::PartNumberOutOfRange(_) => {

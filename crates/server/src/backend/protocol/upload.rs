@@ -34,7 +34,7 @@ pub struct Received {
 pub async fn receive(
     store: &Store,
     request: &Request,
-    body: &mut RequestBody<'_'>,
+    body: &mut RequestBody<'_>,
     also: Option<ChecksumAlgorithm>,
 ) -> Result<Received, Refusal> {
     if body.length()? > LARGEST {
@@ -56,7 +56,8 @@ pub async fn receive(
     let expected = promised.value(body.trailers())?;
     let mut checksums = Checksums::default();
     if let Some(algorithm) = algorithm {
-        let computed = digests.checksums.of(algorithm).ok_or_else(|| Refusal::internal("no checksum was computed"))?;
+        let computed =
+            digests.checksums.of(algorithm).ok_or_else(|| Refusal::internal("no checksum was computed"))?;
         if expected.is_some_and(|expected| expected != *computed) {
             return Err(Refusal::bad_digest(algorithm.name()));
         }
@@ -69,7 +70,7 @@ pub async fn receive(
 ///
 /// # Errors
 /// 400 `BadDigest`, `InvalidDigest`, `InvalidRequest`.
-pub fn check_document(request: &Request, body: &RequestBody<'_'>, document: &[u8]) -> Result<(), Refusal> {
+pub fn check_document(request: &Request, body: &RequestBody<'_>, document: &[u8]) -> Result<(), Refusal> {
     let md5: [u8; 16] = Md5::digest(document).into();
     if content_md5(request)?.is_some_and(|expected| expected != md5) {
         return Err(Refusal::bad_digest("Content-MD5"));
@@ -101,9 +102,9 @@ enum Promised {
 
 impl Promised {
     fn of(request: &Request) -> Result<Self, Refusal> {
-        let mut in_headers = ChecksumAlgorithm::ALL.into_iter().filter_map(|algorithm| {
-            request.header(algorithm.header()).map(|value| (algorithm, value))
-        });
+        let mut in_headers = ChecksumAlgorithm::ALL
+            .into_iter()
+            .filter_map(|algorithm| request.header(algorithm.header()).map(|value| (algorithm, value)));
         let trailer = request.header("x-amz-trailer").unwrap_or_default().to_ascii_lowercase();
         let in_trailer = ChecksumAlgorithm::ALL
             .into_iter()
@@ -143,8 +144,9 @@ impl Promised {
 /// # Errors
 /// 400 `InvalidRequest`.
 pub fn parse(algorithm: ChecksumAlgorithm, value: &str) -> Result<Checksum, Refusal> {
-    Checksum::parse(algorithm, value)
-        .ok_or_else(|| Refusal::invalid_request(format!("Value for {} header is invalid.", algorithm.header())))
+    Checksum::parse(algorithm, value).ok_or_else(|| {
+        Refusal::invalid_request(format!("Value for {} header is invalid.", algorithm.header()))
+    })
 }
 
 /// `x-amz-checksum-algorithm` or `x-amz-sdk-checksum-algorithm`.
@@ -154,6 +156,10 @@ pub fn parse(algorithm: ChecksumAlgorithm, value: &str) -> Result<Checksum, Refu
 pub fn requested_algorithm(request: &Request) -> Result<Option<ChecksumAlgorithm>, Refusal> {
     let name = request.header("x-amz-checksum-algorithm");
     let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(None) };
-    let unknown = || Refusal::invalid_request("Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]");
+    let unknown = || {
+        Refusal::invalid_request(
+            "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]",
+        )
+    };
     ChecksumAlgorithm::parse(name).map(Some).ok_or_else(unknown)
 }

@@ -12,12 +12,12 @@ use super::upload::{LARGEST, receive, requested_algorithm};
 use super::xml::{self, LONGEST_BODY, Xml, child_text, children};
 use super::{Answer, headers};
 use crate::authorize::Permit;
+use crate::backend::local::Store;
 use crate::backend::local::attributes::{NewObject, Tags};
 use crate::backend::local::conditions::PutCondition;
 use crate::backend::local::etag::ETag;
 use crate::backend::local::object::ObjectInfo;
 use crate::backend::local::request::CopyRequest;
-use crate::backend::local::Store;
 use crate::body::RequestBody;
 use crate::refusal::Refusal;
 
@@ -25,7 +25,7 @@ use crate::refusal::Refusal;
 const MOST_DELETED: usize = 1000;
 
 /// `PutObject`
-pub(super) async fn put(store: &Store, permit: &Permit, body: &mut RequestBody<'_'>) -> Answer {
+pub(super) async fn put(store: &Store, permit: &Permit, body: &mut RequestBody<'_>) -> Answer {
     let (bucket, key) = permit.object()?;
     let request = permit.request();
     let condition = headers::put_condition(request)?;
@@ -53,7 +53,8 @@ pub(super) async fn copy(store: &Store, permit: &Permit) -> Answer {
         Some("REPLACE") => Ok(true),
         Some(_) => Err(Refusal::invalid_argument(format!("Unknown {header}."))),
     };
-    let attributes = replace("x-amz-metadata-directive")?.then(|| headers::attributes(request)).transpose()?;
+    let attributes =
+        replace("x-amz-metadata-directive")?.then(|| headers::attributes(request)).transpose()?;
     let tags = replace("x-amz-tagging-directive")?.then(|| headers::tagging(request)).transpose()?;
     let onto_itself = source.bucket == *bucket && source.key == *key;
     if onto_itself && attributes.is_none() && request.header("x-amz-storage-class").is_none() {
@@ -110,7 +111,7 @@ struct Deletion {
 }
 
 /// `DeleteObjects`: each key is asked for on its own, and refused on its own.
-pub(super) async fn delete_many(store: &Store, permit: &Permit, body: &mut RequestBody<'_'>) -> Answer {
+pub(super) async fn delete_many(store: &Store, permit: &Permit, body: &mut RequestBody<'_>) -> Answer {
     let bucket = permit.bucket()?;
     let document = checked_body(permit, body).await?;
     let (deletions, quiet) = xml::read(&document, "Delete", |node| {
@@ -180,20 +181,21 @@ fn permitted(permit: &Permit, deletion: &Deletion) -> Result<(ObjectKey, PutCond
 }
 
 /// The XML body of a request, held to the digests that came with it.
-async fn checked_body(permit: &Permit, body: &mut RequestBody<'_'>) -> Result<Bytes, Refusal> {
+async fn checked_body(permit: &Permit, body: &mut RequestBody<'_>) -> Result<Bytes, Refusal> {
     let document = body.collect(LONGEST_BODY).await?;
     super::upload::check_document(permit.request(), body, &document)?;
     Ok(document)
 }
 
 /// `PutObjectTagging`
-pub(super) async fn put_tagging(store: &Store, permit: &Permit, body: &mut RequestBody<'_'>) -> Answer {
+pub(super) async fn put_tagging(store: &Store, permit: &Permit, body: &mut RequestBody<'_>) -> Answer {
     let (bucket, key) = permit.object()?;
     let document = checked_body(permit, body).await?;
     let tags = xml::read(&document, "Tagging", |node| {
         let tags = children(node, "TagSet").flat_map(|set| children(set, "Tag"));
         let text = |tag, name| child_text(tag, name).map(str::to_owned);
-        let pairs = tags.map(|tag| Some((text(tag, "Key")?, text(tag, "Value")?))).collect::<Option<Vec<_>>>();
+        let pairs =
+            tags.map(|tag| Some((text(tag, "Key")?, text(tag, "Value")?))).collect::<Option<Vec<_>>>();
         pairs.ok_or_else(|| Refusal::malformed_xml("A Tag needs a Key and a Value."))
     })?;
     store.set_tags(bucket, key, headers::checked_tags(tags)?).await?;

@@ -23,7 +23,8 @@ impl Xml {
     /// A document with its root element, whose content `write` writes.
     #[must_use]
     pub fn document(root: &str, write: impl FnOnce(&mut Self)) -> Self {
-        let mut xml = Self(format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<{root} xmlns=\"{NAMESPACE}\">"));
+        let mut xml =
+            Self(format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<{root} xmlns=\"{NAMESPACE}\">"));
         write(&mut xml);
         xml.0.push_str(&format!("</{root}>"));
         xml
@@ -84,14 +85,20 @@ fn escape_into(to: &mut String, text: &str) {
 ///
 /// # Errors
 /// 400 `MalformedXML`, or what `read` refuses.
-pub fn read<T>(body: &[u8], root: &str, read: impl FnOnce(Node<'_, '_>) -> Result<T, Refusal>) -> Result<T, Refusal> {
+pub fn read<T>(
+    body: &[u8],
+    root: &str,
+    read: impl FnOnce(Node<'_, '_>) -> Result<T, Refusal>,
+) -> Result<T, Refusal> {
     let malformed = |why: String| {
-        let message = "The XML you provided was not well-formed or did not validate against our published schema";
+        let message =
+            "The XML you provided was not well-formed or did not validate against our published schema";
         Refusal::malformed_xml(format!("{message}: {why}."))
     };
     let text = std::str::from_utf8(body).map_err(|_| malformed("it is not UTF-8".to_owned()))?;
     let options = ParsingOptions { nodes_limit: 100_000, ..ParsingOptions::default() };
-    let document = Document::parse_with_options(text, options).map_err(|error| malformed(error.to_string()))?;
+    let document =
+        Document::parse_with_options(text, options).map_err(|error| malformed(error.to_string()))?;
     let node = document.root_element();
     if node.tag_name().name() != root {
         return Err(malformed(format!("the root element is not {root}")));
@@ -100,7 +107,10 @@ pub fn read<T>(body: &[u8], root: &str, read: impl FnOnce(Node<'_, '_>) -> Resul
 }
 
 /// The children of this name.
-pub fn children<'a, 'input: 'a>(node: Node<'a, 'input>, name: &'a str) -> impl Iterator<Item = Node<'a, 'input>> {
+pub fn children<'a, 'input: 'a>(
+    node: Node<'a, 'input>,
+    name: &'a str,
+) -> impl Iterator<Item = Node<'a, 'input>> {
     node.children().filter(move |child| child.is_element() && child.tag_name().name() == name)
 }
 
