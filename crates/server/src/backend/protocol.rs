@@ -22,16 +22,13 @@ pub mod writing;
 
 pub mod multipart;
 
-use http::Response;
 use wigeon_core::s3::operation::Operation;
 
+use self::xml::Answer;
 use super::local::Store;
 use crate::authorize::Permit;
-use crate::body::{RequestBody, ResponseBody};
+use crate::body::RequestBody;
 use crate::refusal::Refusal;
-
-/// An answer.
-pub type Answer = Result<Response<ResponseBody>, Refusal>;
 
 /// The local store, spoken to in S3's protocol.
 #[derive(Clone)]

@@ -5,8 +5,7 @@ use http::{HeaderValue, Response, StatusCode};
 use wigeon_core::s3::BucketName;
 use wigeon_core::time::iso8601_millis;
 
-use super::Answer;
-use super::xml::{self, LONGEST_BODY, Xml, child_text};
+use super::xml::{self, Answer, LONGEST_BODY, Xml, child_text};
 use crate::authorize::Permit;
 use crate::backend::local::Store;
 use crate::body::{RequestBody, empty};

@@ -6,9 +6,8 @@ use wigeon_core::s3::uri::percent_encode;
 use wigeon_core::sigv4::canonical::Query;
 use wigeon_core::time::iso8601_millis;
 
-use super::Answer;
 use super::headers::quoted;
-use super::xml::Xml;
+use super::xml::{Answer, Xml};
 use crate::authorize::Permit;
 use crate::backend::local::Store;
 use crate::backend::local::object::{ObjectSummary, UploadId};

@@ -6,10 +6,10 @@ use roxmltree::Node;
 use wigeon_core::time::iso8601_millis;
 
 use super::buckets::no_content;
+use super::headers;
 use super::headers::{checksum_kind, put_condition, quoted, read_conditions};
 use super::upload::{parse, receive, requested_algorithm};
-use super::xml::{self, LONGEST_BODY, Xml, child_text, children};
-use super::{Answer, headers};
+use super::xml::{self, Answer, LONGEST_BODY, Xml, child_text, children};
 use crate::authorize::Permit;
 use crate::backend::local::Store;
 use crate::backend::local::checksum::ChecksumAlgorithm;

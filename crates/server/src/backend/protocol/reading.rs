@@ -7,9 +7,8 @@ use http::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 use wigeon_core::time::http_date;
 
-use super::Answer;
 use super::headers::{insert, insert_checksums, of_object, quoted, read_conditions};
-use super::xml::Xml;
+use super::xml::{Answer, Xml};
 use crate::authorize::Permit;
 use crate::backend::local::conditions::ReadOutcome;
 use crate::backend::local::etag::ETag;

@@ -7,10 +7,10 @@ use wigeon_core::s3::ObjectKey;
 use wigeon_core::time::iso8601_millis;
 
 use super::buckets::no_content;
+use super::headers;
 use super::reading::written;
 use super::upload::{LARGEST, receive, requested_algorithm};
-use super::xml::{self, LONGEST_BODY, Xml, child_text, children};
-use super::{Answer, headers};
+use super::xml::{self, Answer, LONGEST_BODY, Xml, child_text, children};
 use crate::authorize::Permit;
 use crate::backend::local::Store;
 use crate::backend::local::attributes::{NewObject, Tags};

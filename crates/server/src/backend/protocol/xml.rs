@@ -13,6 +13,9 @@ use crate::refusal::Refusal;
 /// The longest XML body of a request, in bytes: a multi-delete of 1,000 keys of 1,024 bytes, escaped, fits.
 pub const LONGEST_BODY: usize = 8 << 20;
 
+/// What an operation answers.
+pub type Answer = Result<Response<ResponseBody>, Refusal>;
+
 const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
 
 /// A document that is being written.
