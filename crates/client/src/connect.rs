@@ -103,6 +103,35 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
+/// Why an answer's body cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The connection broke.
+    #[error("the answer broke off")]
+    Broken(#[source] reqwest::Error),
+    /// It is longer than anyone needs.
+    #[error("the answer is longer than {limit} bytes")]
+    TooLong {
+        /// The most that is read.
+        limit: usize,
+    },
+}
+
+/// Reads a whole body of at most `limit` bytes.
+///
+/// # Errors
+/// A connection that breaks, or a longer body.
+pub async fn body(mut response: reqwest::Response, limit: usize) -> Result<Vec<u8>, BodyError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(BodyError::Broken)? {
+        if body.len() + chunk.len() > limit {
+            return Err(BodyError::TooLong { limit });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
 fn build(options: &ConnectOptions, roots: &[Certificate], direct: bool) -> Result<Client, ConnectError> {
     let builder = || {
         let builder = Client::builder()

@@ -36,3 +36,6 @@ pub use settings::{
     ClientCredential, Flow, OAuth, Origin, Role, Settings, SettingsError, Shown, Sts, Valued,
 };
 pub use shelf::{Shelf, ShelfError, Stored, slug};
+
+#[cfg(test)]
+mod tests;
