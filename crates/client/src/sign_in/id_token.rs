@@ -94,6 +94,14 @@ pub enum IdTokenError {
     /// Too early: one of the clocks is wrong.
     #[error("the ID token is only valid from {}; is this machine's clock right?", iso8601(*.0))]
     NotYet(Timestamp),
+    /// After a refresh: another person's.
+    #[error("the new ID token is of the subject `{found}`, not of `{expected}`")]
+    Subject {
+        /// `sub`.
+        found: String,
+        /// Who signed in.
+        expected: String,
+    },
     /// It answers another sign-in.
     #[error("the ID token does not answer this sign-in (`nonce`)")]
     Nonce,
