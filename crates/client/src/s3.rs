@@ -45,6 +45,7 @@ mod multipart;
 
 mod presign;
 
+pub use buckets::BucketSummary;
 pub use checksum::{Checksum, ChecksumAlgorithm, Digest};
 pub use client::Client;
 pub use copy::CopyOptions;
@@ -56,10 +57,9 @@ pub use get::{GetOptions, Object, ObjectBody};
 pub use list::{Entry, ListPage, ListQuery, ObjectSummary};
 pub use multipart::{MultipartUpload, Part};
 pub use object::{ByteRange, Conditions, ETag, ObjectHead};
-pub use presign::{Presigned, PresignMethod};
+pub use presign::{PresignMethod, Presigned};
 pub use put::{PutOptions, Stored, Verified};
 pub use retry::RetryPolicy;
-pub use buckets::BucketSummary;
 
 #[cfg(test)]
 mod tests;

@@ -76,7 +76,8 @@ impl Client {
         let aws = self.endpoint().origin().ends_with(".amazonaws.com");
         let mut call = Call::bucket("CreateBucket", Method::PUT, bucket);
         if aws && region != "us-east-1" {
-            let mut body = String::from("<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
+            let mut body =
+                String::from("<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
             xml::element(&mut body, "LocationConstraint", region);
             body.push_str("</CreateBucketConfiguration>");
             call = call.body(body);

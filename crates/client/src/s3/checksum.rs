@@ -95,9 +95,9 @@ impl Checksum {
         if composite {
             return None;
         }
-        ChecksumAlgorithm::ALL.into_iter().find_map(|algorithm| {
-            Self::parse(algorithm, headers.get(algorithm.header())?.to_str().ok()?)
-        })
+        ChecksumAlgorithm::ALL
+            .into_iter()
+            .find_map(|algorithm| Self::parse(algorithm, headers.get(algorithm.header())?.to_str().ok()?))
     }
 
     fn parse(algorithm: ChecksumAlgorithm, text: &str) -> Option<Self> {

@@ -162,13 +162,17 @@ impl Client {
             };
             match &error {
                 error if error.kind() == ErrorKind::Expired && !renewed => {
-                    tracing::debug!(operation = call.operation, "the session has expired: asking for another");
+                    tracing::debug!(
+                        operation = call.operation,
+                        "the session has expired: asking for another"
+                    );
                     credentials = self.inner.source.instead_of(&credentials).await?;
                     renewed = true;
                     continue;
                 }
                 S3Error::Refused(refusal) if refusal.kind == ErrorKind::Elsewhere && !moved => {
-                    let Some(elsewhere) = refusal.region.clone().filter(|other| Some(other) != region.as_ref())
+                    let Some(elsewhere) =
+                        refusal.region.clone().filter(|other| Some(other) != region.as_ref())
                     else {
                         return Err(error);
                     };
@@ -221,12 +225,8 @@ impl Client {
         signer
             .sign(&call.method, &place.host, &place.path, &call.query, &mut headers, &hash)
             .map_err(|_| S3Error::Header("the session token"))?;
-        let request = self
-            .inner
-            .connector
-            .request(call.method.clone(), &url)
-            .headers(headers)
-            .body(call.body.clone());
+        let request =
+            self.inner.connector.request(call.method.clone(), &url).headers(headers).body(call.body.clone());
         let mut response = request.send().await.map_err(|source| S3Error::Unreachable {
             operation: call.operation,
             host: place.host.clone(),

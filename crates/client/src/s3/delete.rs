@@ -70,7 +70,8 @@ impl Client {
         if written.is_empty() {
             return Ok(Vec::new());
         }
-        let mut body = String::from("<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Quiet>true</Quiet>");
+        let mut body =
+            String::from("<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Quiet>true</Quiet>");
         for key in written {
             body.push_str("<Object>");
             xml::element(&mut body, "Key", key.as_str());
@@ -90,7 +91,8 @@ impl Client {
         }
         let result: DeleteResult =
             xml::read(&answer.body).map_err(|what| self.not_understood("DeleteObjects", what))?;
-        let not_deleted = |error: DeleteError| NotDeleted { key: error.key, code: error.code, message: error.message };
+        let not_deleted =
+            |error: DeleteError| NotDeleted { key: error.key, code: error.code, message: error.message };
         Ok(result.errors.into_iter().map(not_deleted).collect())
     }
 }

@@ -81,7 +81,8 @@ impl Endpoint {
             None => host.to_string(),
         };
         let context = context.trim_matches('/');
-        let context = if context.is_empty() { String::new() } else { format!("/{}", percent_encode(context, true)) };
+        let context =
+            if context.is_empty() { String::new() } else { format!("/{}", percent_encode(context, true)) };
         Ok(Self {
             https: url.scheme() == "https",
             authority,
@@ -129,7 +130,8 @@ impl Endpoint {
 
     /// A dot in a bucket's name does not fit a wildcard certificate; an IP address has no names under it.
     fn is_virtual_host(&self, bucket: &str) -> bool {
-        let host_like = bucket.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.');
+        let host_like =
+            bucket.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.');
         self.addressing == Addressing::VirtualHost
             && !self.name_is_ip
             && host_like
@@ -185,7 +187,10 @@ mod tests {
     fn both_styles() {
         let path = endpoint("http://127.0.0.1:9000", Addressing::Path, "");
         assert_eq!(url(&path, &Target::Service), "http://127.0.0.1:9000/");
-        assert_eq!(url(&path, &object("bucket", "a b/ü+%")), "http://127.0.0.1:9000/bucket/a%20b/%C3%BC%2B%25");
+        assert_eq!(
+            url(&path, &object("bucket", "a b/ü+%")),
+            "http://127.0.0.1:9000/bucket/a%20b/%C3%BC%2B%25"
+        );
         assert_eq!(url(&path, &object("bucket", "/a//b/")), "http://127.0.0.1:9000/bucket//a//b/");
         let hosted = endpoint("https://s3.example:443/", Addressing::VirtualHost, "");
         assert_eq!(url(&hosted, &object("bucket", "k")), "https://bucket.s3.example/k");
@@ -218,7 +223,10 @@ mod tests {
     #[test]
     fn aws_regions_have_their_own_hosts() {
         let aws = endpoint("https://s3.amazonaws.com", Addressing::VirtualHost, "");
-        assert_eq!(aws.locate(&object("bucket", "k"), Some("eu-north-1")).host, "bucket.s3.eu-north-1.amazonaws.com");
+        assert_eq!(
+            aws.locate(&object("bucket", "k"), Some("eu-north-1")).host,
+            "bucket.s3.eu-north-1.amazonaws.com"
+        );
         let other = endpoint("https://s3.example", Addressing::VirtualHost, "");
         assert_eq!(other.locate(&object("bucket", "k"), Some("eu-north-1")).host, "bucket.s3.example");
     }

@@ -217,7 +217,9 @@ fn code_of_status(status: StatusCode) -> &'static str {
 
 fn kind(status: StatusCode, code: &str) -> ErrorKind {
     match code {
-        "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "RequestExpired" => ErrorKind::Expired,
+        "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "RequestExpired" => {
+            ErrorKind::Expired
+        }
         "AccessDenied" | "Forbidden" | "AllAccessDisabled" | "AccountProblem" => ErrorKind::Denied,
         "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken" | "InvalidClientTokenId" => {
             ErrorKind::BadCredentials
@@ -231,9 +233,10 @@ fn kind(status: StatusCode, code: &str) -> ErrorKind {
         "InvalidRange" => ErrorKind::Range,
         "NotImplemented" | "MethodNotAllowed" => ErrorKind::NotSupported,
         "RequestTimeout" | "OperationAborted" | "ConditionalRequestConflict" => ErrorKind::Unavailable,
-        "PermanentRedirect" | "TemporaryRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException" => {
-            ErrorKind::Elsewhere
-        }
+        "PermanentRedirect"
+        | "TemporaryRedirect"
+        | "AuthorizationHeaderMalformed"
+        | "IllegalLocationConstraintException" => ErrorKind::Elsewhere,
         "BadDigest" | "XAmzContentSHA256Mismatch" | "XAmzContentChecksumMismatch" | "IncompleteBody" => {
             ErrorKind::Corrupt
         }

@@ -145,7 +145,7 @@ impl Client {
         &self,
         bucket: &BucketName,
         query: ListQuery,
-    ) -> impl Stream<Item = Result<Entry, S3Error>> + Send + Unpin + 'static {
+    ) -> impl Stream<Item = Result<Entry, S3Error>> + Send + Unpin + 'static + use<> {
         let start = Listing {
             client: self.clone(),
             bucket: bucket.clone(),
@@ -189,7 +189,8 @@ fn read_page(body: &[u8]) -> Result<ListPage, String> {
     let encoded = result.encoding_type.as_deref() == Some("url");
     let text = |text: String| {
         // Space is written as `+` by some stores, and a plus as `%2B` by all.
-        if !encoded { Some(text) } else { percent_decode(&text.replace('+', " ")) }.ok_or("a key is not UTF-8")
+        if !encoded { Some(text) } else { percent_decode(&text.replace('+', " ")) }
+            .ok_or("a key is not UTF-8")
     };
     let mut entries = Vec::with_capacity(result.contents.len() + result.common_prefixes.len());
     for object in result.contents {
@@ -240,7 +241,8 @@ mod tests {
 
     #[test]
     fn keys_that_are_not_encoded_are_taken_as_they_are() {
-        let page = read_page(b"<ListBucketResult><Contents><Key>a+b%20</Key></Contents></ListBucketResult>").unwrap();
+        let page = read_page(b"<ListBucketResult><Contents><Key>a+b%20</Key></Contents></ListBucketResult>")
+            .unwrap();
         assert_eq!(page.entries.first().unwrap().name(), "a+b%20");
     }
 

@@ -77,7 +77,8 @@ impl Client {
         key: &ObjectKey,
         options: &PutOptions,
     ) -> Result<MultipartUpload, S3Error> {
-        let plain = options.on(Call::object("CreateMultipartUpload", Method::POST, bucket, key).query("uploads", ""))?;
+        let plain = options
+            .on(Call::object("CreateMultipartUpload", Method::POST, bucket, key).query("uploads", ""))?;
         let call = if self.uploads_plainly() {
             plain
         } else {
@@ -92,7 +93,10 @@ impl Client {
             bucket: bucket.clone(),
             key: key.clone(),
             id: result.upload_id,
-            keeps_checksum: answer.headers.get("x-amz-checksum-type").is_some_and(|kind| kind == "FULL_OBJECT"),
+            keeps_checksum: answer
+                .headers
+                .get("x-amz-checksum-type")
+                .is_some_and(|kind| kind == "FULL_OBJECT"),
         })
     }
 
@@ -151,9 +155,8 @@ impl Client {
     ) -> Result<Stored, S3Error> {
         parts.sort_by_key(|part| part.number);
         let whole = upload.keeps_checksum.then(|| whole_checksum(&parts)).flatten();
-        let mut body = String::from(
-            "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">",
-        );
+        let mut body =
+            String::from("<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
         for part in &parts {
             body.push_str("<Part>");
             if let Some(checksum) = part.checksum.filter(|_| whole.is_some()) {

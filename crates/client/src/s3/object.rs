@@ -69,7 +69,8 @@ pub struct ObjectHead {
     pub encryption: Option<String>,
 }
 
-const CONTENT_HEADERS: [&str; 5] =
+/// Standard headers that belong to the object.
+pub(crate) const CONTENT_HEADERS: [&str; 5] =
     ["cache-control", "content-disposition", "content-encoding", "content-language", "expires"];
 
 impl ObjectHead {

@@ -14,7 +14,7 @@ use super::call::Call;
 use super::checksum::{Checksum, ChecksumAlgorithm};
 use super::client::{Answer, Client};
 use super::error::{ErrorKind, S3Error};
-use super::object::{Conditions, ETag};
+use super::object::{CONTENT_HEADERS, Conditions, ETag};
 
 /// What goes with an object.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +23,9 @@ pub struct PutOptions {
     pub content_type: Option<String>,
     /// The object's own metadata: names without `x-amz-meta-`.
     pub metadata: Vec<(String, String)>,
+    /// `cache-control`, `content-disposition`, `content-encoding`, `content-language`, `expires`; nothing else
+    /// is sent.
+    pub content_headers: Vec<(String, String)>,
     /// Only if these hold.
     pub conditions: Conditions,
 }
@@ -53,7 +56,13 @@ pub enum Verified {
 
 impl PutOptions {
     pub(crate) fn on(&self, call: Call) -> Result<Call, S3Error> {
-        call.maybe_header("content-type", self.content_type.as_deref())?.metadata(&self.metadata)
+        let mut call =
+            call.maybe_header("content-type", self.content_type.as_deref())?.metadata(&self.metadata)?;
+        for name in CONTENT_HEADERS {
+            let given = self.content_headers.iter().find(|(known, _)| known == name);
+            call = call.maybe_header(name, given.map(|(_, value)| value.as_str()))?;
+        }
+        Ok(call)
     }
 }
 
@@ -122,7 +131,13 @@ fn may_dislike_checksums(error: &S3Error) -> bool {
     error.kind() == ErrorKind::NotSupported
         || matches!(
             error.code(),
-            Some("InvalidArgument" | "InvalidRequest" | "BadRequest" | "InvalidDigest" | "SignatureDoesNotMatch")
+            Some(
+                "InvalidArgument"
+                    | "InvalidRequest"
+                    | "BadRequest"
+                    | "InvalidDigest"
+                    | "SignatureDoesNotMatch"
+            )
         )
 }
 

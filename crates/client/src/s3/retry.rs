@@ -19,11 +19,7 @@ pub struct RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self {
-            attempts: 6,
-            first_wait: Duration::from_millis(100),
-            longest_wait: Duration::from_secs(10),
-        }
+        Self { attempts: 6, first_wait: Duration::from_millis(100), longest_wait: Duration::from_secs(10) }
     }
 }
 

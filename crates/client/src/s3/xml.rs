@@ -12,7 +12,9 @@ pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
 
 /// Whether a text can stand in XML 1.0 at all (section 2.2): most control characters cannot, even escaped.
 pub(crate) fn can_hold(text: &str) -> bool {
-    text.chars().all(|c| !matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}'))
+    text.chars().all(
+        |c| !matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}'),
+    )
 }
 
 /// Writes `<name>text</name>`. Line ends are written as references: a parser may change bare ones.
