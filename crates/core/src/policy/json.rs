@@ -160,7 +160,7 @@ mod tests {
         let Shape::Array(items) = node.shape().unwrap() else { panic!() };
         let Shape::Object(inner) = items[1].shape().unwrap() else { panic!() };
         let fault = inner[0].1.fault("x");
-        assert_eq!((fault.line, fault.column, fault.path.as_str()), (2, 26, "ab[1].c"));
+        assert_eq!((fault.line, fault.column, fault.path.as_str()), (2, 27, "ab[1].c"));
         assert!(matches!(items[0].shape().unwrap(), Shape::Scalar("true")));
         assert!(matches!(inner[0].1.shape().unwrap(), Shape::Null));
     }
