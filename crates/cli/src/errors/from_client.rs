@@ -41,9 +41,8 @@ impl From<ShelfError> for Failure {
                 Self::because(Kind::Error, &error).hint(hint)
             }
             ShelfError::Name(_) => Self::because(Kind::Usage, &error),
-            ShelfError::Taken(_) => {
-                Self::because(Kind::Error, &error).hint("give another name with --name, or replace it with --replace")
-            }
+            ShelfError::Taken(_) => Self::because(Kind::Error, &error)
+                .hint("give another name with --name, or replace it with --replace"),
             ShelfError::Damaged(_) | ShelfError::Io { .. } => Self::because(Kind::Error, &error),
         }
     }
@@ -85,9 +84,13 @@ impl From<ExchangeError> for Failure {
                 failure
             }
             ExchangeError::RoleNeeded => Self::because(Kind::Usage, &error),
-            ExchangeError::Unreachable { .. } | ExchangeError::Body { .. } => Self::because(Kind::Retry, &error),
+            ExchangeError::Unreachable { .. } | ExchangeError::Body { .. } => {
+                Self::because(Kind::Retry, &error)
+            }
             ExchangeError::NotAnSts { .. } if error.is_temporary() => Self::because(Kind::Retry, &error),
-            ExchangeError::NotAnSts { .. } | ExchangeError::Unreadable { .. } => Self::because(Kind::Error, &error),
+            ExchangeError::NotAnSts { .. } | ExchangeError::Unreadable { .. } => {
+                Self::because(Kind::Error, &error)
+            }
         }
     }
 }

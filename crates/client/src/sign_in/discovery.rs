@@ -150,15 +150,17 @@ pub async fn locate(connector: &Connector, oauth: &OAuth) -> Result<Provider, Di
 pub async fn discover(connector: &Connector, issuer: &str) -> Result<Provider, DiscoveryError> {
     let base = format!("{}/{WELL_KNOWN}", issuer.trim_end_matches('/'));
     let url = secure(Url::parse(&base).map_err(|_| DiscoveryError::Missing("valid issuer"))?)?;
-    let malformed = |why: String| DiscoveryError::Malformed { url: url.clone(), what: "a discovery document", why };
-    let document: Document =
-        serde_json::from_value(fetch(connector, &url).await?).map_err(|error| malformed(error.to_string()))?;
+    let malformed =
+        |why: String| DiscoveryError::Malformed { url: url.clone(), what: "a discovery document", why };
+    let document: Document = serde_json::from_value(fetch(connector, &url).await?)
+        .map_err(|error| malformed(error.to_string()))?;
     // Discovery 4.3. People write an issuer with and without its last slash; the document's own form is the one
     // that tokens are then compared with, exactly.
     if document.issuer.trim_end_matches('/') != issuer.trim_end_matches('/') {
         return Err(DiscoveryError::OtherIssuer { url, found: document.issuer, asked: issuer.to_owned() });
     }
-    let token_endpoint = document.token_endpoint.ok_or_else(|| malformed("it has no `token_endpoint`".to_owned()))?;
+    let token_endpoint =
+        document.token_endpoint.ok_or_else(|| malformed("it has no `token_endpoint`".to_owned()))?;
     Ok(Provider {
         issuer: Some(document.issuer),
         authorization_endpoint: document.authorization_endpoint.map(secure).transpose()?,
@@ -254,7 +256,8 @@ fn candidates(authorization_url: &Url) -> Vec<String> {
     let origin = authorization_url.origin().ascii_serialization();
     let path = authorization_url.path().trim_end_matches('/');
     let mut found: Vec<String> = Vec::new();
-    let matching = ENDS.iter().filter_map(|(end, instead)| Some(format!("{}{instead}", path.strip_suffix(end)?)));
+    let matching =
+        ENDS.iter().filter_map(|(end, instead)| Some(format!("{}{instead}", path.strip_suffix(end)?)));
     for base in matching.take(2).chain([String::new()]) {
         let candidate = format!("{origin}{base}");
         if !found.contains(&candidate) {
