@@ -91,7 +91,10 @@ mod tests {
         assert_eq!(parse_amz("20261103T040506Z"), Some(time));
         assert_eq!(parse_http_date("Tue, 03 Nov 2026 04:05:06 GMT"), Some(time));
         assert_eq!(parse_http_date("Tue, 03 Nov 2026 05:05:06 +0100"), Some(time));
-        assert_eq!(parse_iso8601("2026-11-03T04:05:06.000000001Z"), Some(at("2026-11-03T04:05:06.000000001Z")));
+        assert_eq!(
+            parse_iso8601("2026-11-03T04:05:06.000000001Z"),
+            Some(at("2026-11-03T04:05:06.000000001Z"))
+        );
     }
 
     #[test]

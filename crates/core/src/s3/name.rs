@@ -140,7 +140,8 @@ mod tests {
             assert!(BucketName::parse(good).is_ok(), "{good}");
         }
         let long = "a".repeat(64);
-        for bad in ["", "ab", "-ab", "ab-", "a..b", "A-b", "a_b", "192.168.0.1", "..", "../etc", "a/b", &long] {
+        for bad in ["", "ab", "-ab", "ab-", "a..b", "A-b", "a_b", "192.168.0.1", "..", "../etc", "a/b", &long]
+        {
             assert!(BucketName::parse(bad).is_err(), "{bad}");
         }
         assert!(BucketName::parse_existing("Old_Bucket").is_ok());
