@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::Serialize;
 use wigeon_core::time::{Timestamp, iso8601_millis};
 
-use crate::issue::Caller;
+use crate::issue::{Caller, Session};
 
 /// What is recorded of a request. Never a token, a key or a signature.
 #[derive(Debug, Clone, Serialize)]
@@ -73,13 +73,19 @@ impl Who {
                 name: None,
                 access_key_id: None,
             },
-            Caller::Session(session) => Self {
-                principal: session.arn.to_string(),
-                issuer: Some(session.issuer.clone()),
-                subject: Some(session.subject.clone()),
-                name: session.display_name().map(str::to_owned),
-                access_key_id: Some(session.access_key_id.clone()),
-            },
+            Caller::Session(session) => Self::of_session(session),
+        }
+    }
+
+    /// Of a session, just issued or used.
+    #[must_use]
+    pub fn of_session(session: &Session) -> Self {
+        Self {
+            principal: session.arn().to_string(),
+            issuer: Some(session.issuer.clone()),
+            subject: Some(session.subject.clone()),
+            name: Some(session.display_name().to_owned()),
+            access_key_id: Some(session.access_key_id.clone()),
         }
     }
 }

@@ -11,7 +11,7 @@ use wigeon_core::secret::Secret;
 use wigeon_core::sigv4::verify::{Claim, Expected, SignatureError, Verified};
 use wigeon_core::sts::{FaultCode, StsError};
 
-use crate::issue::{Caller, KeyRing, UnsealError};
+use crate::issue::{Caller, Sealer, UnsealError};
 use crate::refusal::Refusal;
 use crate::request::Request;
 
@@ -75,7 +75,7 @@ pub enum AuthenticateError {
 /// Checks signatures.
 #[derive(Clone)]
 pub struct Authenticator {
-    keys: Arc<KeyRing>,
+    sealer: Arc<Sealer>,
     root: Option<RootKey>,
     region: String,
 }
@@ -83,8 +83,8 @@ pub struct Authenticator {
 impl Authenticator {
     /// `region` is the one that signatures must be made for.
     #[must_use]
-    pub fn new(keys: Arc<KeyRing>, root: Option<RootKey>, region: String) -> Self {
-        Self { keys, root, region }
+    pub fn new(sealer: Arc<Sealer>, root: Option<RootKey>, region: String) -> Self {
+        Self { sealer, root, region }
     }
 
     /// The region that signatures must be made for.
@@ -127,9 +127,9 @@ impl Authenticator {
             let root = self.root.as_ref().filter(|root| root.access_key_id == access_key_id);
             return root.map(|root| (Caller::Root, root.secret_key.clone())).ok_or_else(unknown);
         };
-        let unsealed = self.keys.unseal(token, access_key_id, request.at).map_err(|error| match error {
-            UnsealError::Expired => AuthenticateError::Expired(access_key_id.to_owned()),
-            UnsealError::Invalid => AuthenticateError::InvalidToken,
+        let unsealed = self.sealer.unseal(token, access_key_id, request.at).map_err(|error| match error {
+            UnsealError::Expired { .. } => AuthenticateError::Expired(access_key_id.to_owned()),
+            UnsealError::Invalid | UnsealError::OtherAccessKey => AuthenticateError::InvalidToken,
         })?;
         Ok((Caller::Session(unsealed.session), unsealed.secret_key))
     }

@@ -11,7 +11,6 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use wigeon_core::arn::without_scheme;
 use wigeon_core::policy::{
     Context, Decision, Layer, Policies, Policy, Principal, Request as Question, evaluate, explain,
 };
@@ -23,7 +22,7 @@ use wigeon_core::sigv4::canonical::sha256_hex;
 use crate::authenticate::Authenticated;
 use crate::classify::{Classified, CopySource, request_context};
 use crate::directory::{Role, Snapshot};
-use crate::issue::{Caller, Session};
+use crate::issue::{Caller, Session, SessionEnded};
 use crate::refusal::Refusal;
 use crate::request::Request;
 
@@ -158,8 +157,8 @@ impl Permit {
     fn decide(&self, action: &str, resource: &str) -> Result<(), Refusal> {
         let Rights::Role { session, role, session_policies } = &self.rights else { return Ok(()) };
         let mut context = Context::with_capacity(32);
-        session_context(session, &mut context);
         self.server_context(&mut context);
+        session.enter_keys(&mut context);
         request_context(&self.request, &mut context);
         let policies = Policies {
             resource: None,
@@ -167,10 +166,11 @@ impl Permit {
             boundary: role.boundary.as_deref(),
             session: session_policies,
         };
+        let session_arn = session.arn();
         let principal = Principal::Session {
-            account: &self.account,
+            account: &session.account,
             role: role.arn.as_str(),
-            session: session.arn.as_str(),
+            session: session_arn.as_str(),
         };
         let question = Question { principal, action, resource, account: &self.account, context: &context };
         let decision = evaluate(&policies, &question);
@@ -186,8 +186,7 @@ impl Permit {
             Decision::Allow(_) => "for an unknown reason".to_owned(),
         };
         let on = if resource == "*" { String::new() } else { format!(" on resource: \"{resource}\"") };
-        let message =
-            format!("User: {} is not authorized to perform: {action}{on} {because}", session.arn.as_str());
+        let message = format!("User: {} is not authorized to perform: {action}{on} {because}", session_arn);
         Err(Refusal { reason: Some(reason), ..Refusal::new("AccessDenied", StatusCode::FORBIDDEN, message) })
     }
 
@@ -214,39 +213,11 @@ impl Permit {
 impl Rights {
     fn of(caller: &Caller, snapshot: &Snapshot) -> Result<Self, Refusal> {
         let Caller::Session(session) = caller else { return Ok(Self::All) };
-        let role = snapshot
-            .role(session.role_arn.as_str())
-            .filter(|role| role.id == session.role_id)
-            .ok_or_else(|| Refusal::session_over("the role of the session does not exist any more"))?;
-        let provider = snapshot.provider_by_arn(session.provider_arn.as_str());
-        let provider = provider
-            .ok_or_else(|| Refusal::session_over("the provider of the session does not exist any more"))?;
-        let revoked = [role.revoked_before, provider.revoked_before].into_iter().flatten();
-        if revoked.into_iter().any(|before| session.issued_at < before) {
-            return Err(Refusal::session_over("the session was revoked"));
-        }
-        let session_policies = session
-            .policies(snapshot)
-            .map_err(|error| Refusal::session_over(format!("a session policy cannot be used: {error}")))?;
+        let over = |ended: SessionEnded| Refusal::session_over(ended.to_string());
+        let role = session.role(snapshot).map_err(over)?;
+        let session_policies = session.policies(snapshot).map_err(over)?;
         Ok(Self::Role { session: Arc::clone(session), role: Arc::clone(role), session_policies })
     }
-}
-
-/// What the exchange found out, for the life of the session.
-fn session_context<'a>(session: &'a Session, context: &mut Context<'a>) {
-    context.set("aws:userid", session.user_id());
-    context.set("aws:PrincipalArn", session.role_arn.as_str());
-    context.set("aws:PrincipalAccount", session.role_arn.account());
-    context.set("aws:PrincipalType", "AssumedRole");
-    context.set("aws:TokenIssueTime", session.issued_at);
-    context.set("aws:FederatedProvider", session.provider_arn.as_str());
-    if let Some(identity) = &session.source_identity {
-        context.set("aws:SourceIdentity", identity);
-    }
-    for (name, value) in &session.tags {
-        context.set(format!("aws:PrincipalTag/{name}"), value);
-    }
-    session.claims_context(without_scheme(&session.issuer), context);
 }
 
 fn layer(layer: Layer) -> &'static str {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, SERVER};
+use http::header::{CONTENT_TYPE, SERVER, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
@@ -31,7 +31,7 @@ use crate::directory::Directory;
 use crate::issue::Caller;
 use crate::refusal::Refusal;
 use crate::request::{Arrival, Request};
-use crate::sts::StsService;
+use crate::sts::{Outcome, StsCall, StsResponse, StsService};
 
 /// The longest STS request, in bytes: a token of 20,000 characters, policies and tags fit well.
 const LONGEST_STS_BODY: usize = 256 << 10;
@@ -157,16 +157,22 @@ impl Gateway {
         trace: &mut Trace,
     ) -> Response<ResponseBody> {
         let id = arrival.id.clone();
-        let answered = self.sts_answer(parts, incoming, arrival, trace).await;
-        match answered {
-            Ok(xml) => sts_document(StatusCode::OK, xml),
-            Err(error) => {
-                trace.code = Some(error.code.to_string());
-                trace.reason = Some(error.message.clone());
-                let status = StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::BAD_REQUEST);
-                sts_document(status, error.to_xml(&id))
+        let answered = match self.sts_answer(parts, incoming, arrival, trace).await {
+            Ok(answered) => answered,
+            Err(error) => StsService::refuse(&error, &id),
+        };
+        match answered.outcome {
+            Outcome::Exchanged(session) => trace.who = Some(Who::of_session(&session)),
+            Outcome::Identified => {}
+            Outcome::Refused { code, reason } => {
+                trace.code = Some(code.to_string());
+                trace.reason = Some(reason);
             }
         }
+        let mut response = Response::new(full(answered.xml.0));
+        *response.status_mut() = StatusCode::from_u16(answered.status).unwrap_or(StatusCode::BAD_REQUEST);
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/xml"));
+        response
     }
 
     async fn sts_answer(
@@ -175,24 +181,30 @@ impl Gateway {
         incoming: Incoming,
         arrival: Arrival,
         trace: &mut Trace,
-    ) -> Result<String, StsError> {
-        let (id, at) = (arrival.id.clone(), arrival.at);
+    ) -> Result<StsResponse, StsError> {
         let body = sts_body(incoming).await?;
         let text =
             std::str::from_utf8(&body).map_err(|_| malformed("The body of the request is not UTF-8"))?;
         let parameters = Parameters::parse(parts.uri.query().unwrap_or_default(), text)?;
-        trace.operation = parameters.action().unwrap_or_default().chars().take(64).collect();
+        let action = parameters.action().unwrap_or_default();
+        trace.operation = action.chars().take(64).collect();
         trace.resource = parameters.value("RoleArn").unwrap_or_default().chars().take(256).collect();
-        let caller = match self.sts.needs_signature(&parameters) {
+        let (source_ip, secure_transport) = (Some(arrival.source_ip), arrival.secure);
+        let request_id = arrival.id.clone();
+        let caller = match StsService::needs_signature(action) {
             true => Some(self.sts_caller(parts, arrival, &body)?),
             false => None,
         };
         trace.who = caller.as_ref().map(Who::of);
-        let answered = self.sts.handle(&parameters, caller.as_ref(), &id, at).await?;
-        if let Some(session) = answered.session {
-            trace.who = Some(Who::of(&Caller::Session(session)));
-        }
-        Ok(answered.xml)
+        let call = StsCall {
+            parameters: &parameters,
+            caller: caller.as_ref(),
+            source_ip,
+            user_agent: parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()),
+            secure_transport,
+            request_id: &request_id,
+        };
+        Ok(self.sts.handle(call).await)
     }
 
     fn sts_caller(&self, parts: &Parts, arrival: Arrival, body: &[u8]) -> Result<Caller, StsError> {
@@ -225,13 +237,6 @@ async fn sts_body(incoming: Incoming) -> Result<Bytes, StsError> {
 
 fn malformed(message: &str) -> StsError {
     StsError::new(wigeon_core::sts::FaultCode::ValidationError, message)
-}
-
-fn sts_document(status: StatusCode, xml: String) -> Response<ResponseBody> {
-    let mut response = Response::new(full(xml));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/xml"));
-    response
 }
 
 /// S3's answer to a refused request; without a body where the method has none.

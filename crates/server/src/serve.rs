@@ -21,8 +21,9 @@ use crate::backend::protocol::LocalBackend;
 use crate::config::Config;
 use crate::directory::{Directory, DirectoryError};
 use crate::gateway::Gateway;
-use crate::issue::{KeyRing, KeyRingError};
+use crate::issue::{KeyRing, KeyRingError, Sealer};
 use crate::sts::StsService;
+use crate::verify::Verifier;
 
 /// How long a connection may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -101,7 +102,9 @@ impl Running {
 pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, ServeError> {
     let directory = Arc::new(Directory::from_file(&config.directory)?);
     let store = Store::open(&config.data.join("store"), Options::new(Arc::clone(&clock)))?;
-    let keys = Arc::new(KeyRing::open(&config.data.join("session-keys"))?);
+    let ring = KeyRing::open_or_create(&config.data.join("session-keys.json"), clock.now())?;
+    let sealer = Arc::new(Sealer::new(ring));
+    let verifier = Arc::new(Verifier::new(Arc::clone(&clock)));
     let audit = match &config.audit {
         None => Audit::log_only(),
         Some(path) => Audit::to_file(path)
@@ -113,8 +116,8 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Se
     let address =
         listener.local_addr().map_err(|source| ServeError::Listen { address: config.listen, source })?;
     let gateway = Arc::new(Gateway {
-        authenticator: Authenticator::new(Arc::clone(&keys), config.root.clone(), config.region.clone()),
-        sts: StsService::new(Arc::clone(&directory), keys, Arc::clone(&clock)),
+        authenticator: Authenticator::new(Arc::clone(&sealer), config.root.clone(), config.region.clone()),
+        sts: StsService::new(Arc::clone(&directory), Arc::clone(&verifier), sealer, Arc::clone(&clock)),
         clock,
         directory: Arc::clone(&directory),
         backend: LocalBackend::new(store),
@@ -122,6 +125,9 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Se
         domains: config.domains.clone(),
     });
     let (stop, stopped) = watch::channel(false);
+    // A provider may come up later than this server: its keys are fetched beside serving, not before.
+    let warming = Arc::clone(&directory);
+    tokio::spawn(async move { verifier.warm(&warming.snapshot()).await });
     let watching = Arc::clone(&directory);
     let task = tokio::spawn(async move {
         tokio::select! {
