@@ -55,7 +55,9 @@ pub enum ExchangeError {
         source: XmlError,
     },
     /// It does not answer as an STS does.
-    #[error("`{endpoint}` answered with status {status} and nothing that an STS says; is it the STS endpoint?")]
+    #[error(
+        "`{endpoint}` answered with status {status} and nothing that an STS says; is it the STS endpoint?"
+    )]
     NotAnSts {
         /// The endpoint.
         endpoint: Url,
@@ -200,7 +202,10 @@ pub async fn exchange(
         .body(request.to_form().expose().to_owned())
         .send()
         .await
-        .map_err(|source| ExchangeError::Unreachable { endpoint: endpoint.clone(), source: source.without_url() })?;
+        .map_err(|source| ExchangeError::Unreachable {
+            endpoint: endpoint.clone(),
+            source: source.without_url(),
+        })?;
     let status = answer.status().as_u16();
     let body = connect::body(answer, ANSWER_LIMIT)
         .await

@@ -25,3 +25,6 @@ pub mod session;
 pub mod s3;
 
 pub mod transfer;
+
+#[cfg(test)]
+mod testing;

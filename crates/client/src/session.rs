@@ -38,16 +38,19 @@ const ID_TOKEN_MARGIN: SignedDuration = SignedDuration::from_secs(5);
 /// Credentials are renewed this long before they expire, or at three quarters of their life if that is later.
 const RENEWAL_MARGIN: SignedDuration = SignedDuration::from_mins(5);
 
+/// After a renewal that failed, the next attempt waits this long, while the old credentials work.
+const RETRY_PAUSE: SignedDuration = SignedDuration::from_secs(15);
+
 /// Why there are no credentials.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
     /// A person has to sign in.
-    #[error("sign-in needed for profile \"{profile}\": {reason}")]
+    #[error("sign-in needed for profile \"{profile}\"{}", reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
     SignInNeeded {
         /// The profile.
         profile: String,
-        /// Why.
-        reason: String,
+        /// Why; nothing where nobody has signed in yet.
+        reason: Option<String>,
     },
     /// The profile has a value that cannot be used.
     #[error(transparent)]
@@ -59,7 +62,9 @@ pub enum SessionError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// What was kept cannot be read.
-    #[error("what was kept of the sign-in for profile \"{profile}\" cannot be read; run: wigeon login {profile}")]
+    #[error(
+        "what was kept of the sign-in for profile \"{profile}\" cannot be read; run: wigeon login {profile}"
+    )]
     Damaged {
         /// The profile.
         profile: String,
@@ -149,7 +154,8 @@ impl Session {
         }
         let _lock = self.lock().await?;
         // Another process may have renewed while we waited.
-        let record = self.load()?.ok_or_else(|| self.sign_in_needed("nobody has signed in"))?;
+        let record =
+            self.load()?.ok_or(SessionError::SignInNeeded { profile: self.profile.clone(), reason: None })?;
         if let Some(credentials) = self.usable(&record) {
             return Ok(credentials);
         }
@@ -248,7 +254,9 @@ impl Session {
 
     fn warm(&self) -> Option<Arc<Credentials>> {
         let warm = self.warm.read().unwrap_or_else(PoisonError::into_inner);
-        warm.as_ref().filter(|warm| self.clock.now() < warm.renew_at).map(|warm| Arc::clone(&warm.credentials))
+        warm.as_ref()
+            .filter(|warm| self.clock.now() < warm.renew_at)
+            .map(|warm| Arc::clone(&warm.credentials))
     }
 
     fn load(&self) -> Result<Option<Record>, SessionError> {
@@ -279,9 +287,10 @@ impl Session {
             Role::Given(arn) => Some(arn.as_str()),
             Role::Ask | Role::None => None,
         };
-        record.session.as_ref().filter(|session| {
-            session.endpoint == self.sts.endpoint && session.role.as_deref() == role
-        })
+        record
+            .session
+            .as_ref()
+            .filter(|session| session.endpoint == self.sts.endpoint && session.role.as_deref() == role)
     }
 
     fn keep_warm(&self, session: &AssumedSession) -> Arc<Credentials> {
@@ -294,8 +303,11 @@ impl Session {
     /// New credentials that are due for renewal at once (very short ones) are used all the same.
     fn warm_up(&self, record: &Record, now: Timestamp) -> Result<Arc<Credentials>, SessionError> {
         match self.session_of(record) {
-            Some(session) if session.credentials.expires_at.is_none_or(|end| now < end) => Ok(self.keep_warm(session)),
-            _ => Err(self.sign_in_needed("the STS gave credentials that have already expired; is the clock right?")),
+            Some(session) if session.credentials.expires_at.is_none_or(|end| now < end) => {
+                Ok(self.keep_warm(session))
+            }
+            _ => Err(self
+                .sign_in_needed("the STS gave credentials that have already expired; is the clock right?")),
         }
     }
 
@@ -308,14 +320,19 @@ impl Session {
         let is_valid = self.clock.now() + ID_TOKEN_MARGIN < valid_until;
         if is_valid {
             match self.assume(&mut record).await {
-                Err(SessionError::Exchange(error)) if error.wants_newer_token() && record.refresh_token.is_some() => {
+                Err(SessionError::Exchange(error))
+                    if error.wants_newer_token() && record.refresh_token.is_some() =>
+                {
                     tracing::info!(%error, "the STS wants a newer token");
                 }
                 outcome => return outcome.map(|()| record),
             }
         }
         let Some(refresh_token) = record.refresh_token.clone() else {
-            let reason = format!("the sign-in ended at {}, and the provider gave no refresh token", iso8601(valid_until));
+            let reason = format!(
+                "the sign-in ended at {}, and the provider gave no refresh token",
+                iso8601(valid_until)
+            );
             return Err(self.sign_in_needed(&reason));
         };
         self.refresh(&mut record, &refresh_token).await?;
@@ -389,7 +406,12 @@ impl Session {
         match self.session_of(record) {
             Some(session) if session.credentials.expires_at.is_none_or(|end| now < end) => {
                 tracing::warn!(%error, "the session could not be renewed; its credentials still work");
-                Ok(Arc::new(session.credentials.clone()))
+                // Not every request in the meantime is to try again.
+                let credentials = Arc::new(session.credentials.clone());
+                let pause = (now + RETRY_PAUSE).min(session.credentials.expires_at.unwrap_or(Timestamp::MAX));
+                let warm = Warm { credentials: Arc::clone(&credentials), renew_at: pause };
+                *self.warm.write().unwrap_or_else(PoisonError::into_inner) = Some(warm);
+                Ok(credentials)
             }
             _ => Err(error),
         }
@@ -409,7 +431,7 @@ impl Session {
     }
 
     fn sign_in_needed(&self, reason: &str) -> SessionError {
-        SessionError::SignInNeeded { profile: self.profile.clone(), reason: reason.to_owned() }
+        SessionError::SignInNeeded { profile: self.profile.clone(), reason: Some(reason.to_owned()) }
     }
 }
 

@@ -150,15 +150,17 @@ pub async fn locate(connector: &Connector, oauth: &OAuth) -> Result<Provider, Di
 pub async fn discover(connector: &Connector, issuer: &str) -> Result<Provider, DiscoveryError> {
     let base = format!("{}/{WELL_KNOWN}", issuer.trim_end_matches('/'));
     let url = secure(Url::parse(&base).map_err(|_| DiscoveryError::Missing("valid issuer"))?)?;
-    let malformed = |why: String| DiscoveryError::Malformed { url: url.clone(), what: "a discovery document", why };
-    let document: Document =
-        serde_json::from_value(fetch(connector, &url).await?).map_err(|error| malformed(error.to_string()))?;
+    let malformed =
+        |why: String| DiscoveryError::Malformed { url: url.clone(), what: "a discovery document", why };
+    let document: Document = serde_json::from_value(fetch(connector, &url).await?)
+        .map_err(|error| malformed(error.to_string()))?;
     // Discovery 4.3. People write an issuer with and without its last slash; the document's own form is the one
     // that tokens are then compared with, exactly.
     if document.issuer.trim_end_matches('/') != issuer.trim_end_matches('/') {
         return Err(DiscoveryError::OtherIssuer { url, found: document.issuer, asked: issuer.to_owned() });
     }
-    let token_endpoint = document.token_endpoint.ok_or_else(|| malformed("it has no `token_endpoint`".to_owned()))?;
+    let token_endpoint =
+        document.token_endpoint.ok_or_else(|| malformed("it has no `token_endpoint`".to_owned()))?;
     Ok(Provider {
         issuer: Some(document.issuer),
         authorization_endpoint: document.authorization_endpoint.map(secure).transpose()?,
@@ -181,7 +183,7 @@ pub async fn discover(connector: &Connector, issuer: &str) -> Result<Provider, D
 ///
 /// # Errors
 /// A key set that cannot be had or is none.
-pub async fn key_set(connector: &Connector, url: &Url) -> Result<KeySet, DiscoveryError> {
+pub(super) async fn key_set(connector: &Connector, url: &Url) -> Result<KeySet, DiscoveryError> {
     let document = fetch(connector, &secure(url.clone())?).await?;
     KeySet::parse(document.to_string().as_bytes()).map_err(|error| DiscoveryError::Malformed {
         url: url.clone(),
@@ -206,7 +208,7 @@ impl Provider {
 ///
 /// # Errors
 /// [`DiscoveryError::Insecure`].
-pub fn secure(url: Url) -> Result<Url, DiscoveryError> {
+pub(super) fn secure(url: Url) -> Result<Url, DiscoveryError> {
     if url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url)) {
         Ok(url)
     } else {
@@ -254,7 +256,8 @@ fn candidates(authorization_url: &Url) -> Vec<String> {
     let origin = authorization_url.origin().ascii_serialization();
     let path = authorization_url.path().trim_end_matches('/');
     let mut found: Vec<String> = Vec::new();
-    let matching = ENDS.iter().filter_map(|(end, instead)| Some(format!("{}{instead}", path.strip_suffix(end)?)));
+    let matching =
+        ENDS.iter().filter_map(|(end, instead)| Some(format!("{}{instead}", path.strip_suffix(end)?)));
     for base in matching.take(2).chain([String::new()]) {
         let candidate = format!("{origin}{base}");
         if !found.contains(&candidate) {

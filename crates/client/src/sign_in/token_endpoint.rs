@@ -139,26 +139,24 @@ pub async fn redeem(
     grant: Grant<'_>,
 ) -> Result<Tokens, TokenEndpointError> {
     let url = &provider.token_endpoint;
-    let mut form = Serializer::new(String::new());
-    match grant {
+    let form = match grant {
         Grant::Code { code, redirect_uri, verifier } => {
-            form.append_pair("grant_type", "authorization_code")
-                .append_pair("code", code.expose())
-                .append_pair("redirect_uri", redirect_uri);
-            if let Some(verifier) = verifier {
-                form.append_pair("code_verifier", verifier.expose());
-            }
+            let mut form = vec![
+                ("grant_type", "authorization_code"),
+                ("code", code.expose()),
+                ("redirect_uri", redirect_uri),
+            ];
+            form.extend(verifier.map(|verifier| ("code_verifier", verifier.expose())));
+            form
         }
-        Grant::Refresh(token) => {
-            form.append_pair("grant_type", "refresh_token").append_pair("refresh_token", token.expose());
-        }
-        Grant::Password { username, password, scope } => {
-            form.append_pair("grant_type", "password")
-                .append_pair("username", username)
-                .append_pair("password", password.expose())
-                .append_pair("scope", scope);
-        }
-    }
+        Grant::Refresh(token) => vec![("grant_type", "refresh_token"), ("refresh_token", token.expose())],
+        Grant::Password { username, password, scope } => vec![
+            ("grant_type", "password"),
+            ("username", username),
+            ("password", password.expose()),
+            ("scope", scope),
+        ],
+    };
     let (status, body) = post(connector, provider, client, url, form).await?;
     let unreadable = || TokenEndpointError::Unreadable { url: url.clone(), status };
     if (200..300).contains(&status) {
@@ -186,8 +184,7 @@ pub async fn revoke(
     kind: &str,
 ) -> Result<bool, TokenEndpointError> {
     let Some(url) = &provider.revocation_endpoint else { return Ok(false) };
-    let mut form = Serializer::new(String::new());
-    form.append_pair("token", token.expose()).append_pair("token_type_hint", kind);
+    let form = vec![("token", token.expose()), ("token_type_hint", kind)];
     let (status, body) = post(connector, provider, client, url, form).await?;
     if (200..300).contains(&status) {
         return Ok(true);
@@ -202,12 +199,12 @@ pub async fn revoke(
     }
 }
 
-async fn post(
+async fn post<'a>(
     connector: &Connector,
     provider: &Provider,
-    client: &Client,
+    client: &'a Client,
     url: &Url,
-    mut form: Serializer<'_, String>,
+    mut form: Vec<(&'static str, &'a str)>,
 ) -> Result<(u16, Zeroizing<Vec<u8>>), TokenEndpointError> {
     let url = secure(url.clone()).map_err(|_| TokenEndpointError::Insecure(url.clone()))?;
     let mut request = connector
@@ -216,26 +213,27 @@ async fn post(
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
     match authentication(provider, client) {
         Authentication::None => {}
-        Authentication::Id(id) => {
-            form.append_pair("client_id", id);
-        }
+        Authentication::Id(id) => form.push(("client_id", id)),
         Authentication::Post(id, secret) => {
-            form.append_pair("client_id", id).append_pair("client_secret", secret.expose());
+            form.extend([("client_id", id), ("client_secret", secret.expose())]);
         }
         Authentication::Basic(id, secret) => {
             // RFC 6749, section 2.3.1: both halves are form-encoded first.
             let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
             let pair = Zeroizing::new(format!("{}:{}", encoded(id), encoded(secret.expose())));
-            request = request.header(header::AUTHORIZATION, format!("Basic {}", STANDARD.encode(pair.as_bytes())));
+            request =
+                request.header(header::AUTHORIZATION, format!("Basic {}", STANDARD.encode(pair.as_bytes())));
         }
     }
-    let answer = request
-        .body(form.finish())
-        .send()
-        .await
-        .map_err(|source| TokenEndpointError::Unreachable { url: url.clone(), source: source.without_url() })?;
+    let body = Serializer::new(String::new()).extend_pairs(form).finish();
+    let answer = request.body(body).send().await.map_err(|source| TokenEndpointError::Unreachable {
+        url: url.clone(),
+        source: source.without_url(),
+    })?;
     let status = answer.status().as_u16();
-    let body = connect::body(answer, ANSWER_LIMIT).await.map_err(|source| TokenEndpointError::Body { url, source })?;
+    let body = connect::body(answer, ANSWER_LIMIT)
+        .await
+        .map_err(|source| TokenEndpointError::Body { url, source })?;
     Ok((status, Zeroizing::new(body)))
 }
 
@@ -253,7 +251,10 @@ fn authentication<'a>(provider: &Provider, client: &'a Client) -> Authentication
         (None, _) => return Authentication::None,
     };
     let offers = |method: &str| {
-        provider.client_authentication.as_ref().is_some_and(|methods| methods.iter().any(|offered| offered == method))
+        provider
+            .client_authentication
+            .as_ref()
+            .is_some_and(|methods| methods.iter().any(|offered| offered == method))
     };
     if offers("client_secret_basic") {
         Authentication::Basic(id, secret)
