@@ -1,7 +1,7 @@
 //! Quick throughput figures of the local store, durable writes included.
 //!
 //! ```text
-//! cargo run --release -p wigeon-server --example store_speed -- [DIRECTORY]
+//! cargo run --release -p wigeon-server --example store_speed -- [DIRECTORY [NAME]]
 //! ```
 #![expect(clippy::print_stdout, reason = "it reports to a person")]
 
@@ -37,10 +37,11 @@ impl Clock for System {
 fn main() -> Outcome<()> {
     let temporary = tempfile::tempdir()?;
     let directory = env::args().nth(1).map_or_else(|| temporary.path().to_owned(), PathBuf::from);
-    tokio::runtime::Runtime::new()?.block_on(measure(&directory))
+    let only = env::args().nth(2).unwrap_or_default();
+    tokio::runtime::Runtime::new()?.block_on(measure(&directory, &only))
 }
 
-async fn measure(directory: &Path) -> Outcome<()> {
+async fn measure(directory: &Path, only: &str) -> Outcome<()> {
     let bench = Bench {
         store: Store::open(directory, Options::new(Arc::new(System)))?,
         home: BucketName::parse("bench")?,
@@ -60,6 +61,9 @@ async fn measure(directory: &Path) -> Outcome<()> {
         ("PUT 64 MiB, CRC64NVME", 64 * MIB, 1, &crc),
         ("PUT 64 MiB", 64 * MIB, 4, &[]),
     ] {
+        if !name.contains(only) {
+            continue;
+        }
         let body = Bytes::from(vec![0x5a; size]);
         let first = bench.next.load(Ordering::Relaxed);
         run(
@@ -88,6 +92,9 @@ async fn measure(directory: &Path) -> Outcome<()> {
             .await?;
             bench.next.store(last + 1, Ordering::Relaxed);
         }
+    }
+    if !"list 1000".contains(only) {
+        return Ok(());
     }
     run(
         "list 1000",
