@@ -77,11 +77,7 @@ impl From<ExchangeError> for Failure {
                     403 => Kind::Denied,
                     _ => Kind::Error,
                 };
-                let mut failure = Self::because(kind, &error).hint(refusal.hint());
-                if let Some(id) = &refusal.request_id {
-                    failure.causes.push(format!("request id {id}"));
-                }
-                failure
+                Self::because(kind, &error).hint(refusal.hint())
             }
             ExchangeError::RoleNeeded => Self::because(Kind::Usage, &error),
             ExchangeError::Unreachable { .. } | ExchangeError::Body { .. } => {
