@@ -38,8 +38,10 @@ fn variable(name: &str) -> String {
 }
 
 fn client_with(endpoint: &str, secret_key: &str) -> Client {
-    let connector =
-        Connector::new(&ConnectOptions { ca_files: vec![variable("RGW_CA_FILE").into()], ..Default::default() });
+    let connector = Connector::new(&ConnectOptions {
+        ca_files: vec![variable("RGW_CA_FILE").into()],
+        ..Default::default()
+    });
     let endpoint =
         Endpoint::new(&endpoint.parse().unwrap(), variable("RGW_REGION"), Addressing::Path, "").unwrap();
     let credentials = Credentials {
@@ -142,7 +144,8 @@ async fn names_of_every_kind() {
     let listed: BTreeSet<_> = bucket.names("", None).await.into_iter().collect();
     assert_eq!(listed, names.iter().map(|name| (*name).to_owned()).collect());
     for name in names {
-        let object = bucket.client.get_object(&bucket.name, &key(name), &GetOptions::default()).await.unwrap();
+        let object =
+            bucket.client.get_object(&bucket.name, &key(name), &GetOptions::default()).await.unwrap();
         let chunks: Vec<Bytes> = object.body.try_collect().await.unwrap();
         assert_eq!(chunks.concat(), name.as_bytes(), "{name}");
         let copy = format!("copy of {name}");
@@ -152,7 +155,8 @@ async fn names_of_every_kind() {
             .copy_object((&bucket.name, &key(name)), (&bucket.name, &key(&copy)), &options)
             .await
             .unwrap();
-        let head = bucket.client.head_object(&bucket.name, &key(&copy), &GetOptions::default()).await.unwrap();
+        let head =
+            bucket.client.head_object(&bucket.name, &key(&copy), &GetOptions::default()).await.unwrap();
         assert_eq!(head.size, name.len() as u64);
     }
     assert_eq!(bucket.names("dots/", Some("/")).await, ["dots/...x/"]);
@@ -181,7 +185,8 @@ async fn buckets_conditions_metadata_and_refusals() {
         content_headers: vec![("cache-control".into(), "no-cache".into())],
         ..PutOptions::default()
     };
-    let stored = client.put_object(name, &key("k"), Bytes::from_static(b"0123456789"), &options).await.unwrap();
+    let stored =
+        client.put_object(name, &key("k"), Bytes::from_static(b"0123456789"), &options).await.unwrap();
     let head = client.head_object(name, &key("k"), &GetOptions::default()).await.unwrap();
     assert_eq!(head.etag, stored.etag);
     assert_eq!(head.content_type.as_deref(), Some("text/x-test"));
@@ -201,7 +206,7 @@ async fn buckets_conditions_metadata_and_refusals() {
     assert_eq!((missing.kind(), missing.code()), (ErrorKind::NotFound, Some("NoSuchKey")));
     assert_eq!(client.delete_bucket(name).await.unwrap_err().kind(), ErrorKind::Conflict);
     let wrong = client_with(&variable("RGW_ENDPOINT"), "wrong").list_buckets().await.unwrap_err();
-    assert_eq!(wrong.kind(), ErrorKind::BadCredentials);
+    assert!(matches!(wrong.kind(), ErrorKind::BadCredentials | ErrorKind::Denied), "{wrong}");
     bucket.remove().await;
 }
 
@@ -259,12 +264,14 @@ async fn trees_both_ways_and_across() {
     std::os::unix::fs::symlink("/etc/passwd", source.join("link")).unwrap();
     let transfers = transfers(Tuning::default());
     let prefix = |text: &str| Prefix { bucket: bucket.name.clone(), prefix: text.to_owned() };
-    let up = transfers.upload_tree(&bucket.client, &source, &prefix("a/"), &PutOptions::default()).await.unwrap();
+    let up =
+        transfers.upload_tree(&bucket.client, &source, &prefix("a/"), &PutOptions::default()).await.unwrap();
     assert_eq!((up.done, up.failed, up.skipped), (200, 0, 1));
     let copied = transfers.copy_tree(&bucket.client, &prefix("a/"), None, &prefix("b/")).await.unwrap();
     assert_eq!((copied.done, copied.failed), (200, 0));
     let other = tls_client();
-    let across = transfers.copy_tree(&bucket.client, &prefix("b/"), Some(&other), &prefix("c/")).await.unwrap();
+    let across =
+        transfers.copy_tree(&bucket.client, &prefix("b/"), Some(&other), &prefix("c/")).await.unwrap();
     assert_eq!((across.done, across.bytes), (200, up.bytes));
     let target = folder.path().join("target");
     let down = transfers.download_tree(&bucket.client, &prefix("c/"), &target).await.unwrap();
@@ -317,17 +324,19 @@ async fn copies_in_parts() {
         metadata: vec![("who".into(), "ada".into())],
         ..PutOptions::default()
     };
-    let (from, to) = (address(&bucket.name, "fröm +%"), address(&bucket.name, "to"));
     let transfers = transfers(Tuning { part_size: 5 * MIB, copy_threshold: 6 * MIB, ..Tuning::default() });
-    transfers.upload_stream(&bucket.client, bytes.as_slice(), &from, &options).await.unwrap();
-    let done = transfers.copy(&bucket.client, &from, None, &to).await.unwrap();
-    assert_eq!(done.bytes, bytes.len() as u64);
-    let head = bucket.client.head_object(&to.bucket, &to.key, &GetOptions::default()).await.unwrap();
-    assert_eq!(head.content_type.as_deref(), Some("text/x-test"));
-    assert_eq!(head.metadata, [("who".to_owned(), "ada".to_owned())]);
-    let mut back = Vec::new();
-    transfers.download_stream(&bucket.client, &to, &mut back).await.unwrap();
-    assert!(back == bytes);
+    for name in ["plain", "fröm +%"] {
+        let (from, to) = (address(&bucket.name, name), address(&bucket.name, "to"));
+        transfers.upload_stream(&bucket.client, bytes.as_slice(), &from, &options).await.unwrap();
+        let done = transfers.copy(&bucket.client, &from, None, &to).await.unwrap();
+        assert_eq!(done.bytes, bytes.len() as u64);
+        let head = bucket.client.head_object(&to.bucket, &to.key, &GetOptions::default()).await.unwrap();
+        assert_eq!(head.content_type.as_deref(), Some("text/x-test"));
+        assert_eq!(head.metadata, [("who".to_owned(), "ada".to_owned())]);
+        let mut back = Vec::new();
+        transfers.download_stream(&bucket.client, &to, &mut back).await.unwrap();
+        assert!(back == bytes, "{name}");
+    }
     bucket.remove().await;
 }
 

@@ -208,11 +208,7 @@ impl Proof {
 }
 
 /// Puts the checksums of the ranges together, which are in order.
-fn check_whole(
-    expected: Checksum,
-    ranges: &[Range],
-    from: &Address,
-) -> Result<Verified, TransferError> {
+fn check_whole(expected: Checksum, ranges: &[Range], from: &Address) -> Result<Verified, TransferError> {
     let mut whole: Option<Checksum> = None;
     for (_, length, checksum) in ranges {
         whole = match (whole, *checksum) {
