@@ -226,6 +226,9 @@ impl Client {
         signer
             .sign(&call.method, &place.host, &place.path, &call.query, &mut headers, &hash)
             .map_err(|_| S3Error::Header("the session token"))?;
+        if call.body.is_empty() && matches!(call.method, Method::PUT | Method::POST) {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         let request =
             self.inner.connector.request(call.method.clone(), &url).headers(headers).body(call.body.clone());
         let mut response = request.send().await.map_err(|source| S3Error::Unreachable {
