@@ -3,6 +3,8 @@
 //! Every error of the layers below becomes a [`Failure`]: one sentence, the causes under it, what to do, and a
 //! [`Kind`] that decides the exit code. `output` renders it, and nothing else does.
 
+mod from_client;
+
 use std::error::Error;
 use std::process::ExitCode;
 
@@ -95,6 +97,9 @@ impl Failure {
             }
             source = cause.source();
         }
+        if failure.causes.iter().any(|cause| cause.contains("UnknownIssuer")) {
+            return failure.hint("if the server has a certificate of your own CA, name it with --ca-file FILE");
+        }
         failure
     }
 
@@ -106,7 +111,7 @@ impl Failure {
     }
 }
 
-/// Sign-in is needed before the command can run: the sentence that says which command to run first.
+/// The sentence that says which command to run first.
 pub(crate) fn sign_in_needed(profile: &str) -> Failure {
     Failure::new(
         Kind::SignInNeeded,

@@ -1,13 +1,15 @@
 //! The command `wigeon`: reads the command line, runs one command, and turns what came of it into text and an
 //! exit code. The modules stand in flow order, and each imports only from those above it.
 
-mod errors;
-
 mod environment;
+
+mod errors;
 
 mod output;
 
 mod args;
+
+mod wording;
 
 mod context;
 

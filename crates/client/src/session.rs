@@ -38,16 +38,19 @@ const ID_TOKEN_MARGIN: SignedDuration = SignedDuration::from_secs(5);
 /// Credentials are renewed this long before they expire, or at three quarters of their life if that is later.
 const RENEWAL_MARGIN: SignedDuration = SignedDuration::from_mins(5);
 
+/// After a renewal that failed, the next attempt waits this long, while the old credentials work.
+const RETRY_PAUSE: SignedDuration = SignedDuration::from_secs(15);
+
 /// Why there are no credentials.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
     /// A person has to sign in.
-    #[error("sign-in needed for profile \"{profile}\": {reason}")]
+    #[error("sign-in needed for profile \"{profile}\"{}", reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
     SignInNeeded {
         /// The profile.
         profile: String,
-        /// Why.
-        reason: String,
+        /// Why; nothing where nobody has signed in yet.
+        reason: Option<String>,
     },
     /// The profile has a value that cannot be used.
     #[error(transparent)]
@@ -149,7 +152,7 @@ impl Session {
         }
         let _lock = self.lock().await?;
         // Another process may have renewed while we waited.
-        let record = self.load()?.ok_or_else(|| self.sign_in_needed("nobody has signed in"))?;
+        let record = self.load()?.ok_or(SessionError::SignInNeeded { profile: self.profile.clone(), reason: None })?;
         if let Some(credentials) = self.usable(&record) {
             return Ok(credentials);
         }
@@ -389,7 +392,12 @@ impl Session {
         match self.session_of(record) {
             Some(session) if session.credentials.expires_at.is_none_or(|end| now < end) => {
                 tracing::warn!(%error, "the session could not be renewed; its credentials still work");
-                Ok(Arc::new(session.credentials.clone()))
+                // Not every request in the meantime is to try again.
+                let credentials = Arc::new(session.credentials.clone());
+                let pause = (now + RETRY_PAUSE).min(session.credentials.expires_at.unwrap_or(Timestamp::MAX));
+                let warm = Warm { credentials: Arc::clone(&credentials), renew_at: pause };
+                *self.warm.write().unwrap_or_else(PoisonError::into_inner) = Some(warm);
+                Ok(credentials)
             }
             _ => Err(error),
         }
@@ -409,7 +417,7 @@ impl Session {
     }
 
     fn sign_in_needed(&self, reason: &str) -> SessionError {
-        SessionError::SignInNeeded { profile: self.profile.clone(), reason: reason.to_owned() }
+        SessionError::SignInNeeded { profile: self.profile.clone(), reason: Some(reason.to_owned()) }
     }
 }
 

@@ -19,7 +19,7 @@ mod token;
 
 pub mod signing;
 
-pub use algorithm::{Algorithm, AllowedAlgorithms, at_hash};
+pub use algorithm::{Algorithm, AllowedAlgorithms, UnknownAlgorithm, at_hash};
 pub use key_set::{KeyError, KeySet, KeySetError};
 pub use token::{MAX_TOKEN_LEN, SignedToken, TokenError, UnverifiedToken};
 

@@ -8,13 +8,34 @@
 
 pub mod context;
 
+mod kind;
+
+mod pattern;
+
+mod arn_pattern;
+
+mod operand;
+
+pub mod condition;
+
+mod principal;
+
+pub mod statement;
+
+mod index;
+
+mod json;
+
 pub mod document;
 
 pub mod evaluate;
 
 pub mod explain;
 
+pub use condition::Condition;
 pub use context::{Context, Principal, Request, Value};
-pub use document::{Document, DocumentError, Effect, Kind, Policy};
+pub use document::{Document, DocumentError, Policy};
 pub use evaluate::{Decision, Layer, Policies, StatementRef, evaluate};
 pub use explain::{Explanation, explain};
+pub use kind::{Effect, Kind};
+pub use statement::Statement;

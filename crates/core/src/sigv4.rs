@@ -8,11 +8,13 @@ pub mod canonical;
 
 pub mod sign;
 
+pub mod signed_request;
+
+pub mod presigned_v2;
+
 pub mod verify;
 
 pub mod chunked;
-
-pub mod presigned_v2;
 
 #[cfg(test)]
 mod tests;

@@ -181,7 +181,7 @@ pub async fn discover(connector: &Connector, issuer: &str) -> Result<Provider, D
 ///
 /// # Errors
 /// A key set that cannot be had or is none.
-pub async fn key_set(connector: &Connector, url: &Url) -> Result<KeySet, DiscoveryError> {
+pub(super) async fn key_set(connector: &Connector, url: &Url) -> Result<KeySet, DiscoveryError> {
     let document = fetch(connector, &secure(url.clone())?).await?;
     KeySet::parse(document.to_string().as_bytes()).map_err(|error| DiscoveryError::Malformed {
         url: url.clone(),
@@ -206,7 +206,7 @@ impl Provider {
 ///
 /// # Errors
 /// [`DiscoveryError::Insecure`].
-pub fn secure(url: Url) -> Result<Url, DiscoveryError> {
+pub(super) fn secure(url: Url) -> Result<Url, DiscoveryError> {
     if url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url)) {
         Ok(url)
     } else {

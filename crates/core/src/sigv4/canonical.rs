@@ -6,7 +6,7 @@
 use aws_lc_rs::{constant_time, digest, hmac};
 use http::{HeaderMap, Method};
 
-use crate::s3::uri::{encode_into, percent_decode};
+use crate::encoding::{encode_into, percent_decode};
 
 /// The only algorithm of version 4 that is taken.
 pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::canonical::Query;
 use super::sign::LONGEST_PRESIGNED;
-use super::verify::{SignatureError, SignedRequest};
+use super::signed_request::{SignatureError, SignedRequest};
 use crate::time::Timestamp;
 
 /// Query parameters that version 2 signs, in the order in which it signs them.

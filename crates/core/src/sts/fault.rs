@@ -65,6 +65,8 @@ codes! {
     InvalidClientTokenId = "InvalidClientTokenId", 403;
     /// The signed request's signature is wrong.
     SignatureDoesNotMatch = "SignatureDoesNotMatch", 403;
+    /// The signed request's signature cannot be read.
+    IncompleteSignature = "IncompleteSignature", 400;
     /// A request that has to be signed is not.
     MissingAuthenticationToken = "MissingAuthenticationToken", 403;
     /// The signed request's session has expired.

@@ -72,11 +72,40 @@ pub mod conditions;
 
 pub mod request;
 
+mod places;
+
+mod schema;
+
+mod pins;
+
+mod keeper;
+
+mod commit;
+
+mod index;
+
+mod contents;
+
 pub mod content;
 
 pub mod staging;
 
+mod objects;
+
+pub mod uploads;
+
+mod buckets;
+
+mod listing;
+
+mod recovery;
+
+pub mod verify;
+
 pub mod store;
+
+#[cfg(test)]
+mod tests;
 
 pub use self::error::StoreError;
 pub use self::store::{Options, Store};

@@ -147,6 +147,14 @@ impl Checksum {
         (value.len() == algorithm.len()).then_some(Self { algorithm, value, parts: None })
     }
 
+    /// The full checksum of some bytes.
+    #[must_use]
+    pub fn of(algorithm: ChecksumAlgorithm, bytes: &[u8]) -> Self {
+        let mut hasher = Hasher::new(algorithm);
+        hasher.update(bytes);
+        hasher.finish()
+    }
+
     /// Reads S3's form.
     #[must_use]
     pub fn parse(algorithm: ChecksumAlgorithm, text: &str) -> Option<Self> {
