@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::{Method, header};
 use serde::Deserialize;
 use url::Url;
+use reqwest::RequestBuilder;
 use url::form_urlencoded::{Serializer, byte_serialize};
 use wigeon_core::secret::Secret;
 use zeroize::Zeroizing;
@@ -139,27 +140,8 @@ pub async fn redeem(
     grant: Grant<'_>,
 ) -> Result<Tokens, TokenEndpointError> {
     let url = &provider.token_endpoint;
-    let mut form = Serializer::new(String::new());
-    match grant {
-        Grant::Code { code, redirect_uri, verifier } => {
-            form.append_pair("grant_type", "authorization_code")
-                .append_pair("code", code.expose())
-                .append_pair("redirect_uri", redirect_uri);
-            if let Some(verifier) = verifier {
-                form.append_pair("code_verifier", verifier.expose());
-            }
-        }
-        Grant::Refresh(token) => {
-            form.append_pair("grant_type", "refresh_token").append_pair("refresh_token", token.expose());
-        }
-        Grant::Password { username, password, scope } => {
-            form.append_pair("grant_type", "password")
-                .append_pair("username", username)
-                .append_pair("password", password.expose())
-                .append_pair("scope", scope);
-        }
-    }
-    let (status, body) = post(connector, provider, client, url, form).await?;
+    let request = prepare(connector, provider, client, url, form_of(grant))?;
+    let (status, body) = send(request).await?;
     let unreadable = || TokenEndpointError::Unreadable { url: url.clone(), status };
     if (200..300).contains(&status) {
         return serde_json::from_slice(&body).map_err(|_| unreadable());
@@ -186,9 +168,13 @@ pub async fn revoke(
     kind: &str,
 ) -> Result<bool, TokenEndpointError> {
     let Some(url) = &provider.revocation_endpoint else { return Ok(false) };
-    let mut form = Serializer::new(String::new());
-    form.append_pair("token", token.expose()).append_pair("token_type_hint", kind);
-    let (status, body) = post(connector, provider, client, url, form).await?;
+    let form = || {
+        let mut form = Serializer::new(String::new());
+        form.append_pair("token", token.expose()).append_pair("token_type_hint", kind);
+        form
+    };
+    let request = prepare(connector, provider, client, url, form())?;
+    let (status, body) = send(request).await?;
     if (200..300).contains(&status) {
         return Ok(true);
     }
@@ -202,13 +188,38 @@ pub async fn revoke(
     }
 }
 
-async fn post(
+fn form_of(grant: Grant<'_>) -> Serializer<'static, String> {
+    let mut form = Serializer::new(String::new());
+    match grant {
+        Grant::Code { code, redirect_uri, verifier } => {
+            form.append_pair("grant_type", "authorization_code")
+                .append_pair("code", code.expose())
+                .append_pair("redirect_uri", redirect_uri);
+            if let Some(verifier) = verifier {
+                form.append_pair("code_verifier", verifier.expose());
+            }
+        }
+        Grant::Refresh(token) => {
+            form.append_pair("grant_type", "refresh_token").append_pair("refresh_token", token.expose());
+        }
+        Grant::Password { username, password, scope } => {
+            form.append_pair("grant_type", "password")
+                .append_pair("username", username)
+                .append_pair("password", password.expose())
+                .append_pair("scope", scope);
+        }
+    }
+    form
+}
+
+/// The request, with the client's authentication. Not asynchronous: the form could not change its thread.
+fn prepare(
     connector: &Connector,
     provider: &Provider,
     client: &Client,
     url: &Url,
     mut form: Serializer<'_, String>,
-) -> Result<(u16, Zeroizing<Vec<u8>>), TokenEndpointError> {
+) -> Result<(Url, RequestBuilder), TokenEndpointError> {
     let url = secure(url.clone()).map_err(|_| TokenEndpointError::Insecure(url.clone()))?;
     let mut request = connector
         .request(Method::POST, &url)
@@ -229,8 +240,13 @@ async fn post(
             request = request.header(header::AUTHORIZATION, format!("Basic {}", STANDARD.encode(pair.as_bytes())));
         }
     }
+    Ok((url, request.body(form.finish())))
+}
+
+async fn send(
+    (url, request): (Url, RequestBuilder),
+) -> Result<(u16, Zeroizing<Vec<u8>>), TokenEndpointError> {
     let answer = request
-        .body(form.finish())
         .send()
         .await
         .map_err(|source| TokenEndpointError::Unreachable { url: url.clone(), source: source.without_url() })?;
