@@ -94,7 +94,8 @@ impl CredentialSource for Session {
             }
             // By our clock they are good: the store has ended them, or one of the two clocks is wrong.
             let reason = "the store says that the session has expired, before its time".to_owned();
-            Err(SessionError::SignInNeeded { profile: self.profile().to_owned(), reason: Some(reason) }.into())
+            Err(SessionError::SignInNeeded { profile: self.profile().to_owned(), reason: Some(reason) }
+                .into())
         })
     }
 }
