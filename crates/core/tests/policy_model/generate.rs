@@ -19,11 +19,13 @@ const RESOURCES: &[&str] = &[
     "arn:aws:s3:::b",
     "arn:aws:s3:::b/a/c",
     "arn:aws:s3:::b/*/é",
+    "arn:aws:s3:::b/*",
     "arn:aws:iam::111122223333:role/a:b",
     "*",
 ];
 const KEYS: &[&str] = &["aws:username", "k:one", "k:two", "k:Three", "k:four/x"];
-const TEXTS: &[&str] = &["a", "b", "A", "ab", "*", "a*", "é", "É", "", "1", "2.5", "true", "b/a", ROLE];
+const TEXTS: &[&str] =
+    &["a", "*", "b", "A", "ab", "*", "a*", "a/c", "é", "É", "", "1", "2.5", "true", "b/a", ROLE];
 const TIMES: &[&str] = &["2026-11-23T00:00:00Z", "2026-11-23T00:00:01Z", "2026-01-01T00:00:00Z"];
 const ADDRESSES: &[&str] = &["10.0.0.1", "10.128.0.1", "2001:db8::1", "::ffff:10.0.0.1"];
 
@@ -239,7 +241,7 @@ impl<'t> Tape<'t> {
             last = match self.below(3) {
                 0 => format!("b/{variable}"),
                 1 => format!("b/{variable}/*"),
-                _ => format!("*{variable}{last}"),
+                _ => format!("b/*{variable}"),
             };
         }
         format!("{leading}{separator}{last}")
