@@ -38,21 +38,21 @@ impl<'t> Tape<'t> {
         Self { bytes: bytes.iter() }
     }
 
-    fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         self.bytes.next().map_or(0, |byte| usize::from(*byte)) % end
     }
 
     /// Once in `of` times.
-    fn once_in(&mut self, of: usize) -> bool {
+    pub(crate) fn once_in(&mut self, of: usize) -> bool {
         self.below(of) == of - 1
     }
 
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len())]
     }
 
     /// One to `most` of what `make` makes, as policies write it: alone or in a list.
-    fn list(&mut self, most: usize, mut make: impl FnMut(&mut Self) -> Json) -> Json {
+    pub(crate) fn list(&mut self, most: usize, mut make: impl FnMut(&mut Self) -> Json) -> Json {
         match self.below(most + 1) {
             0 => make(self),
             many => (0..many).map(|_| make(self)).collect(),
@@ -188,7 +188,7 @@ impl<'t> Tape<'t> {
     }
 
     /// A text with some of its characters replaced by wildcards.
-    fn blurred(&mut self, text: &str) -> String {
+    pub(crate) fn blurred(&mut self, text: &str) -> String {
         let chars: Vec<char> = text.chars().collect();
         let mut blurred = chars.clone();
         match self.below(6) {
