@@ -70,7 +70,8 @@ fn case(tape: &mut Tape<'_>) -> Case {
         _ => Who::Anonymous,
     };
     let has_own = matches!(who, Who::Session { .. } | Who::User { .. });
-    let boundary = (has_own && tape.once_in(3)).then(|| policy(tape, Element::None));
+    let own = if is_trust { Element::Sts } else { Element::None };
+    let boundary = (has_own && tape.once_in(3)).then(|| policy(tape, own));
     let names: &'static [&'static str] =
         &[ROLE, SESSION, USER, OTHER, ACCOUNT, "arn:aws:iam::111122223333:root", "*"];
     let names = match who {
@@ -83,9 +84,7 @@ fn case(tape: &mut Tape<'_>) -> Case {
     Case {
         trust: is_trust.then(|| policy(tape, Element::Trust(names))),
         bucket: (!is_trust && tape.once_in(2)).then(|| policy(tape, Element::Bucket(names))),
-        identity: (0..identity)
-            .map(|_| policy(tape, if is_trust { Element::Sts } else { Element::None }))
-            .collect(),
+        identity: (0..identity).map(|_| policy(tape, own)).collect(),
         boundary,
         session: vec![],
         who,
@@ -186,7 +185,7 @@ fn resource(tape: &mut Tape<'_>, element: Element, negated: bool) -> String {
             tape.pick(if short { &whole } else { &whole[..whole.len() - 1] }).into()
         }
         1 => {
-            let variable = variable(tape);
+            let variable = variable(tape, true);
             tape.pick(&["arn:aws:s3:::b/V", "arn:aws:s3:::b/V/*", "arn:aws:s3:::*V"]).replace('V', &variable)
         }
         _ => {
@@ -196,12 +195,13 @@ fn resource(tape: &mut Tape<'_>, element: Element, negated: bool) -> String {
     }
 }
 
-fn variable(tape: &mut Tape<'_>) -> String {
+fn variable(tape: &mut Tape<'_>, escapes: bool) -> String {
     let key = tape.pick(&["k:one", "K:TWO", "k:many", "missing"]);
     match tape.below(6) {
         0..3 => format!("${{{key}}}"),
         3 if key != "k:many" => format!("${{{key}, '{}'}}", tape.pick(&["a", "*", "b"])),
-        _ => tape.pick(&["${*}", "${?}", "${$}"]).into(),
+        _ if escapes => tape.pick(&["${*}", "${?}", "${$}"]).into(),
+        _ => "${missing}".into(),
     }
 }
 
@@ -244,7 +244,7 @@ fn condition(tape: &mut Tape<'_>) -> (String, &'static str, Json) {
     let suffix = if quantifier != "ForAnyValue:" && tape.once_in(4) { "IfExists" } else { "" };
     let values = tape.list(2, |tape| match sort {
         Sort::Text | Sort::Many if tape.once_in(3) => {
-            let variable = variable(tape);
+            let variable = variable(tape, base.ends_with("Like"));
             json!(format!("{}{variable}", tape.pick(&["", "a", "*"])))
         }
         Sort::Text | Sort::Many => {
