@@ -1,1 +1,88 @@
-fn main() {}
+//! The command `wigeon`: reads the command line, runs one command, and turns what came of it into text and an
+//! exit code. The modules stand in flow order, and each imports only from those above it.
+
+mod environment;
+
+mod errors;
+
+mod output;
+
+mod args;
+
+mod wording;
+
+mod context;
+
+mod commands;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crate::args::GlobalOptions;
+use crate::commands::Command;
+use crate::context::Context;
+use crate::environment::Environment;
+use crate::output::Output;
+
+/// Sign in with your identity provider; work in your buckets.
+#[derive(Debug, Parser)]
+#[command(name = "wigeon", version, about, disable_help_subcommand = true, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: GlobalOptions,
+    #[command(subcommand)]
+    command: Command,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let environment = Environment::of_process();
+    start_log(&environment, cli.global.verbose);
+    let output = Output::of_process(&environment, cli.global.json, cli.global.quiet);
+    let context = Context::new(cli.global, environment, output);
+    let outcome = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => {
+            let outcome = runtime.block_on(commands::run(cli.command, &context));
+            // A thread that still waits for a line of standard input must not keep the process.
+            runtime.shutdown_background();
+            outcome
+        }
+        Err(error) => Err(errors::Failure::because(errors::Kind::Error, &error)),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            context.output.failure(&failure);
+            failure.kind.into()
+        }
+    }
+}
+
+/// Diagnostics go to standard error: warnings, with `-v` what is done, with `-vv` every request. `WIGEON_LOG`
+/// takes a filter such as `wigeon_client=trace`.
+fn start_log(environment: &Environment, verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "warn,wigeon=info,wigeon_client=info,wigeon_server=info,wigeon_idp=info",
+        _ => "info,wigeon=debug,wigeon_client=debug,wigeon_server=debug,wigeon_idp=debug",
+    };
+    let filter = environment.variable("WIGEON_LOG").and_then(|text| EnvFilter::try_new(text).ok());
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter.unwrap_or_else(|| EnvFilter::new(level)))
+        .with_writer(std::io::stderr)
+        .with_ansi(environment.color())
+        .without_time()
+        .try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+}

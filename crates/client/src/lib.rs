@@ -8,6 +8,8 @@
 //! No terminal and no environment of its own: the clock, the browser and the places of files are passed in.
 //! The modules stand in flow order, and each imports only from those above it.
 
+pub mod durable;
+
 pub mod connect;
 
 pub mod profile;
@@ -23,3 +25,6 @@ pub mod session;
 pub mod s3;
 
 pub mod transfer;
+
+#[cfg(test)]
+mod testing;

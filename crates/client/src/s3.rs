@@ -1,1 +1,65 @@
-//! s3
+//! A client for S3 and what speaks like it.
+//!
+//! ```text
+//! operation ─► Call ─► credentials ─► sign ─► send ─┬─► answer
+//!                ▲        (asked per attempt)       └─► refusal ─► remedy: wait · fresh credentials · region
+//!                └───────────────────────────────────────────────────┘
+//! ```
+//!
+//! Enters: an [`Endpoint`], a [`CredentialSource`] and typed operations, one file per group. Leaves: typed
+//! answers, or an [`S3Error`] with the store's own words. Every attempt asks for credentials and is signed
+//! anew, so a session that is renewed in the middle of a long transfer is not an event. What cannot be sent
+//! unchanged is refused before it is sent. No ACL header is ever sent.
+
+mod endpoint;
+
+mod credential_source;
+
+mod error;
+
+mod checksum;
+
+mod retry;
+
+mod call;
+
+mod client;
+
+mod xml;
+
+mod object;
+
+mod buckets;
+
+mod get;
+
+mod put;
+
+mod copy;
+
+mod delete;
+
+mod list;
+
+mod multipart;
+
+mod presign;
+
+pub use buckets::BucketSummary;
+pub use checksum::{Checksum, ChecksumAlgorithm, Digest};
+pub use client::Client;
+pub use copy::CopyOptions;
+pub use credential_source::{CredentialError, CredentialKind, CredentialSource, StaticCredentials};
+pub use delete::NotDeleted;
+pub use endpoint::{Addressing, Endpoint, EndpointError};
+pub use error::{ErrorKind, Refusal, S3Error};
+pub use get::{GetOptions, Object, ObjectBody};
+pub use list::{Entry, ListPage, ListQuery, ObjectSummary};
+pub use multipart::{MultipartUpload, Part};
+pub use object::{ByteRange, Conditions, ETag, ObjectHead};
+pub use presign::{PresignMethod, Presigned};
+pub use put::{PutOptions, Stored, Verified};
+pub use retry::RetryPolicy;
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,396 @@
-//! sign_in
+//! Sign-in: a person at their identity provider becomes a [`TokenSet`].
+//!
+//! Enters: the profile's [`OAuth`] settings, the client, a browser. Leaves: a verified ID token, and the tokens that
+//! keep the sign-in alive. Refused: whatever does not answer exactly this attempt (`state`, `nonce`, PKCE, `iss`), a
+//! code that arrives twice, an ID token that does not hold, and waiting beyond the time limit.
+//!
+//! ```text
+//! discovery ─► authorization request ─► browser ─► redirect ─► token endpoint ─► ID token ─► TokenSet
+//! ```
+//!
+//! OpenID Connect Core 1.0, section 3.1, with RFC 7636 (PKCE), RFC 8252 (native apps), RFC 9207 (`iss`) and
+//! RFC 9700 (security of OAuth 2.0).
+
+mod discovery;
+
+mod token_endpoint;
+
+mod id_token;
+
+mod browser;
+
+mod page;
+
+mod redirect;
+
+mod authorization;
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use wigeon_core::jwt::UnverifiedToken;
+use wigeon_core::secret::Secret;
+use wigeon_core::time::Clock;
+
+pub use authorization::ResponseError;
+pub use browser::Browser;
+pub use discovery::{DiscoveryError, Provider, discover, locate};
+pub use id_token::{Expected, IdTokenError, Identity, SKEW, verify};
+pub use token_endpoint::{Client, Grant, TokenEndpointError, Tokens, redeem, revoke, words};
+
+use crate::connect::Connector;
+use crate::profile::{OAuth, Redirect};
+use authorization::{Attempt, query_of_pasted};
+use page::Page;
+use redirect::{Arrival, Listener};
+
+/// What every sign-in needs.
+#[derive(Clone, Copy)]
+pub struct SignIn<'a> {
+    /// Makes the requests.
+    pub connector: &'a Connector,
+    /// Tells the time.
+    pub clock: &'a dyn Clock,
+    /// The profile's settings.
+    pub oauth: &'a OAuth,
+    /// Who we are at the provider.
+    pub client: &'a Client,
+}
+
+/// What a sign-in leaves.
+#[derive(Debug)]
+pub struct TokenSet {
+    /// To be exchanged.
+    pub id_token: Secret,
+    /// Who signed in, as the ID token says.
+    pub identity: Identity,
+    /// For the provider's own services.
+    pub access_token: Option<Secret>,
+    /// Keeps the sign-in alive.
+    pub refresh_token: Option<Secret>,
+    /// The provider, for renewal and for giving the tokens back.
+    pub provider: Provider,
+}
+
+/// Why nobody is signed in.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    /// The provider, or its keys, cannot be found.
+    #[error(transparent)]
+    Discovery(#[from] DiscoveryError),
+    /// There is no place for the browser to come back to.
+    #[error("cannot listen at `{address}` for the browser to come back to")]
+    Listen {
+        /// The redirect address.
+        address: String,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The browser came back with something that is not followed.
+    #[error(transparent)]
+    Response(#[from] ResponseError),
+    /// The provider gives no tokens.
+    #[error(transparent)]
+    Tokens(#[from] TokenEndpointError),
+    /// The provider gives tokens, but none that says who signed in.
+    #[error(
+        "the provider gives no ID token; the client there must be one of OpenID Connect, with the scope `openid`"
+    )]
+    NoIdToken,
+    /// The ID token does not hold.
+    #[error(transparent)]
+    IdToken(#[from] IdTokenError),
+    /// The person did not finish in time.
+    #[error("nobody signed in within {}{}", words_for(limit), refused.as_ref().map(|why| format!("; an answer was refused: {why}")).unwrap_or_default())]
+    TimeLimit {
+        /// How long it was.
+        limit: Duration,
+        /// Why an answer that came was refused.
+        refused: Option<String>,
+    },
+    /// The redirect address has to be pasted, and there is nobody who could.
+    #[error(
+        "the provider sends the browser to `{0}`, an address that has to be pasted back, and standard input is closed"
+    )]
+    NobodyPastes(String),
+    /// What was pasted is not an address with a response.
+    #[error("what was pasted is not the address that the browser was sent back to: it has no `code=`")]
+    NotAnAddress,
+}
+
+fn words_for(limit: &Duration) -> String {
+    match limit.as_secs() {
+        seconds if seconds >= 120 && seconds.is_multiple_of(60) => format!("{} minutes", seconds / 60),
+        seconds => format!("{seconds} seconds"),
+    }
+}
+
+/// Signs a person in by their browser. Lines of `pasted` are taken as the address that the browser was sent back
+/// to; it may be closed where nobody can paste.
+///
+/// # Errors
+/// See [`SignInError`].
+pub async fn in_browser(
+    sign_in: SignIn<'_>,
+    browser: &dyn Browser,
+    mut pasted: mpsc::Receiver<String>,
+    limit: Duration,
+) -> Result<TokenSet, SignInError> {
+    let SignIn { connector, oauth, client, .. } = sign_in;
+    let provider = locate(connector, oauth).await?;
+    let endpoint =
+        provider.authorization_endpoint.clone().ok_or(DiscoveryError::Missing("authorization URL"))?;
+    let mut listener = match &oauth.redirect {
+        Redirect::Loopback { text, url, port } => Some(
+            Listener::bind(url, *port)
+                .await
+                .map_err(|source| SignInError::Listen { address: text.clone(), source })?,
+        ),
+        Redirect::CustomScheme(_) | Redirect::Elsewhere(_) => None,
+    };
+    let redirect_uri = oauth.redirect.uri(listener.as_ref().map(|listener| listener.port));
+    let attempt = Attempt::new(oauth.pkce);
+    browser.show(&attempt.address(&endpoint, &provider, oauth, client, &redirect_uri));
+
+    let mut refused = None;
+    let answered = answer(&attempt, &provider, &mut listener, &mut pasted, &redirect_uri, &mut refused);
+    let Ok(answered) = tokio::time::timeout(limit, answered).await else {
+        return Err(SignInError::TimeLimit { limit, refused });
+    };
+    let (code, arrival) = answered?;
+
+    // The code is redeemed before the browser has its page, so that the page can say who signed in.
+    let grant = Grant::Code { code: &code, redirect_uri: &redirect_uri, verifier: attempt.verifier.as_ref() };
+    let outcome = match redeem(connector, &provider, client, grant).await {
+        Ok(tokens) => accept(sign_in, provider, tokens, Some(&attempt.nonce)).await,
+        Err(error) => Err(error.into()),
+    };
+    if let Some(arrival) = arrival {
+        let page = match &outcome {
+            Ok(tokens) => Page::SignedIn {
+                user: tokens.identity.user.clone(),
+                provider: tokens.identity.issuer.clone(),
+            },
+            Err(error) => Page::Failed { reason: chain(error) },
+        };
+        let _ = arrival.answer.send(page);
+    }
+    if let Some(listener) = listener {
+        listener.close().await;
+    }
+    outcome
+}
+
+/// Waits for the answer that belongs to this attempt, from the browser or pasted.
+async fn answer(
+    attempt: &Attempt,
+    provider: &Provider,
+    listener: &mut Option<Listener>,
+    pasted: &mut mpsc::Receiver<String>,
+    redirect_uri: &str,
+    refused: &mut Option<String>,
+) -> Result<(Secret, Option<Arrival>), SignInError> {
+    let mut somebody_pastes = true;
+    loop {
+        let arrival = async {
+            match listener.as_mut() {
+                Some(listener) => listener.arrival().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            Some(arrival) = arrival => match attempt.read(&arrival.query, provider) {
+                Ok(code) => {
+                    if let Some(listener) = listener {
+                        listener.taken();
+                    }
+                    return Ok((code, Some(arrival)));
+                }
+                // Anyone on this machine can knock here; only an answer with our state ends the attempt.
+                Err(error @ (ResponseError::State | ResponseError::Twice(_))) => {
+                    *refused = Some(error.to_string());
+                    let reason = "This answer does not belong to the sign-in that is under way.";
+                    let _ = arrival.answer.send(Page::Refused { reason });
+                }
+                Err(error) => {
+                    let _ = arrival.answer.send(Page::Failed { reason: error.to_string() });
+                    if let Some(listener) = listener.take() {
+                        listener.close().await;
+                    }
+                    return Err(error.into());
+                }
+            },
+            line = pasted.recv(), if somebody_pastes => match line {
+                Some(line) if line.trim().is_empty() => {}
+                Some(line) => {
+                    let query = query_of_pasted(&line).ok_or(SignInError::NotAnAddress)?;
+                    return Ok((attempt.read(query, provider)?, None));
+                }
+                None if listener.is_none() => return Err(SignInError::NobodyPastes(redirect_uri.to_owned())),
+                None => somebody_pastes = false,
+            },
+        }
+    }
+}
+
+/// Signs a person in by their password, for profiles whose provider's client allows only that.
+///
+/// # Errors
+/// See [`SignInError`].
+pub async fn with_password(
+    sign_in: SignIn<'_>,
+    username: &str,
+    password: &Secret,
+) -> Result<TokenSet, SignInError> {
+    let provider = locate(sign_in.connector, sign_in.oauth).await?;
+    let scope = sign_in.oauth.scopes.join(" ");
+    let grant = Grant::Password { username, password, scope: &scope };
+    let tokens = redeem(sign_in.connector, &provider, sign_in.client, grant).await?;
+    accept(sign_in, provider, tokens, None).await
+}
+
+/// Checks the ID token that came and puts the set together.
+async fn accept(
+    sign_in: SignIn<'_>,
+    mut provider: Provider,
+    tokens: Tokens,
+    nonce: Option<&Secret>,
+) -> Result<TokenSet, SignInError> {
+    let id_token = tokens.id_token.ok_or(SignInError::NoIdToken)?;
+    if provider.issuer.is_none() {
+        adopt_issuer(sign_in.connector, &mut provider, &id_token).await;
+    }
+    let identity =
+        check(sign_in, &provider, &id_token, tokens.access_token.as_ref(), nonce, provider.issuer.as_deref())
+            .await?;
+    Ok(TokenSet {
+        id_token,
+        identity,
+        access_token: tokens.access_token,
+        refresh_token: tokens.refresh_token,
+        provider,
+    })
+}
+
+/// Where the profile's addresses lead to no discovery document, the token's own `iss` may: the token came over a
+/// secure connection from the profile's token endpoint, so its issuer is that endpoint's word.
+async fn adopt_issuer(connector: &Connector, provider: &mut Provider, id_token: &Secret) {
+    let Ok(token) = UnverifiedToken::parse(id_token.expose()) else { return };
+    let Some(issuer) = token.unverified_claims().string("iss") else { return };
+    match discover(connector, issuer).await {
+        Ok(found) => {
+            *provider = Provider {
+                authorization_endpoint: provider.authorization_endpoint.clone(),
+                token_endpoint: provider.token_endpoint.clone(),
+                ..found
+            };
+        }
+        Err(error) => tracing::debug!(issuer, %error, "the token's issuer has no discovery"),
+    }
+}
+
+async fn check(
+    sign_in: SignIn<'_>,
+    provider: &Provider,
+    id_token: &Secret,
+    access_token: Option<&Secret>,
+    nonce: Option<&Secret>,
+    issuer: Option<&str>,
+) -> Result<Identity, SignInError> {
+    let keys = match &provider.jwks_uri {
+        Some(url) => Some(discovery::key_set(sign_in.connector, url).await?),
+        None => None,
+    };
+    let expected = Expected {
+        issuer,
+        client_id: sign_in.client.id.as_deref(),
+        nonce,
+        access_token,
+        algorithms: provider.algorithms(),
+        username_claims: &sign_in.oauth.username_claims,
+    };
+    Ok(verify(id_token, keys.as_ref(), &expected, sign_in.clock.now())?)
+}
+
+/// What a refresh leaves.
+#[derive(Debug)]
+pub struct Refreshed {
+    /// A new ID token and who it names, if the provider gives one.
+    pub id_token: Option<(Secret, Identity)>,
+    /// A new access token.
+    pub access_token: Option<Secret>,
+    /// The refresh token to use from now on, if it is a new one.
+    pub refresh_token: Option<Secret>,
+}
+
+/// Redeems a refresh token. Whatever it gives must be kept before anything else is done: the old refresh token may
+/// be worthless now. The new ID token is still to be checked, by [`Renewal::verified`].
+///
+/// # Errors
+/// The token endpoint's.
+pub async fn refresh(
+    sign_in: SignIn<'_>,
+    provider: &Provider,
+    refresh_token: &Secret,
+) -> Result<Renewal, TokenEndpointError> {
+    let tokens = redeem(sign_in.connector, provider, sign_in.client, Grant::Refresh(refresh_token)).await?;
+    Ok(Renewal(tokens))
+}
+
+/// Tokens of a refresh whose ID token has not been checked.
+#[derive(Debug)]
+pub struct Renewal(Tokens);
+
+impl Renewal {
+    /// The refresh token that replaces the old one, to be kept at once.
+    #[must_use]
+    pub fn refresh_token(&self) -> Option<&Secret> {
+        self.0.refresh_token.as_ref()
+    }
+
+    /// Checks the new ID token as section 12.2 of OpenID Connect Core says: as at the sign-in, without a nonce, and
+    /// for the same issuer and subject as before.
+    ///
+    /// # Errors
+    /// An ID token that does not hold, or names someone else.
+    pub async fn verified(
+        self,
+        sign_in: SignIn<'_>,
+        provider: &Provider,
+        before: &Identity,
+    ) -> Result<Refreshed, SignInError> {
+        let Tokens { id_token, access_token, refresh_token } = self.0;
+        let id_token = match id_token {
+            None => None,
+            Some(id_token) => {
+                let identity =
+                    check(sign_in, provider, &id_token, access_token.as_ref(), None, Some(&before.issuer))
+                        .await?;
+                if identity.subject != before.subject {
+                    return Err(IdTokenError::Subject {
+                        found: identity.subject,
+                        expected: before.subject.clone(),
+                    }
+                    .into());
+                }
+                Some((id_token, identity))
+            }
+        };
+        Ok(Refreshed { id_token, access_token, refresh_token })
+    }
+}
+
+/// An error and its sources in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,8 @@ pub mod time;
 
 pub mod secret;
 
+pub mod encoding;
+
 pub mod arn;
 
 pub mod credentials;

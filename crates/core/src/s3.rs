@@ -1,1 +1,11 @@
-//! s3
+//! S3's names, addresses and operations, without any input or output.
+
+pub mod name;
+
+pub mod uri;
+
+pub mod operation;
+
+pub mod error;
+
+pub use name::{BucketName, ObjectKey};

@@ -1,1 +1,40 @@
-//! sts
+//! The Security Token Service, as rules and wire types: what is sent, what is answered, what is refused.
+//!
+//! ```text
+//! Parameters ─► AssumeRoleWithWebIdentity        SignedToken ─► VerifiedToken
+//! AssumedRole… answers and faults ─► XML, and back
+//! ```
+//!
+//! Enters: form parameters, XML of STS services (AWS's, ours, Ceph's), tokens whose signature holds.
+//! Leaves: the same as types, both ways, for the client and the server. Refused: whatever breaks a rule of
+//! sts.md, with AWS's code and words.
+
+mod xml;
+
+mod fault;
+
+mod parameters;
+
+mod constraint;
+
+mod request;
+
+mod response;
+
+mod session_name;
+
+mod session_tags;
+
+mod web_identity;
+
+pub use fault::{Fault, FaultCode, StsError};
+pub use parameters::Parameters;
+pub use request::{
+    API_VERSION, AssumeRoleWithWebIdentity, DURATION_SECONDS, MAX_POLICY_ARNS, MAX_POLICY_LEN,
+    SESSION_NAME_PATTERN,
+};
+pub use response::{AssumedRole, CallerIdentity};
+pub use session_name::session_name_from;
+pub use session_tags::{SessionTags, TagsError};
+pub use web_identity::{CLOCK_SKEW, IdentityError, VerifiedToken, issuer_of, verify_identity};
+pub use xml::XmlError;

@@ -1,1 +1,145 @@
-//! audit
+//! The audit record: one JSON line per request, with who, what, whether, why, and how much.
+//!
+//! The wire answer says what AWS's says; the reason of a refusal stands here, under the same request id.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+use wigeon_core::time::{Timestamp, iso8601_millis};
+
+use crate::issue::{Caller, Session};
+
+/// What is recorded of a request. Never a token, a key or a signature.
+#[derive(Debug, Clone, Serialize)]
+pub struct Record {
+    /// When it arrived.
+    pub time: String,
+    /// As in the answer.
+    pub request_id: String,
+    /// `s3` or `sts`.
+    pub service: &'static str,
+    /// The peer's address.
+    pub source_ip: String,
+    /// Who, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub who: Option<Who>,
+    /// `GetObject`, `AssumeRoleWithWebIdentity`, …; what the method and path were where it is no operation.
+    pub operation: String,
+    /// What it was about: bucket and key, or a role.
+    pub resource: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// The error code of a refusal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Why it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Until the answer's head was ready, in microseconds.
+    pub micros: u64,
+}
+
+/// A caller, as a person would name it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Who {
+    /// The ARN of the assumed role and session; `root` for the administrator's key.
+    pub principal: String,
+    /// The token's issuer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    /// The token's subject.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// The name that the provider shows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The session's access key, which is no secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_key_id: Option<String>,
+}
+
+impl Who {
+    /// Of an authenticated caller.
+    #[must_use]
+    pub fn of(caller: &Caller) -> Self {
+        match caller {
+            Caller::Root => Self {
+                principal: "root".to_owned(),
+                issuer: None,
+                subject: None,
+                name: None,
+                access_key_id: None,
+            },
+            Caller::Session(session) => Self::of_session(session),
+        }
+    }
+
+    /// Of a session, just issued or used.
+    #[must_use]
+    pub fn of_session(session: &Session) -> Self {
+        Self {
+            principal: session.arn().to_string(),
+            issuer: Some(session.issuer.clone()),
+            subject: Some(session.subject.clone()),
+            name: Some(session.display_name().to_owned()),
+            access_key_id: Some(session.access_key_id.clone()),
+        }
+    }
+}
+
+/// Where records go.
+#[derive(Debug, Default)]
+pub struct Audit {
+    file: Option<Mutex<File>>,
+}
+
+impl Audit {
+    /// To the log only.
+    #[must_use]
+    pub fn log_only() -> Self {
+        Self::default()
+    }
+
+    /// Also to a file, as JSON lines, appended.
+    ///
+    /// # Errors
+    /// Where the file cannot be opened.
+    pub fn to_file(path: &Path) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        options.create(true).append(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        Ok(Self { file: Some(Mutex::new(options.open(path)?)) })
+    }
+
+    /// Writes a record.
+    pub fn write(&self, record: &Record) {
+        tracing::info!(
+            target: "wigeon::audit",
+            id = record.request_id,
+            who = record.who.as_ref().map(|who| who.principal.as_str()),
+            operation = record.operation,
+            resource = record.resource,
+            status = record.status,
+            code = record.code,
+            reason = record.reason,
+            micros = record.micros,
+        );
+        let Some(file) = &self.file else { return };
+        let Ok(mut line) = serde_json::to_vec(record) else { return };
+        line.push(b'\n');
+        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = file.write_all(&line) {
+            tracing::error!(%error, "the audit record could not be written");
+        }
+    }
+}
+
+/// The form of a record's time.
+#[must_use]
+pub fn time_of(at: Timestamp) -> String {
+    iso8601_millis(at)
+}

@@ -1,1 +1,192 @@
-//! authenticate
+//! Who sent a request: the signature checked with the secret key of a session or of the root key.
+//!
+//! Enters: a [`Request`]. Leaves: an [`Authenticated`], which only [`Authenticator`] makes. Refused: an unsigned
+//! request, an access key that is nobody's, a session token that this server did not seal, that is another
+//! access key's, has ended or was revoked, and every signature that `core::sigv4::verify` refuses.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use wigeon_core::secret::Secret;
+use wigeon_core::sigv4::verify::{Claim, Expected, SignatureError, Verified};
+use wigeon_core::sts::{FaultCode, StsError};
+
+use crate::issue::{Caller, Sealer, UnsealError};
+use crate::refusal::Refusal;
+use crate::request::Request;
+
+/// The administrator's long-lived key, from the configuration.
+#[derive(Debug, Clone)]
+pub struct RootKey {
+    /// Its access key id.
+    pub access_key_id: String,
+    /// Its secret key.
+    pub secret_key: Secret,
+}
+
+/// A request whose sender is known.
+#[derive(Debug, Clone)]
+pub struct Authenticated {
+    caller: Caller,
+    access_key_id: String,
+    verified: Verified,
+}
+
+impl Authenticated {
+    /// Who.
+    #[must_use]
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Whose key signed.
+    #[must_use]
+    pub fn access_key_id(&self) -> &str {
+        &self.access_key_id
+    }
+
+    /// What the signature says of the body.
+    #[must_use]
+    pub fn verified(&self) -> &Verified {
+        &self.verified
+    }
+}
+
+/// Why a request's sender is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthenticateError {
+    /// It is not signed.
+    #[error("the request is not signed")]
+    Anonymous,
+    /// The access key is nobody's.
+    #[error("the access key `{0}` does not exist here")]
+    UnknownKey(String),
+    /// The session token was not sealed here, or is not this access key's.
+    #[error("the session token is malformed or otherwise invalid")]
+    InvalidToken,
+    /// The session has ended.
+    #[error("the session of the access key `{0}` has ended")]
+    Expired(String),
+    /// The signature.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+}
+
+/// Checks signatures.
+#[derive(Clone)]
+pub struct Authenticator {
+    sealer: Arc<Sealer>,
+    root: Option<RootKey>,
+    region: String,
+}
+
+impl Authenticator {
+    /// `region` is the one that signatures must be made for.
+    #[must_use]
+    pub fn new(sealer: Arc<Sealer>, root: Option<RootKey>, region: String) -> Self {
+        Self { sealer, root, region }
+    }
+
+    /// The region that signatures must be made for.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// Finds out who sent the request.
+    ///
+    /// `service` is `s3`, `sts` or `iam`. `bucket_of_host` is the bucket that the host names, which version 2
+    /// signatures cover. `body_sha256` is given by services that read the body first.
+    ///
+    /// # Errors
+    /// [`AuthenticateError`]
+    pub fn authenticate(
+        &self,
+        request: &Request,
+        service: &str,
+        bucket_of_host: Option<&str>,
+        body_sha256: Option<&str>,
+    ) -> Result<Authenticated, AuthenticateError> {
+        let signed = request.signed();
+        let claim = Claim::read(&signed)?.ok_or(AuthenticateError::Anonymous)?;
+        let (caller, secret_key) = self.key_of(&claim, claim.session_token(&signed), request)?;
+        let expected = Expected { service, region: &self.region, now: request.at };
+        let verified = claim.verify(&signed, secret_key.expose(), bucket_of_host, &expected, body_sha256)?;
+        Ok(Authenticated { caller, access_key_id: claim.access_key_id().to_owned(), verified })
+    }
+
+    fn key_of(
+        &self,
+        claim: &Claim,
+        token: Option<&str>,
+        request: &Request,
+    ) -> Result<(Caller, Secret), AuthenticateError> {
+        let access_key_id = claim.access_key_id();
+        let unknown = || AuthenticateError::UnknownKey(access_key_id.to_owned());
+        let Some(token) = token else {
+            let root = self.root.as_ref().filter(|root| root.access_key_id == access_key_id);
+            return root.map(|root| (Caller::Root, root.secret_key.clone())).ok_or_else(unknown);
+        };
+        let unsealed = self.sealer.unseal(token, access_key_id, request.at).map_err(|error| match error {
+            UnsealError::Expired { .. } => AuthenticateError::Expired(access_key_id.to_owned()),
+            UnsealError::Invalid | UnsealError::OtherAccessKey => AuthenticateError::InvalidToken,
+        })?;
+        Ok((Caller::Session(unsealed.session), unsealed.secret_key))
+    }
+}
+
+impl From<AuthenticateError> for Refusal {
+    fn from(error: AuthenticateError) -> Self {
+        match error {
+            AuthenticateError::Anonymous => Self::access_denied("the request is not signed"),
+            AuthenticateError::UnknownKey(_) => {
+                let message = "The AWS Access Key Id you provided does not exist in our records.";
+                Self::new("InvalidAccessKeyId", StatusCode::FORBIDDEN, message)
+            }
+            AuthenticateError::InvalidToken => {
+                let message = "The provided token is malformed or otherwise invalid.";
+                Self::new("InvalidToken", StatusCode::BAD_REQUEST, message)
+            }
+            AuthenticateError::Expired(_) => {
+                Self::new("ExpiredToken", StatusCode::BAD_REQUEST, "The provided token has expired.")
+            }
+            AuthenticateError::Signature(error) => error.into(),
+        }
+    }
+}
+
+impl From<AuthenticateError> for StsError {
+    fn from(error: AuthenticateError) -> Self {
+        match error {
+            AuthenticateError::Anonymous => {
+                Self::new(FaultCode::MissingAuthenticationToken, "Request is missing Authentication Token")
+            }
+            AuthenticateError::UnknownKey(_) | AuthenticateError::InvalidToken => Self::new(
+                FaultCode::InvalidClientTokenId,
+                "The security token included in the request is invalid.",
+            ),
+            AuthenticateError::Expired(_) => {
+                Self::new(FaultCode::ExpiredToken, "The security token included in the request is expired")
+            }
+            AuthenticateError::Signature(error) => match error {
+                SignatureError::Malformed(_)
+                | SignatureError::MalformedQuery(_)
+                | SignatureError::UnsupportedMechanism
+                | SignatureError::TwoMechanisms
+                | SignatureError::NoDate
+                | SignatureError::UnsignedHeader(_)
+                | SignatureError::UnsignedParameter(_)
+                | SignatureError::DuplicateHeader(_)
+                | SignatureError::NoPayloadHash
+                | SignatureError::PayloadHash => Self::new(FaultCode::IncompleteSignature, error.to_string()),
+                SignatureError::Skewed
+                | SignatureError::Expired
+                | SignatureError::NotYetValid
+                | SignatureError::ScopeDate(_)
+                | SignatureError::ScopeRegion { .. }
+                | SignatureError::ScopeService(_)
+                | SignatureError::Mismatch => Self::new(FaultCode::SignatureDoesNotMatch, error.to_string()),
+            },
+        }
+    }
+}

@@ -1,1 +1,231 @@
-//! authorize
+//! Whether a request may go ahead: a [`Permit`] or a refusal.
+//!
+//! Enters: a [`Request`], who sent it ([`Authenticated`]), what it is ([`Classified`]) and the directory's
+//! snapshot. Leaves: a [`Permit`], which only this module makes and without which no backend serves anything.
+//! Refused: a session whose role or provider is gone or whose sessions were revoked, and every action that the
+//! role's policies, boundary and session policies do not all allow. An error on the way is a refusal.
+//!
+//! What the server knows enters the condition context first, what the requester wrote last: a key cannot be set
+//! twice, so a header never becomes a server-derived key.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use wigeon_core::policy::{
+    Context, Decision, Layer, Policies, Policy, Principal, Request as Question, evaluate, explain,
+};
+use wigeon_core::s3::operation::Operation;
+use wigeon_core::s3::uri::Target;
+use wigeon_core::s3::{BucketName, ObjectKey};
+use wigeon_core::sigv4::canonical::sha256_hex;
+
+use crate::authenticate::Authenticated;
+use crate::classify::{Classified, CopySource, request_context};
+use crate::directory::{Role, Snapshot};
+use crate::issue::{Caller, Session, SessionEnded};
+use crate::refusal::Refusal;
+use crate::request::Request;
+
+/// A request that may go ahead.
+#[derive(Debug)]
+pub struct Permit {
+    request: Request,
+    authenticated: Authenticated,
+    classified: Classified,
+    rights: Rights,
+    account: String,
+    owner_id: String,
+    region: String,
+}
+
+/// What a caller may do.
+#[derive(Debug)]
+enum Rights {
+    /// The administrator's key.
+    All,
+    /// A session, by its role and the policies that came with it.
+    Role { session: Arc<Session>, role: Arc<Role>, session_policies: Vec<Arc<Policy>> },
+}
+
+/// Decides whether a request may go ahead.
+///
+/// # Errors
+/// 403 `AccessDenied` where policies do not allow it, 400 `ExpiredToken` where the session is over.
+pub fn authorize(
+    request: Request,
+    authenticated: Authenticated,
+    classified: Classified,
+    snapshot: &Snapshot,
+    region: &str,
+) -> Result<Permit, Box<(Refusal, Request)>> {
+    let rights = match Rights::of(authenticated.caller(), snapshot) {
+        Ok(rights) => rights,
+        Err(refusal) => return Err(Box::new((refusal, request))),
+    };
+    let account = snapshot.account().to_owned();
+    let owner_id = sha256_hex(account.as_bytes());
+    let permit =
+        Permit { request, authenticated, classified, rights, account, owner_id, region: region.to_owned() };
+    let decided = permit.classified.asks.iter().try_for_each(|ask| permit.decide(ask.action, &ask.resource));
+    match decided {
+        Ok(()) => Ok(permit),
+        Err(refusal) => Err(Box::new((refusal, permit.request))),
+    }
+}
+
+impl Permit {
+    /// The operation that was permitted.
+    #[must_use]
+    pub fn operation(&self) -> Operation {
+        self.classified.operation
+    }
+
+    /// What the path names.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.classified.target
+    }
+
+    /// The bucket.
+    ///
+    /// # Errors
+    /// 500 for an operation of the service, which no caller makes.
+    pub fn bucket(&self) -> Result<&BucketName, Refusal> {
+        self.target().bucket().ok_or_else(|| Refusal::internal("the operation names no bucket"))
+    }
+
+    /// The bucket and the key.
+    ///
+    /// # Errors
+    /// 500 for an operation of a bucket, which no caller makes.
+    pub fn object(&self) -> Result<(&BucketName, &ObjectKey), Refusal> {
+        match self.target() {
+            Target::Object(bucket, key) => Ok((bucket, key)),
+            Target::Service | Target::Bucket(_) => Err(Refusal::internal("the operation names no object")),
+        }
+    }
+
+    /// What a copy reads.
+    ///
+    /// # Errors
+    /// 500 for an operation that copies nothing; 404 for a version, which the store does not keep.
+    pub fn copy_source(&self) -> Result<&CopySource, Refusal> {
+        let source = self.classified.copy_source.as_ref();
+        let source = source.ok_or_else(|| Refusal::internal("the operation has no copy source"))?;
+        match source.version_id.as_deref() {
+            None | Some("null") => Ok(source),
+            Some(_) => {
+                let message = "The specified version does not exist.";
+                Err(Refusal::new("NoSuchVersion", StatusCode::NOT_FOUND, message))
+            }
+        }
+    }
+
+    /// The request.
+    #[must_use]
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// Who sent it.
+    #[must_use]
+    pub fn authenticated(&self) -> &Authenticated {
+        &self.authenticated
+    }
+
+    /// The canonical id of the account, which owns every bucket and object: 64 hexadecimal digits.
+    #[must_use]
+    pub fn owner_id(&self) -> &str {
+        &self.owner_id
+    }
+
+    /// The server's region.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// Whether the same caller may do something with another key of the bucket: for operations whose body names
+    /// the keys.
+    ///
+    /// # Errors
+    /// 403 `AccessDenied`.
+    pub fn allows(&self, action: &str, key: &ObjectKey) -> Result<(), Refusal> {
+        self.decide(action, &format!("arn:aws:s3:::{}/{key}", self.bucket()?))
+    }
+
+    fn decide(&self, action: &str, resource: &str) -> Result<(), Refusal> {
+        let Rights::Role { session, role, session_policies } = &self.rights else { return Ok(()) };
+        let mut context = Context::with_capacity(32);
+        self.server_context(&mut context);
+        session.enter_keys(&mut context);
+        request_context(&self.request, &mut context);
+        let policies = Policies {
+            resource: None,
+            identity: &role.policies,
+            boundary: role.boundary.as_deref(),
+            session: session_policies,
+        };
+        let session_arn = session.arn();
+        let principal = Principal::Session {
+            account: &session.account,
+            role: role.arn.as_str(),
+            session: session_arn.as_str(),
+        };
+        let question = Question { principal, action, resource, account: &self.account, context: &context };
+        let decision = evaluate(&policies, &question);
+        if decision.is_allowed() {
+            return Ok(());
+        }
+        let reason = explain(&policies, &question).to_string();
+        let because = match decision {
+            Decision::ExplicitDeny(statement) => {
+                format!("with an explicit deny in {}", layer(statement.layer))
+            }
+            Decision::ImplicitDeny(at) => format!("because no {} allows the {action} action", layer(at)),
+            Decision::Allow(_) => "for an unknown reason".to_owned(),
+        };
+        let on = if resource == "*" { String::new() } else { format!(" on resource: \"{resource}\"") };
+        let message = format!("User: {} is not authorized to perform: {action}{on} {because}", session_arn);
+        Err(Refusal { reason: Some(reason), ..Refusal::new("AccessDenied", StatusCode::FORBIDDEN, message) })
+    }
+
+    /// What this server knows of the request.
+    fn server_context<'a>(&'a self, context: &mut Context<'a>) {
+        let request = &self.request;
+        let verified = self.authenticated.verified();
+        context.set("aws:SourceIp", request.source_ip);
+        context.set("aws:SecureTransport", request.secure);
+        context.set("aws:CurrentTime", request.at);
+        context.set("aws:EpochTime", request.at.as_second());
+        context.set("aws:ResourceAccount", self.account.as_str());
+        context.set("s3:ResourceAccount", self.account.as_str());
+        context.set("s3:authType", if verified.presigned { "REST-QUERY-STRING" } else { "REST-HEADER" });
+        context.set("s3:signatureversion", if verified.seed.is_some() { "AWS4-HMAC-SHA256" } else { "AWS" });
+        for (header, key) in [("user-agent", "aws:UserAgent"), ("referer", "aws:Referer")] {
+            if let Some(value) = request.header(header) {
+                context.set(key, value);
+            }
+        }
+    }
+}
+
+impl Rights {
+    fn of(caller: &Caller, snapshot: &Snapshot) -> Result<Self, Refusal> {
+        let Caller::Session(session) = caller else { return Ok(Self::All) };
+        let over = |ended: SessionEnded| Refusal::session_over(ended.to_string());
+        let role = session.role(snapshot).map_err(over)?;
+        let session_policies = session.policies(snapshot).map_err(over)?;
+        Ok(Self::Role { session: Arc::clone(session), role: Arc::clone(role), session_policies })
+    }
+}
+
+fn layer(layer: Layer) -> &'static str {
+    match layer {
+        Layer::Trust => "trust policy",
+        Layer::Resource => "resource-based policy",
+        Layer::Identity => "identity-based policy",
+        Layer::Boundary => "permissions boundary",
+        Layer::Session => "session policy",
+    }
+}

@@ -1,1 +1,289 @@
-//! classify
+//! Which operation a request is, and everything it needs permission for.
+//!
+//! Enters: a [`Request`]. Leaves: a [`Classified`] with the operation, the target that the backend will get, and
+//! the [`Ask`]s that the authoriser decides. An operation that the table of `core::s3::operation` does not have
+//! never leaves. What the requester wrote enters the condition context only under the `s3:` keys that AWS
+//! documents for it (Service Authorization Reference, "Condition keys for Amazon S3").
+
+use wigeon_core::policy::Context;
+use wigeon_core::s3::operation::{Level, Need, Operation, Row};
+use wigeon_core::s3::uri::{Target, percent_decode};
+use wigeon_core::s3::{BucketName, ObjectKey};
+
+use crate::refusal::Refusal;
+use crate::request::Request;
+
+/// What a request is.
+#[derive(Debug, Clone)]
+pub struct Classified {
+    /// The operation.
+    pub operation: Operation,
+    /// The bucket and key that the backend gets.
+    pub target: Target,
+    /// The object that a copy reads.
+    pub copy_source: Option<CopySource>,
+    /// All of these must be allowed.
+    pub asks: Vec<Ask>,
+}
+
+/// An action on a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// `s3:GetObject`
+    pub action: &'static str,
+    /// The ARN, or `*`.
+    pub resource: String,
+}
+
+/// What `x-amz-copy-source` names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopySource {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// The key.
+    pub key: ObjectKey,
+    /// `?versionId=` after it.
+    pub version_id: Option<String>,
+}
+
+/// Classifies a request. `domains`: names under which buckets are hosts.
+///
+/// # Errors
+/// 400, 405 or 501 for what is no operation that is known.
+pub fn classify(request: &Request, domains: &[String]) -> Result<Classified, Refusal> {
+    let target = Target::parse(&request.host, &request.path, domains)?;
+    let level = match target {
+        Target::Service => Level::Service,
+        Target::Bucket(_) => Level::Bucket,
+        Target::Object(..) => Level::Object,
+    };
+    let row = Row::of(&request.method, level, &request.query, request.headers())?;
+    let copy_source = match row.needs.contains(&Need::CopySource) {
+        true => Some(CopySource::parse(request.header("x-amz-copy-source").unwrap_or_default())?),
+        false => None,
+    };
+    let mut asks = Vec::with_capacity(2);
+    for need in row.needs {
+        match *need {
+            Need::OnService(action) => asks.push(Ask { action, resource: "*".to_owned() }),
+            Need::OnTarget(plain, versioned) => {
+                let action = if request.query.has("versionId") { versioned } else { plain };
+                asks.push(Ask { action, resource: target.arn() });
+            }
+            Need::CopySource => asks.extend(copy_source.iter().map(CopySource::ask)),
+            Need::WrittenAttributes => asks.extend(written_attributes(request, &target)),
+            // The body names the keys: the backend asks for each with `Permit::allows`.
+            Need::EachKey | Need::FormKey => {}
+        }
+    }
+    Ok(Classified { operation: row.operation, target, copy_source, asks })
+}
+
+impl CopySource {
+    /// Reads `/bucket/key?versionId=…`, percent-encoded, with or without the first slash.
+    ///
+    /// # Errors
+    /// 400 `InvalidArgument`.
+    pub fn parse(text: &str) -> Result<Self, Refusal> {
+        let malformed = || {
+            let message = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey.";
+            Refusal::invalid_argument(message)
+        };
+        let (path, version_id) = match text.split_once("?versionId=") {
+            Some((path, version)) => (path, Some(percent_decode(version).ok_or_else(malformed)?)),
+            None => (text, None),
+        };
+        let path = percent_decode(path.strip_prefix('/').unwrap_or(path)).ok_or_else(malformed)?;
+        let (bucket, key) = path.split_once('/').ok_or_else(malformed)?;
+        let bucket = BucketName::parse_existing(bucket).map_err(|_| malformed())?;
+        Ok(Self { bucket, key: ObjectKey::parse(key).map_err(|_| malformed())?, version_id })
+    }
+
+    fn ask(&self) -> Ask {
+        let action = if self.version_id.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
+        Ask { action, resource: format!("arn:aws:s3:::{}/{}", self.bucket, self.key) }
+    }
+}
+
+/// Tags, ACLs and locks that are written along with an object need their own actions.
+fn written_attributes(request: &Request, target: &Target) -> Vec<Ask> {
+    const ATTRIBUTES: [(&str, &str); 5] = [
+        ("x-amz-tagging", "s3:PutObjectTagging"),
+        ("x-amz-acl", "s3:PutObjectAcl"),
+        ("x-amz-grant-", "s3:PutObjectAcl"),
+        ("x-amz-object-lock-mode", "s3:PutObjectRetention"),
+        ("x-amz-object-lock-legal-hold", "s3:PutObjectLegalHold"),
+    ];
+    let named = |name: &str| match name.strip_suffix('-') {
+        Some(_) => request.headers().keys().any(|header| header.as_str().starts_with(name)),
+        // `x-amz-acl: private` asks for what holds anyway.
+        None if name == "x-amz-acl" => request.header(name).is_some_and(|acl| acl != "private"),
+        None => request.header(name).is_some_and(|value| !value.is_empty()),
+    };
+    ATTRIBUTES
+        .iter()
+        .filter(|(header, _)| named(header))
+        .map(|(_, action)| Ask { action, resource: target.arn() })
+        .collect()
+}
+
+/// Enters what the request says of itself, under the keys that AWS documents for it.
+pub fn request_context<'a>(request: &'a Request, context: &mut Context<'a>) {
+    const FROM_QUERY: [(&str, &str); 4] = [
+        ("prefix", "s3:prefix"),
+        ("delimiter", "s3:delimiter"),
+        ("max-keys", "s3:max-keys"),
+        ("versionId", "s3:VersionId"),
+    ];
+    const FROM_HEADERS: [(&str, &str); 18] = [
+        ("x-amz-acl", "s3:x-amz-acl"),
+        ("x-amz-content-sha256", "s3:x-amz-content-sha256"),
+        ("x-amz-copy-source", "s3:x-amz-copy-source"),
+        ("x-amz-grant-full-control", "s3:x-amz-grant-full-control"),
+        ("x-amz-grant-read", "s3:x-amz-grant-read"),
+        ("x-amz-grant-read-acp", "s3:x-amz-grant-read-acp"),
+        ("x-amz-grant-write", "s3:x-amz-grant-write"),
+        ("x-amz-grant-write-acp", "s3:x-amz-grant-write-acp"),
+        ("x-amz-metadata-directive", "s3:x-amz-metadata-directive"),
+        ("x-amz-server-side-encryption", "s3:x-amz-server-side-encryption"),
+        ("x-amz-server-side-encryption-aws-kms-key-id", "s3:x-amz-server-side-encryption-aws-kms-key-id"),
+        (
+            "x-amz-server-side-encryption-customer-algorithm",
+            "s3:x-amz-server-side-encryption-customer-algorithm",
+        ),
+        ("x-amz-storage-class", "s3:x-amz-storage-class"),
+        ("x-amz-website-redirect-location", "s3:x-amz-website-redirect-location"),
+        ("x-amz-object-ownership", "s3:x-amz-object-ownership"),
+        ("x-amz-object-lock-mode", "s3:object-lock-mode"),
+        ("x-amz-object-lock-legal-hold", "s3:object-lock-legal-hold"),
+        ("x-amz-object-lock-retain-until-date", "s3:object-lock-retain-until-date"),
+    ];
+    for (parameter, key) in FROM_QUERY {
+        if let Some(value) = request.query.value(parameter) {
+            context.set(key, value);
+        }
+    }
+    for (header, key) in FROM_HEADERS {
+        if let Some(value) = request.header(header) {
+            context.set(key, value);
+        }
+    }
+    if let Some(tags) = request.header("x-amz-tagging") {
+        request_tags(tags, context);
+    }
+}
+
+/// `a=1&b=2` of `x-amz-tagging`.
+fn request_tags<'a>(tags: &'a str, context: &mut Context<'a>) {
+    let decode = |text: &str| percent_decode(&text.replace('+', " ")).unwrap_or_default();
+    let pairs: Vec<(String, String)> = tags
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(name, value)| (decode(name), decode(value)))
+        .collect();
+    context.set("s3:RequestObjectTagKeys", pairs.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>());
+    for (name, value) in pairs {
+        context.set(format!("s3:RequestObjectTag/{name}"), value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use wigeon_core::time::Timestamp;
+
+    use super::*;
+    use crate::request::Arrival;
+
+    fn request(method: &str, uri: &str, headers: &[(&str, &str)]) -> Request {
+        let mut builder = http::Request::builder().method(method).uri(uri).header("host", "localhost:9000");
+        for (name, value) in headers {
+            builder = builder.header(*name, *value);
+        }
+        let (parts, ()) = builder.body(()).unwrap().into_parts();
+        let (id, at) = ("1".to_owned(), Timestamp::UNIX_EPOCH);
+        Request::read(&parts, Arrival { id, at, source_ip: [127, 0, 0, 1].into(), secure: false }).unwrap()
+    }
+
+    fn asks(method: &str, uri: &str, headers: &[(&str, &str)]) -> Vec<(&'static str, String)> {
+        let classified = classify(&request(method, uri, headers), &[]).unwrap();
+        classified.asks.into_iter().map(|ask| (ask.action, ask.resource)).collect()
+    }
+
+    #[rstest]
+    #[case("GET", "/", "s3:ListAllMyBuckets", "*")]
+    #[case("GET", "/bucket?list-type=2&prefix=a", "s3:ListBucket", "arn:aws:s3:::bucket")]
+    #[case("HEAD", "/bucket", "s3:ListBucket", "arn:aws:s3:::bucket")]
+    #[case("GET", "/bucket/a%20b/../c", "s3:GetObject", "arn:aws:s3:::bucket/a b/../c")]
+    #[case("GET", "/bucket/k?versionId=1", "s3:GetObjectVersion", "arn:aws:s3:::bucket/k")]
+    #[case("DELETE", "/bucket/k?versionId=1", "s3:DeleteObjectVersion", "arn:aws:s3:::bucket/k")]
+    #[case("GET", "/bucket/k?tagging&versionId=1", "s3:GetObjectVersionTagging", "arn:aws:s3:::bucket/k")]
+    #[case("PUT", "/bucket/k?partNumber=1&uploadId=x", "s3:PutObject", "arn:aws:s3:::bucket/k")]
+    fn one_ask(
+        #[case] method: &str,
+        #[case] uri: &str,
+        #[case] action: &'static str,
+        #[case] resource: &str,
+    ) {
+        assert_eq!(asks(method, uri, &[]), [(action, resource.to_owned())]);
+    }
+
+    #[test]
+    fn a_copy_needs_both_ends() {
+        let copy = asks("PUT", "/bucket/k", &[("x-amz-copy-source", "/other/a%2Fb%20c?versionId=7")]);
+        assert_eq!(
+            copy,
+            [
+                ("s3:PutObject", "arn:aws:s3:::bucket/k".to_owned()),
+                ("s3:GetObjectVersion", "arn:aws:s3:::other/a/b c".to_owned())
+            ]
+        );
+        for source in ["", "/", "bucket", "/bucket/", "/a/%zz", "/../k"] {
+            assert!(CopySource::parse(source).is_err(), "{source}");
+        }
+    }
+
+    #[test]
+    fn attributes_that_are_written_along_need_their_own_actions() {
+        let headers = [("x-amz-tagging", "a=1"), ("x-amz-acl", "public-read"), ("x-amz-grant-read", "x")];
+        let actions: Vec<_> =
+            asks("PUT", "/bucket/k", &headers).into_iter().map(|(action, _)| action).collect();
+        assert_eq!(actions, ["s3:PutObject", "s3:PutObjectTagging", "s3:PutObjectAcl", "s3:PutObjectAcl"]);
+        assert_eq!(asks("PUT", "/bucket/k", &[("x-amz-acl", "private")]).len(), 1);
+    }
+
+    #[test]
+    fn only_documented_keys_come_from_the_requester() {
+        let headers = [
+            ("userid", "admin"),
+            ("aws:userid", "x"),
+            ("x-amz-tagging", "t%201=v&u"),
+            ("x-amz-acl", "private"),
+        ]
+        .map(|(name, value)| (name, value));
+        let headers: Vec<_> = headers.into_iter().filter(|(name, _)| !name.contains(':')).collect();
+        let request = request("PUT", "/bucket/k", &headers);
+        let mut context = Context::new();
+        request_context(&request, &mut context);
+        let mut keys: Vec<&str> = context.iter().map(|(key, _)| key).collect();
+        keys.sort_unstable();
+        assert_eq!(
+            keys,
+            ["s3:RequestObjectTag/t 1", "s3:RequestObjectTag/u", "s3:RequestObjectTagKeys", "s3:x-amz-acl"]
+        );
+    }
+
+    #[test]
+    fn unknown_operations_never_leave() {
+        for (method, uri, status) in [
+            ("PUT", "/bucket/k?renameObject", 501),
+            ("GET", "/bucket?unheard-of", 501),
+            ("PATCH", "/bucket/k", 405),
+            ("GET", "/bu%00cket", 400),
+            ("GET", "/bucket/%ff", 400),
+        ] {
+            assert_eq!(classify(&request(method, uri, &[]), &[]).unwrap_err().status, status, "{uri}");
+        }
+    }
+}

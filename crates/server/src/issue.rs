@@ -1,1 +1,22 @@
-//! issue
+//! Issue: from an assumed role to a sealed session and its credentials, and back.
+//!
+//! Enters: an [`AssumedRole`](crate::trust::AssumedRole) and what was asked for. Leaves: credentials whose
+//! session token holds the whole [`Session`], encrypted and authenticated; later, the session again.
+//! Refused: tokens that this key ring did not seal, expired ones, tokens under another access key.
+//!
+//! The secret key is derived from a server secret and the random access key id, never from anything that
+//! the token shows (security.md, "Sessions"). Nothing is stored: any node with the key ring can serve any
+//! session.
+
+mod key_ring;
+
+mod session;
+
+mod seal;
+
+pub use key_ring::{KeyRing, KeyRingError};
+pub use seal::{Grant, IssueError, Issued, Sealer, UnsealError, Unsealed};
+pub use session::{Caller, Session, SessionEnded};
+
+#[cfg(test)]
+mod tests;

@@ -7,8 +7,6 @@
 //!
 //! The modules stand in flow order, and each imports only from those above it.
 
-pub mod config;
-
 pub mod directory;
 
 pub mod verify;
@@ -16,6 +14,10 @@ pub mod verify;
 pub mod trust;
 
 pub mod issue;
+
+pub mod refusal;
+
+pub mod request;
 
 pub mod authenticate;
 
@@ -27,8 +29,12 @@ pub mod authorize;
 
 pub mod audit;
 
+pub mod body;
+
 pub mod backend;
 
 pub mod gateway;
+
+pub mod config;
 
 pub mod serve;

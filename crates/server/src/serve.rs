@@ -1,1 +1,202 @@
-//! serve
+//! A running server: listens, serves HTTP/1.1 and HTTP/2, and stops without cutting off what is under way.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+use wigeon_core::time::Clock;
+
+use crate::audit::Audit;
+use crate::authenticate::Authenticator;
+use crate::backend::local::{Options, Store, StoreError};
+use crate::backend::protocol::LocalBackend;
+use crate::config::Config;
+use crate::directory::{Directory, DirectoryError};
+use crate::gateway::Gateway;
+use crate::issue::{KeyRing, KeyRingError, Sealer};
+use crate::sts::StsService;
+use crate::verify::Verifier;
+
+/// How long a connection may take to send the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The most connections at once; further ones wait to be accepted.
+const MOST_CONNECTIONS: usize = 10_000;
+
+/// How long requests may go on after the server was told to stop.
+const LONGEST_GOODBYE: Duration = Duration::from_secs(30);
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The directory file.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The key ring.
+    #[error(transparent)]
+    Keys(#[from] KeyRingError),
+    /// The local store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The audit file.
+    #[error("the audit file `{path}` cannot be opened")]
+    Audit {
+        /// Which.
+        path: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The address.
+    #[error("cannot listen on {address}; is another server running there?")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A server that runs until it is stopped.
+#[derive(Debug)]
+pub struct Running {
+    address: SocketAddr,
+    directory: Arc<Directory>,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its directory.
+    #[must_use]
+    pub fn directory(&self) -> &Arc<Directory> {
+        &self.directory
+    }
+
+    /// Takes no more requests, lets those under way finish, and returns when all is closed.
+    pub async fn stop(self) {
+        let _ = self.stop.send(true);
+        let _ = self.task.await;
+    }
+}
+
+/// Reads everything that a server would read at its start, and starts nothing.
+///
+/// # Errors
+/// [`ServeError`]
+pub fn check(config: &Config) -> Result<(), ServeError> {
+    Directory::from_file(&config.directory)?;
+    Ok(())
+}
+
+/// Starts a server.
+///
+/// # Errors
+/// [`ServeError`]
+pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, ServeError> {
+    let directory = Arc::new(Directory::from_file(&config.directory)?);
+    let store = Store::open(&config.data.join("store"), Options::new(Arc::clone(&clock)))?;
+    let ring = KeyRing::open_or_create(&config.data.join("session-keys.json"), clock.now())?;
+    let sealer = Arc::new(Sealer::new(ring));
+    let verifier = Arc::new(Verifier::new(Arc::clone(&clock)));
+    let audit = match &config.audit {
+        None => Audit::log_only(),
+        Some(path) => Audit::to_file(path)
+            .map_err(|source| ServeError::Audit { path: path.display().to_string(), source })?,
+    };
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .map_err(|source| ServeError::Listen { address: config.listen, source })?;
+    let address =
+        listener.local_addr().map_err(|source| ServeError::Listen { address: config.listen, source })?;
+    let gateway = Arc::new(Gateway {
+        authenticator: Authenticator::new(Arc::clone(&sealer), config.root.clone(), config.region.clone()),
+        sts: StsService::new(Arc::clone(&directory), Arc::clone(&verifier), sealer, Arc::clone(&clock)),
+        clock,
+        directory: Arc::clone(&directory),
+        backend: LocalBackend::new(store),
+        audit,
+        domains: config.domains.clone(),
+    });
+    let (stop, stopped) = watch::channel(false);
+    // A provider may come up later than this server: its keys are fetched beside serving, not before.
+    let warming = Arc::clone(&directory);
+    tokio::spawn(async move { verifier.warm(&warming.snapshot()).await });
+    let watching = Arc::clone(&directory);
+    let task = tokio::spawn(async move {
+        tokio::select! {
+            () = accept(listener, gateway, stopped) => {}
+            () = watching.watch(Duration::from_secs(1)) => {}
+        }
+    });
+    tracing::info!(%address, "serving");
+    Ok(Running { address, directory, stop, task })
+}
+
+async fn accept(listener: TcpListener, gateway: Arc<Gateway>, mut stopped: watch::Receiver<bool>) {
+    let graceful = GracefulShutdown::new();
+    let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    loop {
+        let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { break };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stopped.changed() => break,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let connection = serve_connection(stream, peer, Arc::clone(&gateway), &graceful);
+        tokio::spawn(async move {
+            connection.await;
+            drop(permit);
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(LONGEST_GOODBYE, graceful.shutdown()).await.is_err() {
+        tracing::warn!("requests were still under way when the server stopped");
+    }
+}
+
+fn serve_connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    gateway: Arc<Gateway>,
+    graceful: &GracefulShutdown,
+) -> impl Future<Output = ()> + use<> {
+    // Small answers should not wait for each other.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request| {
+        let gateway = Arc::clone(&gateway);
+        async move { Ok::<_, std::convert::Infallible>(gateway.handle(request, peer.ip()).await) }
+    });
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    builder.http2().timer(TokioTimer::new());
+    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+    let connection = graceful.watch(connection);
+    async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, %peer, "a connection ended");
+        }
+    }
+}

@@ -1,1 +1,170 @@
-//! verify
+//! Verification: from a token's text to somebody's identity at a registered provider.
+//!
+//! Enters: the text, a directory snapshot. Leaves: a [`WebIdentity`], which only [`Verifier::verify`] can
+//! make. Refused: issuers that are not registered, keys that their provider does not publish, signatures
+//! that do not hold, claims out of their rules (sts.md, "The token"). The answers to the first three are
+//! one, so that a stranger learns nothing about the directory.
+
+mod address;
+
+mod fetch;
+
+mod keys;
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use wigeon_core::jwt::{TokenError, UnverifiedToken};
+use wigeon_core::sts::{FaultCode, IdentityError, StsError, VerifiedToken, issuer_of, verify_identity};
+use wigeon_core::time::Clock;
+
+pub use fetch::{FetchError, FetchLimits};
+pub use keys::KeyCachePolicy;
+
+use crate::directory::{Provider, Snapshot};
+use keys::ProviderKeys;
+
+/// A verified token together with the provider whose keys and client ids it was checked against.
+#[derive(Debug)]
+pub struct WebIdentity {
+    provider: Arc<Provider>,
+    token: VerifiedToken,
+}
+
+impl WebIdentity {
+    /// The provider that vouches.
+    #[must_use]
+    pub fn provider(&self) -> &Arc<Provider> {
+        &self.provider
+    }
+
+    /// What it vouches for.
+    #[must_use]
+    pub fn token(&self) -> &VerifiedToken {
+        &self.token
+    }
+}
+
+/// Why a token is nobody's identity here. For the audit; the wire gets [`VerifyError::to_sts`].
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum VerifyError {
+    /// The token itself, its key or its signature.
+    #[error(transparent)]
+    Token(Arc<TokenError>),
+    /// No provider of this issuer.
+    #[error("no provider is registered for the issuer `{0}`")]
+    UnknownIssuer(String),
+    /// The provider's keys cannot be had.
+    #[error("the keys of `{issuer}` cannot be fetched")]
+    Provider {
+        /// The provider.
+        issuer: String,
+        /// Why.
+        #[source]
+        source: FetchError,
+    },
+    /// What the token claims.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+}
+
+impl From<TokenError> for VerifyError {
+    fn from(error: TokenError) -> Self {
+        Self::Token(Arc::new(error))
+    }
+}
+
+impl VerifyError {
+    /// The answer on the wire.
+    #[must_use]
+    pub fn to_sts(&self) -> StsError {
+        match self {
+            Self::Token(error) => StsError::from(error.as_ref()),
+            Self::UnknownIssuer(_) => StsError::no_verification_key(),
+            Self::Provider { .. } => StsError::new(
+                FaultCode::IDPCommunicationError,
+                "Couldn't communicate with your identity provider",
+            ),
+            Self::Identity(error) => StsError::from(error),
+        }
+    }
+}
+
+/// Verifies tokens, and keeps each provider's keys at hand.
+pub struct Verifier {
+    clock: Arc<dyn Clock>,
+    limits: FetchLimits,
+    policy: KeyCachePolicy,
+    /// By issuer. Keys of two providers never meet.
+    providers: RwLock<HashMap<String, Arc<ProviderKeys>>>,
+}
+
+impl Verifier {
+    /// With the usual limits.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self::with_limits(clock, FetchLimits::default(), KeyCachePolicy::default())
+    }
+
+    /// With other limits.
+    #[must_use]
+    pub fn with_limits(clock: Arc<dyn Clock>, limits: FetchLimits, policy: KeyCachePolicy) -> Self {
+        Self { clock, limits, policy, providers: RwLock::default() }
+    }
+
+    /// Verifies a token: its form, its issuer, its key and signature, its claims, in this order.
+    pub async fn verify(&self, snapshot: &Snapshot, text: &str) -> Result<WebIdentity, VerifyError> {
+        let token = UnverifiedToken::parse(text)?;
+        let issuer = issuer_of(&token)?;
+        let Some(provider) = snapshot.provider(issuer) else {
+            return Err(VerifyError::UnknownIssuer(issuer.chars().take(200).collect()));
+        };
+        // Before any key is looked for: a token that cannot be accepted causes no fetch.
+        if !provider.algorithms.contains(token.algorithm()) {
+            return Err(TokenError::AlgorithmNotAllowed(token.algorithm()).into());
+        }
+        let keys = self
+            .keys_of(provider)
+            .for_token(&token, self.clock.now())
+            .await
+            .map_err(|source| VerifyError::Provider { issuer: provider.url.clone(), source })?;
+        let signed = token.verify(&keys, &provider.algorithms)?;
+        let token = verify_identity(signed, &provider.url, &provider.client_ids, self.clock.now())?;
+        Ok(WebIdentity { provider: Arc::clone(provider), token })
+    }
+
+    /// Fetches the keys of every provider that has none yet, so that the first exchange need not wait.
+    pub async fn warm(&self, snapshot: &Snapshot) {
+        let now = self.clock.now();
+        let warmings = snapshot.providers().map(|provider| {
+            let keys = self.keys_of(provider);
+            async move {
+                if let Err(error) = keys.warm(now).await {
+                    tracing::warn!(provider = %provider.url, %error, "the provider's keys cannot be fetched yet");
+                }
+            }
+        });
+        futures_util::future::join_all(warmings).await;
+    }
+
+    /// The cache of a provider; a new one when the way to its keys has changed.
+    fn keys_of(&self, provider: &Arc<Provider>) -> Arc<ProviderKeys> {
+        let known = self.providers.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(keys) = known.get(&provider.url).filter(|keys| keys.serves(provider)) {
+            return Arc::clone(keys);
+        }
+        drop(known);
+
+        let mut known = self.providers.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(keys) = known.get(&provider.url).filter(|keys| keys.serves(provider)) {
+            return Arc::clone(keys);
+        }
+        let keys =
+            Arc::new(ProviderKeys::new(Arc::clone(provider), self.limits.clone(), self.policy.clone()));
+        known.insert(provider.url.clone(), Arc::clone(&keys));
+        keys
+    }
+}
+
+#[cfg(test)]
+mod tests;

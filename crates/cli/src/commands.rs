@@ -1,0 +1,92 @@
+//! The commands, one module each: `Args`, what the command line says, and `run`, what is done.
+
+mod profile;
+
+mod login;
+
+mod logout;
+
+mod whoami;
+
+mod credentials;
+
+mod ls;
+
+mod cp;
+
+mod cat;
+
+mod rm;
+
+mod mb;
+
+mod rb;
+
+mod stat;
+
+mod presign;
+
+mod serve;
+
+mod demo;
+
+use clap::Subcommand;
+
+use crate::context::Context;
+use crate::errors::Failure;
+
+/// What `wigeon` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Import, list, show, check and export connection profiles
+    Profile(profile::Args),
+    /// Sign in at a profile's identity provider
+    Login(login::Args),
+    /// Forget a sign-in, and revoke it where the provider can
+    Logout(logout::Args),
+    /// Show who is signed in, as which role, until when
+    Whoami(whoami::Args),
+    /// Print the temporary credentials for other tools
+    Credentials(credentials::Args),
+    /// List buckets or objects
+    Ls(ls::Args),
+    /// Copy files and objects
+    Cp(cp::Args),
+    /// Print objects
+    Cat(cat::Args),
+    /// Remove objects
+    Rm(rm::Args),
+    /// Make a bucket
+    Mb(mb::Args),
+    /// Remove a bucket
+    Rb(rb::Args),
+    /// Show what is known of an object or a bucket
+    Stat(stat::Args),
+    /// Make a link that works without signing in, for a time
+    Presign(presign::Args),
+    /// Run the server: STS and S3 with roles
+    Serve(serve::Args),
+    /// Try everything on this machine: provider, server and client
+    Demo(demo::Args),
+}
+
+/// Runs the command.
+pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Failure> {
+    match command {
+        Command::Profile(args) => profile::run(args, context),
+        Command::Login(args) => login::run(args, context).await,
+        Command::Logout(args) => logout::run(args, context).await,
+        Command::Whoami(args) => whoami::run(args, context).await,
+        Command::Credentials(args) => credentials::run(args, context).await,
+        Command::Ls(args) => ls::run(args, context).await,
+        Command::Cp(args) => cp::run(args, context).await,
+        Command::Cat(args) => cat::run(args, context).await,
+        Command::Rm(args) => rm::run(args, context).await,
+        Command::Mb(args) => mb::run(args, context).await,
+        Command::Rb(args) => rb::run(args, context).await,
+        Command::Stat(args) => stat::run(args, context).await,
+        Command::Presign(args) => presign::run(args, context).await,
+        Command::Serve(args) => serve::run(args, context).await,
+        Command::Demo(args) => demo::run(args, context).await,
+    }
+}

@@ -1,0 +1,100 @@
+//! What a command is given: its surroundings, and the way from a profile's name to a session.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use wigeon_client::connect::ConnectOptions;
+use wigeon_client::profile::{Configuration, Settings, Shelf, Stored};
+use wigeon_client::secret_store::{FileStore, SecretStore};
+use wigeon_client::session::Session;
+use wigeon_core::time::Clock;
+
+use crate::args::GlobalOptions;
+use crate::environment::{Environment, SystemClock};
+use crate::errors::Failure;
+use crate::output::Output;
+
+/// Everything a command may use besides its own arguments.
+pub(crate) struct Context {
+    pub(crate) options: GlobalOptions,
+    pub(crate) environment: Environment,
+    pub(crate) output: Output,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Context {
+    /// The surroundings of this process.
+    pub(crate) fn new(options: GlobalOptions, environment: Environment, output: Output) -> Self {
+        Self { options, environment, output, clock: Arc::new(SystemClock) }
+    }
+
+    /// The stored profiles: `profiles/` in the configuration directory.
+    pub(crate) fn shelf(&self) -> Result<Shelf, Failure> {
+        Ok(Shelf::new(self.environment.config_dir()?.join("profiles")))
+    }
+
+    /// The person's `config.toml`.
+    pub(crate) fn configuration(&self) -> Result<Configuration, Failure> {
+        Ok(Configuration::load(&self.environment.config_dir()?.join("config.toml"))?)
+    }
+
+    /// Where sign-ins are kept: `sessions/` in the state directory.
+    pub(crate) fn store(&self) -> Result<Arc<dyn SecretStore>, Failure> {
+        Ok(Arc::new(FileStore::new(self.environment.state_dir()?.join("sessions"))))
+    }
+
+    /// How to connect, before the profile has its say.
+    pub(crate) fn connect_options(&self) -> ConnectOptions {
+        ConnectOptions {
+            ca_files: self.options.ca_file.iter().cloned().collect(),
+            ..ConnectOptions::default()
+        }
+    }
+
+    /// The name of the profile to use: the one that a command was given, `--profile` or `WIGEON_PROFILE`, the one
+    /// in `config.toml`, or the only one that there is.
+    pub(crate) fn profile_name(&self, named: Option<&str>) -> Result<String, Failure> {
+        if let Some(name) = named.or(self.options.profile.as_deref()) {
+            return Ok(name.to_owned());
+        }
+        if let Some(name) = self.configuration()?.profile {
+            return Ok(name);
+        }
+        let names = self.shelf()?.names()?;
+        match names.as_slice() {
+            [only] => Ok(only.clone()),
+            [] => {
+                Err(Failure::error("there is no connection profile yet")
+                    .hint("run: wigeon profile import FILE"))
+            }
+            many => Err(Failure::usage(format!("which profile? There are {}", many.join(", ")))
+                .hint("name one with --profile NAME, or for good in config.toml: profile = \"NAME\"")),
+        }
+    }
+
+    /// The stored profile of that name, or the one to use when none is named.
+    pub(crate) fn stored(&self, named: Option<&str>) -> Result<Stored, Failure> {
+        Ok(self.shelf()?.load(&self.profile_name(named)?)?)
+    }
+
+    /// A stored profile's values.
+    pub(crate) fn settings_of(&self, stored: Stored) -> Result<Settings, Failure> {
+        Ok(Settings::new(stored, self.configuration()?))
+    }
+
+    /// The values of the profile to use.
+    pub(crate) fn settings(&self) -> Result<Settings, Failure> {
+        self.settings_of(self.stored(None)?)
+    }
+
+    /// The session that a profile's commands share.
+    pub(crate) fn session_of(&self, settings: &Settings) -> Result<Arc<Session>, Failure> {
+        let session = Session::new(settings, self.connect_options(), self.store()?, Arc::clone(&self.clock))?;
+        Ok(Arc::new(session))
+    }
+
+    /// A directory for what the program itself keeps as data.
+    pub(crate) fn data_dir(&self) -> Result<PathBuf, Failure> {
+        Ok(self.environment.data_dir()?)
+    }
+}

@@ -1,0 +1,146 @@
+//! The errors of the client, each with the kind that decides the exit code. No case is left to chance: a new one
+//! does not compile until it has its place here.
+
+use wigeon_client::connect::ConnectError;
+use wigeon_client::exchange::ExchangeError;
+use wigeon_client::profile::{ProfileError, SettingsError, ShelfError};
+use wigeon_client::secret_store::StoreError;
+use wigeon_client::session::SessionError;
+use wigeon_client::sign_in::{DiscoveryError, ResponseError, SignInError, TokenEndpointError};
+
+use super::{Failure, Kind, sign_in_needed};
+use crate::environment::NoPlace;
+
+macro_rules! plain {
+    ($($error:ty),*) => {
+        $(impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::because(Kind::Error, &error)
+            }
+        })*
+    };
+}
+
+plain!(NoPlace, ConnectError, ProfileError, StoreError);
+
+impl From<SettingsError> for Failure {
+    fn from(error: SettingsError) -> Self {
+        let hint = format!("run: wigeon profile check {}", error.profile);
+        Self::because(Kind::Error, &error).hint(hint)
+    }
+}
+
+impl From<ShelfError> for Failure {
+    fn from(error: ShelfError) -> Self {
+        match &error {
+            ShelfError::Unknown { known, .. } if known.is_empty() => {
+                Self::because(Kind::Error, &error).hint("run: wigeon profile import FILE")
+            }
+            ShelfError::Unknown { known, .. } => {
+                let hint = format!("there are: {}", known.join(", "));
+                Self::because(Kind::Error, &error).hint(hint)
+            }
+            ShelfError::Name(_) => Self::because(Kind::Usage, &error),
+            ShelfError::Taken(_) => Self::because(Kind::Error, &error)
+                .hint("give another name with --name, or replace it with --replace"),
+            ShelfError::Damaged(_) | ShelfError::Io { .. } => Self::because(Kind::Error, &error),
+        }
+    }
+}
+
+impl From<SessionError> for Failure {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::SignInNeeded { profile, reason } => {
+                let mut failure = sign_in_needed(&profile);
+                failure.causes.extend(reason);
+                failure
+            }
+            SessionError::Damaged { .. } => Self::because(Kind::SignInNeeded, &error),
+            SessionError::Settings(error) => error.into(),
+            SessionError::Connect(error) => error.into(),
+            SessionError::Store(error) => error.into(),
+            SessionError::Exchange(error) => error.into(),
+            SessionError::Busy { .. } => Self::because(Kind::Retry, &error),
+            SessionError::Renewal(ref source) => Self::because(kind_of_token_endpoint(source), &error),
+            SessionError::Untrusted(_) => Self::because(Kind::Error, &error),
+        }
+    }
+}
+
+impl From<ExchangeError> for Failure {
+    fn from(error: ExchangeError) -> Self {
+        match &error {
+            ExchangeError::Refused(refusal) => {
+                let kind = match refusal.status {
+                    _ if error.is_temporary() => Kind::Retry,
+                    403 => Kind::Denied,
+                    _ => Kind::Error,
+                };
+                let mut failure = Self::because(kind, &error).hint(refusal.hint());
+                if let Some(id) = &refusal.request_id {
+                    failure.causes.push(format!("request id {id}"));
+                }
+                failure
+            }
+            ExchangeError::RoleNeeded => Self::because(Kind::Usage, &error),
+            ExchangeError::Unreachable { .. } | ExchangeError::Body { .. } => {
+                Self::because(Kind::Retry, &error)
+            }
+            ExchangeError::NotAnSts { .. } if error.is_temporary() => Self::because(Kind::Retry, &error),
+            ExchangeError::NotAnSts { .. } | ExchangeError::Unreadable { .. } => {
+                Self::because(Kind::Error, &error)
+            }
+        }
+    }
+}
+
+impl From<SignInError> for Failure {
+    fn from(error: SignInError) -> Self {
+        match &error {
+            SignInError::Discovery(source) => {
+                let kind = match source {
+                    DiscoveryError::Unreachable { .. } | DiscoveryError::Body { .. } => Kind::Retry,
+                    DiscoveryError::Status { status, .. } if *status >= 500 => Kind::Retry,
+                    DiscoveryError::Status { .. }
+                    | DiscoveryError::Missing(_)
+                    | DiscoveryError::Insecure(_)
+                    | DiscoveryError::Malformed { .. }
+                    | DiscoveryError::OtherIssuer { .. } => Kind::Error,
+                };
+                Self::because(kind, &error)
+            }
+            SignInError::Response(source) => {
+                let kind = match source {
+                    ResponseError::Refused { code, .. } if code == "access_denied" => Kind::Denied,
+                    ResponseError::Refused { .. }
+                    | ResponseError::State
+                    | ResponseError::Issuer { .. }
+                    | ResponseError::Empty
+                    | ResponseError::Twice(_) => Kind::Error,
+                };
+                Self::because(kind, &error)
+            }
+            SignInError::Tokens(source) => Self::because(kind_of_token_endpoint(source), &error),
+            SignInError::TimeLimit { .. } => Self::because(Kind::SignInNeeded, &error),
+            SignInError::Listen { .. } => Self::because(Kind::Error, &error)
+                .hint("end what uses the port, or let the profile's redirect have no port"),
+            SignInError::NobodyPastes(_)
+            | SignInError::NotAnAddress
+            | SignInError::NoIdToken
+            | SignInError::IdToken(_) => Self::because(Kind::Error, &error),
+        }
+    }
+}
+
+fn kind_of_token_endpoint(error: &TokenEndpointError) -> Kind {
+    match error {
+        TokenEndpointError::Refused { code, .. } if code == "access_denied" => Kind::Denied,
+        _ if error.is_temporary() => Kind::Retry,
+        TokenEndpointError::Refused { .. }
+        | TokenEndpointError::Unreachable { .. }
+        | TokenEndpointError::Body { .. }
+        | TokenEndpointError::Unreadable { .. }
+        | TokenEndpointError::Insecure(_) => Kind::Error,
+    }
+}

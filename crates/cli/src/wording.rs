@@ -1,0 +1,56 @@
+//! Sentences that several commands say in the same words.
+
+use wigeon_client::session::Record;
+use wigeon_core::arn::Arn;
+use wigeon_core::time::{SignedDuration, Timestamp};
+
+/// `Signed in as ada@example.org (lab). Role analyst. Valid 59 min, renews by itself.`
+pub(crate) fn signed_in(profile: &str, record: &Record, now: Timestamp) -> String {
+    let mut text = format!("Signed in as {} ({profile}).", record.identity.user);
+    if let Some(role) = role_name(record) {
+        text.push_str(&format!(" Role {role}."));
+    }
+    let end = record.session.as_ref().and_then(|session| session.credentials.expires_at);
+    if let Some(end) = end {
+        let renews = if record.refresh_token.is_some() { ", renews by itself" } else { "" };
+        text.push_str(&format!(" Valid {}{renews}.", duration(end.duration_since(now))));
+    }
+    text
+}
+
+/// The role's own name: `analyst` of `arn:aws:iam::1:role/team/analyst`.
+pub(crate) fn role_name(record: &Record) -> Option<String> {
+    let session = record.session.as_ref()?;
+    let arn: Arn = session.role.as_deref().or(session.arn.as_deref())?.parse().ok()?;
+    let resource = arn.resource();
+    let name = match resource.strip_prefix("assumed-role/") {
+        Some(rest) => rest.split('/').next(),
+        None => resource.rsplit('/').next(),
+    };
+    name.map(str::to_owned)
+}
+
+/// `59 min`, `2 h 5 min`, `3 days`, `40 s`; rounded down.
+pub(crate) fn duration(duration: SignedDuration) -> String {
+    let seconds = duration.as_secs().max(0);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        let of = |seconds| duration(SignedDuration::from_secs(seconds));
+        assert_eq!(
+            [of(-5), of(59), of(3599), of(3600), of(7500), of(260_000)],
+            ["0 s", "59 s", "59 min", "60 min", "2 h 5 min", "3 days"]
+        );
+    }
+}

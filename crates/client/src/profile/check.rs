@@ -1,0 +1,184 @@
+//! What of a profile would not work, and what to do about it, without asking anyone.
+
+use serde::Serialize;
+use url::{Host, Url};
+
+use super::redirect::Redirect;
+use super::settings::{ClientCredential, Flow, Role, Settings};
+use crate::connect::is_loopback;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// The profile cannot be used like this.
+    Error,
+    /// It can, but something is in the way or unsafe.
+    Warning,
+    /// Good to know.
+    Note,
+}
+
+/// Something about a profile, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is so.
+    pub text: String,
+    /// What to do; empty when there is nothing to be done.
+    pub fix: String,
+}
+
+/// Looks a profile over; the worst comes first.
+#[must_use]
+pub fn check(settings: &Settings) -> Vec<Finding> {
+    let mut findings = Findings::default();
+    addresses(settings, &mut findings);
+    match settings.flow().value {
+        Flow::AuthorizationCode | Flow::PasswordGrant => {
+            sign_in(settings, &mut findings);
+            exchange(settings, &mut findings);
+        }
+        Flow::IdentityCenter => findings.add(
+            Severity::Error,
+            "the profile signs in through AWS IAM Identity Center, which this version cannot",
+            "use a profile with an OpenID Connect provider",
+        ),
+        Flow::AccessKeys => findings.add(
+            Severity::Error,
+            "the profile has no sign-in: it wants long-lived access keys",
+            "name a provider: set `OAuth Authorization Url` and `OAuth Token Url`, or `wigeon.issuer`",
+        ),
+    }
+    for (key, value) in settings.unresolved() {
+        findings.add(
+            Severity::Warning,
+            &format!("`{key}` is `{value}`, and that preference has no value"),
+            "set it in config.toml under [preferences]",
+        );
+    }
+    let unknown: Vec<String> = settings
+        .unknown_keys()
+        .into_iter()
+        .map(|unknown| format!("`{}` ({})", unknown.key, unknown.place))
+        .collect();
+    if !unknown.is_empty() {
+        findings.add(Severity::Note, &format!("kept, and not used: {}", unknown.join(", ")), "");
+    }
+    findings.0.sort_by_key(|finding| finding.severity);
+    findings.0
+}
+
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(&mut self, severity: Severity, text: &str, fix: &str) {
+        self.0.push(Finding { severity, text: text.to_owned(), fix: fix.to_owned() });
+    }
+
+    fn ok<T, E: std::fmt::Display>(&mut self, result: Result<T, E>) -> Option<T> {
+        result.map_err(|error| self.add(Severity::Error, &error.to_string(), "correct the value")).ok()
+    }
+
+    /// What goes to this address must not be read on the way.
+    fn in_the_clear(&mut self, what: &str, url: &Url, carries: &str) {
+        if url.scheme() == "http" && !is_loopback(url) {
+            let text = format!("{what} `{url}` is http: everyone on the way can read {carries}");
+            self.add(Severity::Warning, &text, "use https");
+        }
+    }
+}
+
+fn addresses(settings: &Settings, findings: &mut Findings) {
+    let Some(endpoint) = findings.ok(settings.endpoint()) else { return };
+    findings.in_the_clear("the S3 endpoint", &endpoint.value, "the data");
+    let Some(path_style) = findings.ok(settings.path_style()) else { return };
+    let by_number = matches!(endpoint.value.host(), Some(Host::Ipv4(_) | Host::Ipv6(_)));
+    let name = endpoint.value.host_str().unwrap_or_default();
+    if !path_style.value && (by_number || name == "localhost") {
+        findings.add(
+            Severity::Warning,
+            &format!("buckets are addressed as host names under `{name}`, which rarely works"),
+            "set the property `s3.bucket.virtualhost.disable` to true",
+        );
+    }
+}
+
+fn sign_in(settings: &Settings, findings: &mut Findings) {
+    let Some(oauth) = findings.ok(settings.oauth()) else { return };
+    if oauth.issuer.is_none() {
+        if oauth.token_url.is_none() {
+            findings.add(
+                Severity::Error,
+                "there is no `OAuth Token Url`",
+                "set it, or the issuer as the property `wigeon.issuer`",
+            );
+        }
+        if oauth.authorization_url.is_none() && oauth.flow == Flow::AuthorizationCode {
+            findings.add(
+                Severity::Error,
+                "there is no `OAuth Authorization Url`",
+                "set it, or the issuer as the property `wigeon.issuer`",
+            );
+        }
+    }
+    for (what, url) in [
+        ("the issuer", &oauth.issuer),
+        ("`OAuth Authorization Url`", &oauth.authorization_url),
+        ("`OAuth Token Url`", &oauth.token_url),
+    ] {
+        if let Some(url) = url.as_ref().filter(|url| url.scheme() == "http" && !is_loopback(url)) {
+            findings.add(
+                Severity::Error,
+                &format!("{what} `{url}` is http: a sign-in over it is not possible"),
+                "use https",
+            );
+        }
+    }
+    if oauth.client_id == ClientCredential::Ask {
+        findings.add(Severity::Note, "the client id is asked for at the first sign-in", "");
+    }
+    if !oauth.pkce && oauth.flow == Flow::AuthorizationCode {
+        findings.add(
+            Severity::Warning,
+            "PKCE is switched off: a stolen code can be redeemed by others",
+            "remove `OAuth PKCE`, unless the provider cannot do it",
+        );
+    }
+    match (&oauth.redirect, oauth.flow) {
+        (_, Flow::PasswordGrant) => findings.add(
+            Severity::Warning,
+            "the profile hands the password through Wigeon to the provider (password grant)",
+            "use `AuthorizationCode` if the provider's client allows it",
+        ),
+        (Redirect::CustomScheme(text), _) => findings.add(
+            Severity::Warning,
+            &format!("the redirect `{text}` belongs to a desktop application: its address has to be pasted"),
+            "register `http://127.0.0.1/callback` at the provider, and run: wigeon login --redirect-url http://127.0.0.1/callback",
+        ),
+        (Redirect::Elsewhere(text), _) => findings.add(
+            Severity::Note,
+            &format!("after the redirect to `{text}` its address has to be pasted"),
+            "",
+        ),
+        (Redirect::Loopback { .. }, _) => {}
+    }
+}
+
+fn exchange(settings: &Settings, findings: &mut Findings) {
+    let Some(sts) = findings.ok(settings.sts()) else { return };
+    findings.in_the_clear("the STS endpoint", &sts.endpoint, "the token and the credentials");
+    match sts.role {
+        Role::Given(_) => {}
+        Role::Ask => findings.add(Severity::Note, "the role is asked for at the first sign-in", ""),
+        Role::None if sts.endpoint.host_str().is_some_and(|host| host.ends_with("amazonaws.com")) => findings
+            .add(
+                Severity::Error,
+                "there is no role, and AWS needs one",
+                "set the property `role_arn`, or run: wigeon login --role-arn ARN",
+            ),
+        Role::None => findings.add(Severity::Note, "there is no role: the STS has to know one by itself", ""),
+    }
+}

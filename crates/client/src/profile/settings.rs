@@ -1,0 +1,655 @@
+//! What a profile means: single values, each with its origin.
+//!
+//! Enters: a stored profile and the person's configuration. Leaves: typed values; precedence is bookmark, then
+//! profile, then configuration, then the protocol's default. A blank value falls through, except the OAuth client
+//! id and secret, where blank means "none, and do not ask". `${…}` is a preference; an unknown one stays as it is.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use plist::{Dictionary, Value};
+use serde::Serialize;
+use url::Url;
+use wigeon_core::arn::Arn;
+use wigeon_core::secret::Secret;
+
+use super::configuration::Configuration;
+use super::document::{self, UnknownKey};
+use super::keys::{self, Key};
+use super::redirect::Redirect;
+use super::shelf::Stored;
+
+/// Where a value comes from; the first that has one wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// The bookmark, or an answer that was saved with the profile.
+    Bookmark,
+    /// The profile.
+    Profile,
+    /// The person's `config.toml`.
+    Configuration,
+    /// Nobody said otherwise.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bookmark => "saved",
+            Self::Profile => "profile",
+            Self::Configuration => "configuration",
+            Self::Default => "default",
+        })
+    }
+}
+
+/// A value, and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Valued<T> {
+    /// The value.
+    pub value: T,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+impl<T> Valued<T> {
+    fn default_of(value: T) -> Self {
+        Self { value, origin: Origin::Default }
+    }
+
+    fn map<U>(self, f: impl FnOnce(T) -> U) -> Valued<U> {
+        Valued { value: f(self.value), origin: self.origin }
+    }
+}
+
+/// A value that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("profile `{profile}`: `{key}` ({origin}) {problem}")]
+pub struct SettingsError {
+    /// The profile's name.
+    pub profile: String,
+    /// The key, as in the property list.
+    pub key: String,
+    /// Where the value comes from.
+    pub origin: Origin,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// How a person signs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Flow {
+    /// In a browser (OAuth 2.0 authorization code).
+    AuthorizationCode,
+    /// With a user name and a password that we pass on (OAuth 2.0 resource owner password).
+    PasswordGrant,
+    /// Through AWS IAM Identity Center.
+    IdentityCenter,
+    /// Not at all: the profile wants long-lived access keys.
+    AccessKeys,
+}
+
+/// The OAuth client id or secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientCredential<T> {
+    /// This one.
+    Given(T),
+    /// The profile says: none is sent, and nobody is asked.
+    None,
+    /// The profile says nothing: the person is asked.
+    Ask,
+}
+
+/// The role to ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Role {
+    /// This one.
+    Given(Arn),
+    /// The person is asked.
+    Ask,
+    /// The STS knows by itself (MinIO).
+    None,
+}
+
+/// What the sign-in needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OAuth {
+    /// How.
+    pub flow: Flow,
+    /// The issuer, where it was said; discovery then has the addresses.
+    pub issuer: Option<Url>,
+    /// The profile's authorization endpoint.
+    pub authorization_url: Option<Url>,
+    /// The profile's token endpoint.
+    pub token_url: Option<Url>,
+    /// The client id.
+    pub client_id: ClientCredential<String>,
+    /// The client secret.
+    pub client_secret: ClientCredential<Secret>,
+    /// Where the answer comes to.
+    pub redirect: Redirect,
+    /// Always with `openid`.
+    pub scopes: Vec<String>,
+    /// Whether PKCE is used; by default it is.
+    pub pkce: bool,
+    /// The `audience` parameter.
+    pub audience: Option<String>,
+    /// The `prompt` parameter.
+    pub prompt: Option<String>,
+    /// Claims from which the shown user name is taken, the first that is there.
+    pub username_claims: Vec<String>,
+    /// A user name to suggest.
+    pub username: Option<String>,
+}
+
+/// What the exchange needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sts {
+    /// The endpoint.
+    pub endpoint: Url,
+    /// The role.
+    pub role: Role,
+    /// The session's name; without one it is made from the token's `sub`.
+    pub session_name: Option<String>,
+    /// Seconds; not sent when absent.
+    pub duration_seconds: Option<u32>,
+    /// An inline session policy.
+    pub policy: Option<String>,
+}
+
+/// One line of what a profile comes to, for showing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Shown {
+    /// What it is.
+    pub key: &'static str,
+    /// The value, or what stands for it; never a secret.
+    pub value: String,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// A profile's values by precedence.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    stored: Stored,
+    configuration: Configuration,
+    /// The properties of bookmark, profile and configuration, in this order.
+    properties: [(Origin, Vec<(String, Value)>); 3],
+}
+
+impl Settings {
+    /// Puts the layers on one another.
+    #[must_use]
+    pub fn new(stored: Stored, configuration: Configuration) -> Self {
+        let of = |dictionary: &Dictionary, key: Key| document::properties(dictionary.get(key.plist));
+        let properties = [
+            (Origin::Bookmark, of(&stored.bookmark.dictionary, keys::CUSTOM)),
+            (Origin::Profile, of(&stored.profile.dictionary, keys::PROPERTIES)),
+            (Origin::Configuration, of(&configuration.defaults, keys::PROPERTIES)),
+        ];
+        Self { stored, configuration, properties }
+    }
+
+    /// The profile's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.stored.name
+    }
+
+    /// The stored profile.
+    #[must_use]
+    pub fn stored(&self) -> &Stored {
+        &self.stored
+    }
+
+    /// The stored profile, to save answers with it.
+    #[must_use]
+    pub fn into_stored(self) -> Stored {
+        self.stored
+    }
+
+    /// What the profile says of itself.
+    #[must_use]
+    pub fn description(&self) -> String {
+        [keys::DESCRIPTION, keys::NAME, keys::DEFAULT_NICKNAME]
+            .into_iter()
+            .find_map(|key| self.text(key))
+            .map_or_else(|| self.stored.profile.vendor(), |text| text.value)
+    }
+
+    /// `http` or `https`.
+    fn scheme(&self) -> Result<Valued<String>, SettingsError> {
+        let scheme = self.text(keys::SCHEME).unwrap_or_else(|| Valued::default_of("https".to_owned()));
+        let scheme = scheme.map(|text| text.to_ascii_lowercase());
+        match scheme.value.as_str() {
+            "http" | "https" => Ok(scheme),
+            "s3" => Ok(scheme.map(|_| "https".to_owned())),
+            other => {
+                let problem = format!("is `{other}`; only http and https are S3's");
+                Err(self.wrong(keys::SCHEME.plist, scheme.origin, problem))
+            }
+        }
+    }
+
+    /// The S3 endpoint: scheme, host and port, with the path of `Context` if that is a path.
+    ///
+    /// # Errors
+    /// A scheme, host or port that makes no address.
+    pub fn endpoint(&self) -> Result<Valued<Url>, SettingsError> {
+        let host = self
+            .bookmark_text(keys::HOSTNAME)
+            .or_else(|| self.text(keys::DEFAULT_HOSTNAME))
+            .unwrap_or_else(|| Valued::default_of("s3.amazonaws.com".to_owned()));
+        let scheme = self.scheme()?;
+        let mut text = format!("{}://{}", scheme.value, host.value);
+        if let Some(port) = self.bookmark_text(keys::PORT).or_else(|| self.text(keys::DEFAULT_PORT)) {
+            let number: u16 = port.value.parse().map_err(|_| {
+                let problem = format!("is `{}`, which is not a port", port.value);
+                self.wrong(keys::DEFAULT_PORT.plist, port.origin, problem)
+            })?;
+            if number != 0 {
+                text.push_str(&format!(":{number}"));
+            }
+        }
+        let wrong = || {
+            let problem = format!("is `{}`, which is not a host name", host.value);
+            self.wrong(keys::DEFAULT_HOSTNAME.plist, host.origin, problem)
+        };
+        let mut url = Url::parse(&text).map_err(|_| wrong())?;
+        if url.host_str().is_none_or(str::is_empty) || url.path() != "/" || !url.username().is_empty() {
+            return Err(wrong());
+        }
+        if let Some(context) = self.text(keys::CONTEXT).filter(|context| !is_web_address(&context.value)) {
+            url.set_path(&context.value);
+        }
+        Ok(Valued { value: url, origin: host.origin })
+    }
+
+    /// The signing region.
+    #[must_use]
+    pub fn region(&self) -> Valued<String> {
+        self.text(keys::REGION).unwrap_or_else(|| Valued::default_of("us-east-1".to_owned()))
+    }
+
+    /// Whether the bucket stands in the path, and not in the host name.
+    ///
+    /// # Errors
+    /// A value that is neither true nor false.
+    pub fn path_style(&self) -> Result<Valued<bool>, SettingsError> {
+        match self.property(keys::VIRTUAL_HOST_DISABLE) {
+            None => Ok(Valued::default_of(false)),
+            Some(found) => self.flag_of(keys::VIRTUAL_HOST_DISABLE, found),
+        }
+    }
+
+    /// The path to begin with: `/bucket/prefix`.
+    #[must_use]
+    pub fn default_path(&self) -> Option<Valued<String>> {
+        self.bookmark_text(keys::PATH).or_else(|| self.text(keys::DEFAULT_PATH))
+    }
+
+    /// A file of certificates to trust.
+    #[must_use]
+    pub fn ca_file(&self) -> Option<Valued<PathBuf>> {
+        self.property(keys::CA_FILE).map(|text| text.map(PathBuf::from))
+    }
+
+    /// How a person signs in.
+    #[must_use]
+    pub fn flow(&self) -> Valued<Flow> {
+        let authorization = self.text(keys::AUTHORIZATION);
+        match authorization.as_ref().map(|text| (text.value.as_str(), text.origin)) {
+            Some(("AuthorizationCode", origin)) => return Valued { value: Flow::AuthorizationCode, origin },
+            Some(("PasswordGrant", origin)) => return Valued { value: Flow::PasswordGrant, origin },
+            // AWS4HMACSHA256, AWS2, and what we do not know: a signature by access keys.
+            Some((_, origin)) => return Valued { value: Flow::AccessKeys, origin },
+            None => {}
+        }
+        let oauth =
+            [keys::OAUTH_AUTHORIZATION_URL, keys::OAUTH_TOKEN_URL].into_iter().find_map(|key| self.text(key));
+        if let Some(found) = oauth.or_else(|| self.property(keys::ISSUER)) {
+            return found.map(|_| Flow::AuthorizationCode);
+        }
+        let identity_center = self.stored.profile.protocol() == "s3-iam";
+        if let Some(found) = self.property("sso_start_url") {
+            return found.map(|_| Flow::IdentityCenter);
+        }
+        if identity_center {
+            return Valued { value: Flow::IdentityCenter, origin: Origin::Profile };
+        }
+        Valued::default_of(Flow::AccessKeys)
+    }
+
+    /// What the sign-in needs.
+    ///
+    /// # Errors
+    /// An address that is none.
+    pub fn oauth(&self) -> Result<OAuth, SettingsError> {
+        let issuer = match self.property(keys::ISSUER) {
+            Some(text) => Some(self.url_of(keys::ISSUER, &text)?),
+            None => None,
+        };
+        let redirect = self
+            .text(keys::OAUTH_REDIRECT_URL)
+            .map_or_else(|| "http://127.0.0.1/callback".to_owned(), |text| text.value);
+        let mut scopes = self.list(keys::SCOPES);
+        if !scopes.iter().any(|scope| scope == "openid") {
+            scopes.insert(0, "openid".to_owned());
+        }
+        let username_claims = self.property(keys::USERNAME_CLAIMS).map_or_else(
+            || ["email", "preferred_username", "upn", "name"].map(str::to_owned).to_vec(),
+            |text| {
+                text.value.split([',', ' ']).filter(|claim| !claim.is_empty()).map(str::to_owned).collect()
+            },
+        );
+        Ok(OAuth {
+            flow: self.flow().value,
+            issuer,
+            authorization_url: self.oauth_url(keys::OAUTH_AUTHORIZATION_URL)?,
+            token_url: self.oauth_url(keys::OAUTH_TOKEN_URL)?,
+            client_id: self.client_credential(keys::OAUTH_CLIENT_ID),
+            client_secret: match self.client_credential(keys::OAUTH_CLIENT_SECRET) {
+                ClientCredential::Given(text) => ClientCredential::Given(Secret::new(text)),
+                ClientCredential::None => ClientCredential::None,
+                ClientCredential::Ask => ClientCredential::Ask,
+            },
+            redirect: Redirect::classify(&redirect),
+            scopes,
+            pkce: match self.raw(keys::OAUTH_PKCE) {
+                Some((origin, value)) if !is_blank(value) => document::flag(value).ok_or_else(|| {
+                    self.wrong(keys::OAUTH_PKCE.plist, origin, "is neither true nor false".to_owned())
+                })?,
+                _ => true,
+            },
+            audience: self.property(keys::AUDIENCE).map(|text| text.value),
+            prompt: self.property(keys::PROMPT).map(|text| text.value),
+            username_claims,
+            username: self.bookmark_text(keys::USERNAME).map(|text| text.value),
+        })
+    }
+
+    /// What the exchange needs.
+    ///
+    /// # Errors
+    /// An address or a number that is none.
+    pub fn sts(&self) -> Result<Sts, SettingsError> {
+        let first = |names: [&str; 2]| names.into_iter().find_map(|name| self.property(name));
+        let duration = first([keys::ASSUME_ROLE_DURATION_SECONDS, keys::DURATION_SECONDS]);
+        let duration_seconds = match duration {
+            None => None,
+            Some(text) => Some(text.value.parse().map_err(|_| {
+                let problem = format!("is `{}`, which is not a number of seconds", text.value);
+                self.wrong(keys::DURATION_SECONDS, text.origin, problem)
+            })?),
+        };
+        Ok(Sts {
+            endpoint: self.sts_endpoint()?.value,
+            role: self.role()?.value,
+            session_name: first([keys::ASSUME_ROLE_SESSION_NAME, keys::ROLE_SESSION_NAME])
+                .map(|text| text.value),
+            duration_seconds,
+            policy: self.property(keys::ASSUME_ROLE_POLICY).map(|text| text.value),
+        })
+    }
+
+    /// The STS endpoint.
+    ///
+    /// # Errors
+    /// A value that is not an address.
+    pub fn sts_endpoint(&self) -> Result<Valued<Url>, SettingsError> {
+        let text = self
+            .text(keys::STS_ENDPOINT)
+            .unwrap_or_else(|| Valued::default_of("https://sts.amazonaws.com/".to_owned()));
+        let url = self.url_of(keys::STS_ENDPOINT.plist, &text)?;
+        Ok(text.map(|_| url))
+    }
+
+    /// The role: `role_arn` comes before `s3.assumerole.rolearn`; blank, or Role Configurable, means ask.
+    ///
+    /// # Errors
+    /// A value that is not an ARN.
+    pub fn role(&self) -> Result<Valued<Role>, SettingsError> {
+        for name in [keys::ROLE_ARN, keys::ASSUME_ROLE_ARN] {
+            if let Some(text) = self.property(name) {
+                let arn = text.value.parse::<Arn>().map_err(|_| {
+                    let problem = format!(
+                        "is `{}`, which is not an ARN such as `arn:aws:iam::ACCOUNT:role/NAME`",
+                        text.value
+                    );
+                    self.wrong(name, text.origin, problem)
+                })?;
+                return Ok(text.map(|_| Role::Given(arn)));
+            }
+        }
+        let named = self.properties.iter().find(|(_, properties)| {
+            properties.iter().any(|(name, _)| name == keys::ROLE_ARN || name == keys::ASSUME_ROLE_ARN)
+        });
+        if let Some((origin, _)) = named {
+            return Ok(Valued { value: Role::Ask, origin: *origin });
+        }
+        match self.raw(keys::ROLE_CONFIGURABLE) {
+            Some((origin, value)) if document::flag(value) == Some(true) => {
+                Ok(Valued { value: Role::Ask, origin })
+            }
+            _ => Ok(Valued::default_of(Role::None)),
+        }
+    }
+
+    /// Keys that are kept and mean nothing here.
+    #[must_use]
+    pub fn unknown_keys(&self) -> Vec<UnknownKey> {
+        let mut unknown = self.stored.profile.unknown_keys();
+        unknown.extend(self.stored.bookmark.unknown_keys());
+        unknown
+    }
+
+    /// What `${…}` is left in a value that matters, with its key.
+    #[must_use]
+    pub fn unresolved(&self) -> Vec<(&'static str, String)> {
+        let used = [
+            keys::OAUTH_AUTHORIZATION_URL,
+            keys::OAUTH_TOKEN_URL,
+            keys::OAUTH_CLIENT_ID,
+            keys::OAUTH_REDIRECT_URL,
+            keys::STS_ENDPOINT,
+            keys::DEFAULT_HOSTNAME,
+            keys::REGION,
+        ];
+        used.into_iter()
+            .filter_map(|key| self.text(key).map(|text| (key.plist, text.value)))
+            .filter(|(_, text)| text.contains("${"))
+            .collect()
+    }
+
+    /// What the profile comes to, a line for each value that is used. A value that cannot be used is shown as
+    /// its error.
+    #[must_use]
+    pub fn shown(&self) -> Vec<Shown> {
+        let mut lines = Vec::new();
+        let mut line = |key, value: String, origin| lines.push(Shown { key, value, origin });
+        let error = |error: SettingsError| (error.problem, error.origin);
+        line("vendor", self.stored.profile.vendor(), Origin::Profile);
+        line("description", self.description(), Origin::Profile);
+        let (value, origin) = self.endpoint().map_or_else(error, |v| (v.value.to_string(), v.origin));
+        line("endpoint", value, origin);
+        let region = self.region();
+        line("region", region.value, region.origin);
+        if let Ok(path_style) = self.path_style() {
+            let style = if path_style.value { "path" } else { "virtual host" };
+            line("addressing", style.to_owned(), path_style.origin);
+        }
+        let flow = self.flow();
+        let flow_text = match flow.value {
+            Flow::AuthorizationCode => "browser (authorization code)",
+            Flow::PasswordGrant => "user name and password (password grant)",
+            Flow::IdentityCenter => "AWS IAM Identity Center",
+            Flow::AccessKeys => "access keys",
+        };
+        line("sign-in", flow_text.to_owned(), flow.origin);
+        if let Some(issuer) = self.property(keys::ISSUER) {
+            line("issuer", issuer.value, issuer.origin);
+        }
+        if matches!(flow.value, Flow::AuthorizationCode | Flow::PasswordGrant) {
+            for (name, key) in [
+                ("authorization url", keys::OAUTH_AUTHORIZATION_URL),
+                ("token url", keys::OAUTH_TOKEN_URL),
+                ("client id", keys::OAUTH_CLIENT_ID),
+                ("redirect url", keys::OAUTH_REDIRECT_URL),
+            ] {
+                if let Some(text) = self.text(key) {
+                    line(name, text.value, text.origin);
+                }
+            }
+            if let Some((origin, value)) = self.raw(keys::OAUTH_CLIENT_SECRET) {
+                let shown = if is_blank(value) { "none is sent" } else { "(set)" };
+                line("client secret", shown.to_owned(), origin);
+            }
+            if let Ok(oauth) = self.oauth() {
+                let origin = self.raw(keys::SCOPES).map_or(Origin::Default, |(origin, _)| origin);
+                line("scopes", oauth.scopes.join(" "), origin);
+            }
+            let (value, origin) = self.sts_endpoint().map_or_else(error, |v| (v.value.to_string(), v.origin));
+            line("sts endpoint", value, origin);
+            let (value, origin) = self.role().map_or_else(error, |role| {
+                let text = match &role.value {
+                    Role::Given(arn) => arn.to_string(),
+                    Role::Ask => "(asked for)".to_owned(),
+                    Role::None => "(the STS decides)".to_owned(),
+                };
+                (text, role.origin)
+            });
+            line("role", value, origin);
+        }
+        if let Some(file) = self.ca_file() {
+            line("ca file", file.value.display().to_string(), file.origin);
+        }
+        lines
+    }
+
+    /// The first layer that has the key at all, blank or not.
+    fn raw(&self, key: Key) -> Option<(Origin, &Value)> {
+        let (_, custom) = &self.properties[0];
+        let custom =
+            custom.iter().find(|(name, _)| name == key.plist).map(|(_, value)| (Origin::Bookmark, value));
+        custom
+            .or_else(|| Some((Origin::Profile, self.stored.profile.dictionary.get(key.plist)?)))
+            .or_else(|| Some((Origin::Configuration, self.configuration.defaults.get(key.plist)?)))
+    }
+
+    /// The first layer that has a value that is not blank.
+    fn text(&self, key: Key) -> Option<Valued<String>> {
+        let (_, custom) = &self.properties[0];
+        let layers = [
+            (Origin::Bookmark, custom.iter().find(|(name, _)| name == key.plist).map(|(_, value)| value)),
+            (Origin::Profile, self.stored.profile.dictionary.get(key.plist)),
+            (Origin::Configuration, self.configuration.defaults.get(key.plist)),
+        ];
+        layers.into_iter().find_map(|(origin, value)| self.not_blank(value, origin))
+    }
+
+    fn property(&self, name: &str) -> Option<Valued<String>> {
+        self.properties.iter().find_map(|(origin, properties)| {
+            let value = properties.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+            self.not_blank(value, *origin)
+        })
+    }
+
+    fn bookmark_text(&self, key: Key) -> Option<Valued<String>> {
+        self.not_blank(self.stored.bookmark.dictionary.get(key.plist), Origin::Bookmark)
+    }
+
+    fn not_blank(&self, value: Option<&Value>, origin: Origin) -> Option<Valued<String>> {
+        let text = document::text(value)?;
+        let text = self.expanded(text.trim());
+        (!text.is_empty()).then_some(Valued { value: text, origin })
+    }
+
+    fn list(&self, key: Key) -> Vec<String> {
+        let list = self.raw(key).and_then(|(_, value)| document::list(value)).unwrap_or_default();
+        list.iter().flat_map(|text| text.split_whitespace()).map(|text| self.expanded(text)).collect()
+    }
+
+    /// Replaces `${name}` by the preference of that name.
+    fn expanded(&self, text: &str) -> String {
+        let mut expanded = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("${") {
+            expanded.push_str(before);
+            match after.split_once('}') {
+                Some((name, behind)) => {
+                    match self.preference(name) {
+                        Some(value) => expanded.push_str(value),
+                        None => expanded.extend(["${", name, "}"]),
+                    }
+                    rest = behind;
+                }
+                None => {
+                    expanded.push_str("${");
+                    rest = after;
+                }
+            }
+        }
+        expanded.push_str(rest);
+        expanded
+    }
+
+    fn preference(&self, name: &str) -> Option<&str> {
+        let known = (name == "oauth.handler.scheme").then_some("x-cyberduck-action");
+        self.configuration.preferences.get(name).map(String::as_str).or(known)
+    }
+
+    /// Omitted: ask. Empty: none is sent. A saved answer wins over both.
+    fn client_credential(&self, key: Key) -> ClientCredential<String> {
+        match self.raw(key) {
+            None => ClientCredential::Ask,
+            Some((_, value)) => match self.not_blank(Some(value), Origin::Default) {
+                Some(text) => ClientCredential::Given(text.value),
+                None => ClientCredential::None,
+            },
+        }
+    }
+
+    /// What is not a URL is a path on the bookmark's host.
+    fn oauth_url(&self, key: Key) -> Result<Option<Url>, SettingsError> {
+        let Some(text) = self.text(key) else { return Ok(None) };
+        if is_web_address(&text.value) {
+            return self.url_of(key.plist, &text).map(Some);
+        }
+        let mut base = self.endpoint()?.value;
+        base.set_path("/");
+        base.join(&format!("/{}", text.value.trim_start_matches('/'))).map(Some).map_err(|_| {
+            self.wrong(key.plist, text.origin, format!("is `{}`, which is not an address", text.value))
+        })
+    }
+
+    fn url_of(&self, key: &str, text: &Valued<String>) -> Result<Url, SettingsError> {
+        Url::parse(&text.value)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.host_str().is_some())
+            .ok_or_else(|| {
+                let problem = format!("is `{}`, which is not an http or https address", text.value);
+                self.wrong(key, text.origin, problem)
+            })
+    }
+
+    fn flag_of(&self, key: &str, text: Valued<String>) -> Result<Valued<bool>, SettingsError> {
+        match document::flag(&Value::from(text.value.as_str())) {
+            Some(flag) => Ok(text.map(|_| flag)),
+            None => Err(self.wrong(key, text.origin, format!("is `{}`, neither true nor false", text.value))),
+        }
+    }
+
+    fn wrong(&self, key: &str, origin: Origin, problem: String) -> SettingsError {
+        SettingsError { profile: self.name().to_owned(), key: key.to_owned(), origin, problem }
+    }
+}
+
+fn is_web_address(text: &str) -> bool {
+    text.starts_with("http://") || text.starts_with("https://")
+}
+
+fn is_blank(value: &Value) -> bool {
+    value.as_string().is_some_and(|text| text.trim().is_empty())
+}

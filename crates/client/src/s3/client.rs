@@ -1,0 +1,323 @@
+//! Sends calls: signs each attempt, and remedies what can be remedied.
+//!
+//! Remedies, each bounded: a store that is busy or a connection that failed is tried again after a growing
+//! wait; an expired session is replaced once; a bucket in another region is signed for there, once, and
+//! remembered. Everything that is sent is in memory or idempotent, so the same bytes go out again.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, StatusCode};
+use reqwest::Response;
+use wigeon_core::credentials::Credentials;
+use wigeon_core::s3::error::ErrorDocument;
+use wigeon_core::sigv4::canonical::sha256_hex;
+use wigeon_core::sigv4::sign::{Signer, UNSIGNED_PAYLOAD};
+use wigeon_core::time::{Clock, Timestamp};
+
+use super::call::Call;
+use super::credential_source::CredentialSource;
+use super::endpoint::Endpoint;
+use super::error::{ErrorKind, Refusal, S3Error};
+use super::retry::RetryPolicy;
+use crate::connect::Connector;
+
+/// A store, as one signed-in person sees it. Cheap to clone; clones share connections and what was learnt.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    connector: Connector,
+    endpoint: Endpoint,
+    source: Arc<dyn CredentialSource>,
+    clock: Arc<dyn Clock>,
+    retry: RetryPolicy,
+    /// Buckets that are in another region than the endpoint's.
+    regions: Mutex<HashMap<String, String>>,
+    /// The store refuses or ignores checksum headers.
+    plain_uploads: AtomicBool,
+}
+
+/// An answer that was read to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// The longest document that is read: a page of a thousand keys takes under 4 MiB.
+const DOCUMENT_LIMIT: usize = 32 << 20;
+/// The longest error document that is read.
+const ERROR_LIMIT: usize = 256 << 10;
+
+impl Client {
+    /// A client of one endpoint.
+    #[must_use]
+    pub fn new(
+        connector: Connector,
+        endpoint: Endpoint,
+        source: Arc<dyn CredentialSource>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self::with_retries(connector, endpoint, source, clock, RetryPolicy::default())
+    }
+
+    /// The same with other bounds of trying again.
+    #[must_use]
+    pub fn with_retries(
+        connector: Connector,
+        endpoint: Endpoint,
+        source: Arc<dyn CredentialSource>,
+        clock: Arc<dyn Clock>,
+        retry: RetryPolicy,
+    ) -> Self {
+        let inner = Inner {
+            connector,
+            endpoint,
+            source,
+            clock,
+            retry,
+            regions: Mutex::default(),
+            plain_uploads: AtomicBool::new(false),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Where it sends.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.inner.endpoint
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
+    pub(crate) fn retry_policy(&self) -> RetryPolicy {
+        self.inner.retry
+    }
+
+    pub(crate) async fn credentials(&self) -> Result<Arc<Credentials>, S3Error> {
+        Ok(self.inner.source.credentials().await?)
+    }
+
+    /// Whether the store has shown that checksum headers are of no use to it.
+    pub(crate) fn uploads_plainly(&self) -> bool {
+        self.inner.plain_uploads.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn remember_plain_uploads(&self) {
+        if !self.inner.plain_uploads.swap(true, Ordering::Relaxed) {
+            tracing::info!(endpoint = %self.endpoint().origin(), "the store takes no checksum headers");
+        }
+    }
+
+    /// The answer's head, with the body still to come.
+    pub(crate) async fn send(&self, call: &Call) -> Result<Response, S3Error> {
+        self.with_remedies(call, |response| async { Ok(response) }).await
+    }
+
+    /// The whole answer. A body that breaks off is asked for again, which is right for what only reads or is
+    /// idempotent. Some operations tell of their failure in an answer with status 200.
+    pub(crate) async fn send_whole(&self, call: &Call) -> Result<Answer, S3Error> {
+        self.with_remedies(call, |mut response| async move {
+            let status = response.status();
+            let headers = std::mem::take(response.headers_mut());
+            let body = read(&mut response, DOCUMENT_LIMIT, call).await?;
+            match late_refusal(&body) {
+                Some(document) if status == StatusCode::OK => Err(S3Error::Refused(Box::new(Refusal::new(
+                    call.operation,
+                    call.subject(),
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    Some(document),
+                )))),
+                _ => Ok(Answer { headers, body }),
+            }
+        })
+        .await
+    }
+
+    async fn with_remedies<T, F: Future<Output = Result<T, S3Error>>>(
+        &self,
+        call: &Call,
+        finish: impl Fn(Response) -> F,
+    ) -> Result<T, S3Error> {
+        let mut credentials = self.credentials().await?;
+        let mut region = self.known_region(call);
+        let (mut renewed, mut moved) = (false, false);
+        let mut attempt = 1;
+        loop {
+            let outcome = match self.attempt(call, &credentials, region.as_deref()).await {
+                Ok(response) => finish(response).await,
+                Err(error) => Err(error),
+            };
+            let error = match outcome {
+                Ok(answer) => return Ok(answer),
+                Err(error) => self.expired_if_over(error, &credentials),
+            };
+            match &error {
+                error if error.kind() == ErrorKind::Expired && !renewed => {
+                    tracing::debug!(
+                        operation = call.operation,
+                        "the session has expired: asking for another"
+                    );
+                    credentials = self.inner.source.instead_of(&credentials).await?;
+                    renewed = true;
+                    continue;
+                }
+                S3Error::Refused(refusal) if refusal.kind == ErrorKind::Elsewhere && !moved => {
+                    let Some(elsewhere) =
+                        refusal.region.clone().filter(|other| Some(other) != region.as_ref())
+                    else {
+                        return Err(error);
+                    };
+                    self.remember_region(call, &elsewhere);
+                    region = Some(elsewhere);
+                    moved = true;
+                    continue;
+                }
+                error if !error.is_transient() => {}
+                error => {
+                    let asked = match error {
+                        S3Error::Refused(refusal) => refusal.retry_after,
+                        _ => None,
+                    };
+                    if let Some(wait) = self.inner.retry.wait_after(attempt, asked) {
+                        tracing::debug!(operation = call.operation, attempt, %error, ?wait, "trying again");
+                        tokio::time::sleep(wait).await;
+                        attempt += 1;
+                        // They may have been renewed in the meantime.
+                        credentials = self.credentials().await?;
+                        continue;
+                    }
+                }
+            }
+            return Err(error);
+        }
+    }
+
+    async fn attempt(
+        &self,
+        call: &Call,
+        credentials: &Credentials,
+        region: Option<&str>,
+    ) -> Result<Response, S3Error> {
+        let endpoint = &self.inner.endpoint;
+        let place = endpoint.locate(&call.target, region);
+        let url = place.url(&call.query, &call.target)?;
+        let mut headers = call.headers.clone();
+        let hash = if call.has_checksum && endpoint.is_https() {
+            UNSIGNED_PAYLOAD.to_owned()
+        } else {
+            sha256_hex(&call.body)
+        };
+        let signer = Signer {
+            credentials,
+            region: region.unwrap_or_else(|| endpoint.region()),
+            service: "s3",
+            at: self.now(),
+        };
+        signer
+            .sign(&call.method, &place.host, &place.path, &call.query, &mut headers, &hash)
+            .map_err(|_| S3Error::Header("the session token"))?;
+        let request =
+            self.inner.connector.request(call.method.clone(), &url).headers(headers).body(call.body.clone());
+        let mut response = request.send().await.map_err(|source| S3Error::Unreachable {
+            operation: call.operation,
+            host: place.host.clone(),
+            source: source.without_url(),
+        })?;
+        tracing::debug!(
+            operation = call.operation, subject = %call.subject(), status = response.status().as_u16(), "answered"
+        );
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        Err(refusal(&mut response, call).await)
+    }
+
+    /// Ceph RGW answers an expired session with AccessDenied: when our clock says that it is over, it is.
+    fn expired_if_over(&self, mut error: S3Error, credentials: &Credentials) -> S3Error {
+        if let S3Error::Refused(refusal) = &mut error {
+            let unclear = matches!(refusal.kind, ErrorKind::Denied | ErrorKind::BadCredentials);
+            if unclear && credentials.expires_at.is_some_and(|end| end <= self.now()) {
+                refusal.kind = ErrorKind::Expired;
+            }
+        }
+        error
+    }
+
+    fn known_region(&self, call: &Call) -> Option<String> {
+        let regions = self.inner.regions.lock().unwrap_or_else(PoisonError::into_inner);
+        regions.get(call.target.bucket()?.as_str()).cloned()
+    }
+
+    fn remember_region(&self, call: &Call, region: &str) {
+        if let Some(bucket) = call.target.bucket() {
+            let mut regions = self.inner.regions.lock().unwrap_or_else(PoisonError::into_inner);
+            regions.insert(bucket.to_string(), region.to_owned());
+        }
+    }
+
+    /// The region that is known for a bucket, or the endpoint's.
+    pub(crate) fn region_of(&self, call: &Call) -> Option<String> {
+        self.known_region(call)
+    }
+
+    /// An answer that cannot be read.
+    pub(crate) fn not_understood(&self, operation: &'static str, what: impl fmt::Display) -> S3Error {
+        S3Error::NotUnderstood { operation, host: self.endpoint().origin(), what: what.to_string() }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("endpoint", &self.inner.endpoint).finish_non_exhaustive()
+    }
+}
+
+async fn refusal(response: &mut Response, call: &Call) -> S3Error {
+    let status = response.status();
+    let headers = std::mem::take(response.headers_mut());
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    // An error document that breaks off is as good as none: the status says enough.
+    let body = read(response, ERROR_LIMIT, call).await.unwrap_or_default();
+    let document = std::str::from_utf8(&body).ok().and_then(ErrorDocument::from_xml);
+    let mut refusal = Refusal::new(call.operation, call.subject(), status, document);
+    refusal.region = text("x-amz-bucket-region").or(refusal.region);
+    refusal.request_id = refusal.request_id.or_else(|| text("x-amz-request-id"));
+    refusal.retry_after = text("retry-after").and_then(|seconds| seconds.parse().ok());
+    // A HEAD has no document: 400 with the region of the bucket means that the signature was for another.
+    if status == StatusCode::BAD_REQUEST && refusal.region.is_some() && body.is_empty() {
+        refusal.kind = ErrorKind::Elsewhere;
+    }
+    S3Error::Refused(Box::new(refusal))
+}
+
+/// `<Error>` under status 200 (CopyObject, UploadPartCopy, CompleteMultipartUpload).
+fn late_refusal(body: &[u8]) -> Option<ErrorDocument> {
+    let text = std::str::from_utf8(body).ok()?;
+    let start = text.get(..text.len().min(256)).unwrap_or(text);
+    if !start.contains("<Error") { None } else { ErrorDocument::from_xml(text) }
+}
+
+async fn read(response: &mut Response, limit: usize, call: &Call) -> Result<Bytes, S3Error> {
+    let host = response.url().host_str().unwrap_or_default().to_owned();
+    let mut body = BytesMut::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() <= limit => body.extend_from_slice(&chunk),
+            Ok(Some(_)) => {
+                let what = format!("it is longer than {limit} bytes");
+                return Err(S3Error::NotUnderstood { operation: call.operation, host, what });
+            }
+            Ok(None) => return Ok(body.freeze()),
+            Err(source) => return Err(S3Error::BrokenOff { host, source: source.without_url() }),
+        }
+    }
+}

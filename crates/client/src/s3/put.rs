@@ -1,0 +1,151 @@
+//! Objects written in one piece, and the checksums that vouch for a body on its way.
+//!
+//! Over https a body goes with a CRC64NVME checksum and an unsigned payload: the checksum is stored, and
+//! nothing is hashed twice. Over http the body's SHA-256 is signed too. A store that refuses the checksum's
+//! header, or does not answer with it, gets signed SHA-256 payloads from then on.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use md5::{Digest as _, Md5};
+use wigeon_core::s3::{BucketName, ObjectKey};
+use wigeon_core::sigv4::canonical::hex;
+
+use super::call::Call;
+use super::checksum::{Checksum, ChecksumAlgorithm};
+use super::client::{Answer, Client};
+use super::error::{ErrorKind, S3Error};
+use super::object::{CONTENT_HEADERS, Conditions, ETag};
+
+/// What goes with an object.
+#[derive(Debug, Clone, Default)]
+pub struct PutOptions {
+    /// The media type.
+    pub content_type: Option<String>,
+    /// The object's own metadata: names without `x-amz-meta-`.
+    pub metadata: Vec<(String, String)>,
+    /// `cache-control`, `content-disposition`, `content-encoding`, `content-language`, `expires`; nothing else
+    /// is sent.
+    pub content_headers: Vec<(String, String)>,
+    /// Only if these hold.
+    pub conditions: Conditions,
+}
+
+/// An object that was written.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// Its entity tag.
+    pub etag: Option<ETag>,
+    /// Where the bucket keeps versions.
+    pub version_id: Option<String>,
+    /// What shows that it arrived as it was sent.
+    pub verified: Verified,
+}
+
+/// What shows that bytes are the same on both sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verified {
+    /// Their number, and the encryption of the connection.
+    Length,
+    /// The MD5 digest that the store computed.
+    Md5,
+    /// The SHA-256 digest that the signature covers: the store would have refused others.
+    SignedPayload,
+    /// The store's checksum of the content.
+    Checksum,
+}
+
+impl PutOptions {
+    pub(crate) fn on(&self, call: Call) -> Result<Call, S3Error> {
+        let mut call =
+            call.maybe_header("content-type", self.content_type.as_deref())?.metadata(&self.metadata)?;
+        for name in CONTENT_HEADERS {
+            let given = self.content_headers.iter().find(|(known, _)| known == name);
+            call = call.maybe_header(name, given.map(|(_, value)| value.as_str()))?;
+        }
+        Ok(call)
+    }
+}
+
+impl Client {
+    /// Writes an object in one piece (PutObject), at most 5 GiB.
+    ///
+    /// # Errors
+    /// See [`S3Error`].
+    pub async fn put_object(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        body: Bytes,
+        options: &PutOptions,
+    ) -> Result<Stored, S3Error> {
+        let call = Call::object("PutObject", Method::PUT, bucket, key).body(body);
+        let call = options.conditions.on(options.on(call)?)?;
+        let (answer, verified) = self.upload(call).await?;
+        Ok(Stored { etag: etag(&answer.headers), version_id: version_id(&answer.headers), verified })
+    }
+
+    /// Sends a body with the strongest proof that the store takes, and learns what that is.
+    pub(crate) async fn upload(&self, call: Call) -> Result<(Answer, Verified), S3Error> {
+        if self.uploads_plainly() {
+            return Ok((self.send_whole(&call).await?, Verified::SignedPayload));
+        }
+        let checksum = Checksum::of(ChecksumAlgorithm::Crc64Nvme, &call.body);
+        let header = checksum.algorithm.header();
+        let mut checked = call.clone().header(header, &checksum.base64())?;
+        checked.has_checksum = true;
+        let answer = match self.send_whole(&checked).await {
+            Err(error) if may_dislike_checksums(&error) => {
+                let answer = self.send_whole(&call).await?;
+                self.remember_plain_uploads();
+                return Ok((answer, Verified::SignedPayload));
+            }
+            other => other?,
+        };
+        let verified = match answer.headers.get(header).map(|value| value.as_bytes()) {
+            Some(value) if value == checksum.base64().as_bytes() => Verified::Checksum,
+            Some(_) => {
+                let what = format!("the store computed another {}", checksum.algorithm.name());
+                return Err(S3Error::Corrupt { subject: call.subject(), what });
+            }
+            None => {
+                self.remember_plain_uploads();
+                self.verify_otherwise(&call, &answer)
+            }
+        };
+        Ok((answer, verified))
+    }
+
+    /// The store took the body and said nothing of the checksum.
+    fn verify_otherwise(&self, call: &Call, answer: &Answer) -> Verified {
+        if !self.endpoint().is_https() {
+            return Verified::SignedPayload;
+        }
+        let etag = etag(&answer.headers);
+        let same = etag.as_ref().and_then(ETag::md5).is_some_and(|md5| md5 == hex(&Md5::digest(&call.body)));
+        if same { Verified::Md5 } else { Verified::Length }
+    }
+}
+
+/// Old stores refuse headers that they do not know in several ways.
+fn may_dislike_checksums(error: &S3Error) -> bool {
+    error.kind() == ErrorKind::NotSupported
+        || matches!(
+            error.code(),
+            Some(
+                "InvalidArgument"
+                    | "InvalidRequest"
+                    | "BadRequest"
+                    | "InvalidDigest"
+                    | "SignatureDoesNotMatch"
+            )
+        )
+}
+
+pub(crate) fn etag(headers: &HeaderMap) -> Option<ETag> {
+    headers.get("etag").and_then(|tag| tag.to_str().ok()).map(ETag::new)
+}
+
+pub(crate) fn version_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get("x-amz-version-id").and_then(|id| id.to_str().ok())?;
+    (id != "null").then(|| id.to_owned())
+}

@@ -1,0 +1,100 @@
+//! The page that the browser shows at the end of a sign-in. It holds no secret and loads nothing.
+
+use maud::{DOCTYPE, Markup, html};
+
+/// What the browser is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Page {
+    /// It worked; who signed in.
+    SignedIn {
+        /// What to call the person.
+        user: String,
+        /// The provider.
+        provider: String,
+    },
+    /// It did not; why, in words for the person.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+    /// This answer is not the one that is awaited.
+    Refused {
+        /// Why.
+        reason: &'static str,
+    },
+}
+
+impl Page {
+    /// The HTTP status.
+    pub(super) fn status(&self) -> u16 {
+        match self {
+            Self::SignedIn { .. } => 200,
+            Self::Failed { .. } | Self::Refused { .. } => 400,
+        }
+    }
+
+    /// The HTML.
+    pub(super) fn html(&self) -> String {
+        let (title, text) = match self {
+            Self::SignedIn { user, .. } => (
+                format!("Signed in as {user}"),
+                html! {
+                    p { "You can close this tab and go back to the terminal." }
+                },
+            ),
+            Self::Failed { reason } => (
+                "Not signed in".to_owned(),
+                html! {
+                    p { (reason) }
+                    p { "Go back to the terminal and try again." }
+                },
+            ),
+            Self::Refused { reason } => ("Refused".to_owned(), html! { p { (reason) } }),
+        };
+        let place = match self {
+            Self::SignedIn { provider, .. } => Some(provider.as_str()),
+            Self::Failed { .. } | Self::Refused { .. } => None,
+        };
+        document(&title, place, &text).into_string()
+    }
+}
+
+fn document(title: &str, place: Option<&str>, text: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) " – Wigeon" }
+                style { (STYLE) }
+            }
+            body {
+                main {
+                    h1 { (title) }
+                    @if let Some(place) = place { p.place { "at " (place) } }
+                    (text)
+                }
+            }
+        }
+    }
+}
+
+const STYLE: &str = "\
+    :root{color-scheme:light dark}\
+    body{font:1.05rem/1.5 system-ui,sans-serif;margin:0;min-height:100vh;display:grid;place-items:center}\
+    main{max-width:34rem;padding:2rem}h1{font-size:1.5rem;margin:0 0 .3rem}.place{opacity:.7;margin:0 0 1rem}";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_escaped() {
+        let html =
+            Page::SignedIn { user: "<script>alert(1)</script>".to_owned(), provider: "\"x".to_owned() }
+                .html();
+        assert!(!html.contains("<script"), "{html}");
+        assert!(html.contains("Signed in as &lt;script&gt;"));
+    }
+}

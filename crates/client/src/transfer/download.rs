@@ -1,0 +1,281 @@
+//! Objects out of a store: into files, whole or not at all, and into streams.
+//!
+//! A file appears under its name only when all its bytes are there and the strongest proof that the store
+//! offers holds: its checksum of the whole object, else the MD5 in its entity tag, else the length.
+
+use std::path::{Path, PathBuf};
+
+use bytes::BytesMut;
+use md5::{Digest as _, Md5};
+use tempfile::NamedTempFile;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::task::JoinSet;
+use wigeon_core::sigv4::canonical::hex;
+
+use super::engine::Transfers;
+use super::error::TransferError;
+use super::file_slice::{SharedFile, blocking};
+use super::item::{Address, Done};
+use super::reader::ObjectReader;
+use crate::s3::{Checksum, Client, Digest, GetOptions, ObjectHead, Verified};
+
+/// A range that has arrived: its first byte, its length, its checksum where one is wanted.
+type Range = (u64, u64, Option<Checksum>);
+
+/// Bytes are collected up to this before they are written.
+const WRITE_SIZE: usize = 1 << 20;
+const MD5: &str = "MD5 digest";
+
+impl Transfers {
+    /// Downloads an object into a file, by way of a temporary file beside it. `known_size` (from a list) saves
+    /// a request for small objects.
+    ///
+    /// # Errors
+    /// See [`TransferError`]; the file is then as it was.
+    pub async fn download_file(
+        &self,
+        client: &Client,
+        from: &Address,
+        known_size: Option<u64>,
+        to: &Path,
+    ) -> Result<Done, TransferError> {
+        if tokio::fs::metadata(to).await.is_ok_and(|there| there.is_dir()) {
+            return Err(TransferError::NotAFile { path: to.to_owned(), what: "a folder" });
+        }
+        if known_size.is_some_and(|size| size < self.tuning.threshold) {
+            return self.download_in_one(client, from, to).await;
+        }
+        let head = self
+            .unless_stopped(client.head_object(&from.bucket, &from.key, &GetOptions::default()))
+            .await??;
+        if head.size < self.tuning.threshold {
+            self.download_in_one(client, from, to).await
+        } else {
+            self.download_in_ranges(client, from, head, to).await
+        }
+    }
+
+    async fn download_in_one(
+        &self,
+        client: &Client,
+        from: &Address,
+        to: &Path,
+    ) -> Result<Done, TransferError> {
+        let (head, mut reader) = self.unless_stopped(ObjectReader::whole(client, from, None)).await??;
+        let (temporary, file) = temporary(to).await?;
+        let mut proof = Proof::new(&head);
+        let pieces = async { self.write_all(&mut reader, &file, 0, |bytes| proof.update(bytes)).await };
+        self.unless_stopped(pieces).await??;
+        let verified = proof.check(from)?;
+        persist(temporary, to).await?;
+        Ok(Done { bytes: head.size, verified })
+    }
+
+    async fn download_in_ranges(
+        &self,
+        client: &Client,
+        from: &Address,
+        head: ObjectHead,
+        to: &Path,
+    ) -> Result<Done, TransferError> {
+        let (temporary, file) = temporary(to).await?;
+        let algorithm = head.checksum.map(|checksum| checksum.algorithm);
+        let part_size = self.tuning.part_size_for(head.size);
+        let step = usize::try_from(part_size).unwrap_or(usize::MAX);
+        let mut offsets = (0..head.size).step_by(step);
+        let mut tasks: JoinSet<Result<Range, TransferError>> = JoinSet::new();
+        let mut arrived = Vec::new();
+        loop {
+            while tasks.len() < self.tuning.ranges.max(1)
+                && let Some(first) = offsets.next()
+            {
+                let end = head.size.min(first + part_size);
+                let mut reader = ObjectReader::part(client, from, head.etag.clone(), first, end);
+                let (transfers, file) = (self.clone(), file.clone());
+                tasks.spawn(async move {
+                    let mut digest = algorithm.map(Digest::new);
+                    let update = |bytes: &[u8]| {
+                        if let Some(digest) = &mut digest {
+                            digest.update(bytes);
+                        }
+                    };
+                    transfers.write_all(&mut reader, &file, first, update).await?;
+                    Ok((first, end - first, digest.map(Digest::finish)))
+                });
+            }
+            // Dropping the tasks on the way out ends them, and the temporary file goes with its handle.
+            match self.unless_stopped(tasks.join_next()).await? {
+                Some(finished) => arrived.push(finished.map_err(|_| TransferError::Worker)??),
+                None => break,
+            }
+        }
+        arrived.sort_unstable_by_key(|(first, ..)| *first);
+        let verified = match head.checksum {
+            Some(expected) => check_whole(expected, &arrived, from)?,
+            None => check_md5(&head, temporary.path(), from).await?,
+        };
+        persist(temporary, to).await?;
+        Ok(Done { bytes: head.size, verified })
+    }
+
+    /// Writes all that comes to its place.
+    async fn write_all(
+        &self,
+        reader: &mut ObjectReader,
+        file: &SharedFile,
+        mut offset: u64,
+        mut seen: impl FnMut(&[u8]),
+    ) -> Result<(), TransferError> {
+        let mut pending = BytesMut::new();
+        loop {
+            let chunk = reader.next().await?;
+            if let Some(chunk) = &chunk {
+                seen(chunk);
+                pending.extend_from_slice(chunk);
+            }
+            if pending.len() >= WRITE_SIZE || (chunk.is_none() && !pending.is_empty()) {
+                let bytes = pending.split().freeze();
+                let length = bytes.len() as u64;
+                file.write(offset, bytes).await?;
+                offset += length;
+                self.progress.moved(length);
+            }
+            if chunk.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Writes an object to a stream, from its beginning to its end. What was written cannot be taken back, so
+    /// an object that turns out to be corrupt is an error at the end.
+    ///
+    /// # Errors
+    /// See [`TransferError`].
+    pub async fn download_stream(
+        &self,
+        client: &Client,
+        from: &Address,
+        mut to: impl AsyncWrite + Unpin,
+    ) -> Result<Done, TransferError> {
+        let (head, mut reader) = self.unless_stopped(ObjectReader::whole(client, from, None)).await??;
+        let mut proof = Proof::new(&head);
+        while let Some(chunk) = self.unless_stopped(reader.next()).await?? {
+            proof.update(&chunk);
+            to.write_all(&chunk).await.map_err(TransferError::Stream)?;
+            self.progress.moved(chunk.len() as u64);
+        }
+        to.flush().await.map_err(TransferError::Stream)?;
+        Ok(Done { bytes: head.size, verified: proof.check(from)? })
+    }
+}
+
+/// What is computed while the bytes of an object pass in order.
+enum Proof {
+    Checksum(Box<Digest>, Checksum),
+    Md5(Box<Md5>, String),
+    Length,
+}
+
+impl Proof {
+    fn new(head: &ObjectHead) -> Self {
+        match (head.checksum, head.md5()) {
+            (Some(expected), _) => Self::Checksum(Box::new(Digest::new(expected.algorithm)), expected),
+            (None, Some(md5)) => Self::Md5(Box::default(), md5.to_owned()),
+            (None, None) => Self::Length,
+        }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Checksum(digest, _) => digest.update(bytes),
+            Self::Md5(md5, _) => md5.update(bytes),
+            Self::Length => {}
+        }
+    }
+
+    fn check(self, from: &Address) -> Result<Verified, TransferError> {
+        match self {
+            Self::Checksum(digest, expected) => {
+                same(digest.finish() == expected, Verified::Checksum, from, expected.algorithm.name())
+            }
+            Self::Md5(md5, expected) => {
+                let equal = hex(&md5.finalize()).eq_ignore_ascii_case(&expected);
+                same(equal, Verified::Md5, from, MD5)
+            }
+            Self::Length => Ok(Verified::Length),
+        }
+    }
+}
+
+/// Puts the checksums of the ranges together, which are in order.
+fn check_whole(expected: Checksum, ranges: &[Range], from: &Address) -> Result<Verified, TransferError> {
+    let mut whole: Option<Checksum> = None;
+    for (_, length, checksum) in ranges {
+        whole = match (whole, *checksum) {
+            (Some(before), Some(next)) => Some(before.followed_by(next, *length)),
+            (None, next) => next,
+            (before, None) => before,
+        };
+    }
+    same(whole == Some(expected), Verified::Checksum, from, expected.algorithm.name())
+}
+
+/// Reads the file once more where its MD5 is known; ranges that came in any order have none of their own.
+async fn check_md5(head: &ObjectHead, file: &Path, from: &Address) -> Result<Verified, TransferError> {
+    let Some(expected) = head.md5() else {
+        return Ok(Verified::Length);
+    };
+    let path = file.to_owned();
+    let digest = blocking(move || {
+        let mut md5 = Md5::new();
+        let mut file = std::fs::File::open(path)?;
+        let mut buffer = vec![0; WRITE_SIZE];
+        loop {
+            match std::io::Read::read(&mut file, &mut buffer)? {
+                0 => return Ok(hex(&md5.finalize())),
+                read => md5.update(buffer.get(..read).unwrap_or_default()),
+            }
+        }
+    });
+    let digest = digest.await?.map_err(|source| TransferError::File {
+        action: "read",
+        path: file.to_owned(),
+        source,
+    })?;
+    same(digest.eq_ignore_ascii_case(expected), Verified::Md5, from, MD5)
+}
+
+fn same(equal: bool, proof: Verified, from: &Address, what: &'static str) -> Result<Verified, TransferError> {
+    if equal { Ok(proof) } else { Err(TransferError::Corrupt { subject: from.to_string(), what }) }
+}
+
+/// A temporary file beside the target, in a folder that is made where it is missing; with the permissions
+/// that a new file gets.
+async fn temporary(target: &Path) -> Result<(NamedTempFile, SharedFile), TransferError> {
+    let path = target.to_owned();
+    let made = blocking(move || {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        std::fs::create_dir_all(folder)?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".wigeon-").suffix(".part");
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let temporary = builder.tempfile_in(folder)?;
+        let file = temporary.as_file().try_clone()?;
+        Ok((temporary, file))
+    });
+    let (temporary, file) = made.await?.map_err(|source| write_failed(target, source))?;
+    let shared = SharedFile::new(file, target);
+    Ok((temporary, shared))
+}
+
+async fn persist(temporary: NamedTempFile, target: &Path) -> Result<(), TransferError> {
+    let path: PathBuf = target.to_owned();
+    let persisted = blocking(move || temporary.persist(path).map(drop).map_err(|error| error.error)).await?;
+    persisted.map_err(|source| write_failed(target, source))
+}
+
+fn write_failed(path: &Path, source: std::io::Error) -> TransferError {
+    TransferError::File { action: "write", path: path.to_owned(), source }
+}

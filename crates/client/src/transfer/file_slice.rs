@@ -1,0 +1,91 @@
+//! Pieces of a file, read and written at their places by several tasks at once.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::error::TransferError;
+
+/// A file that several tasks read or write at different places.
+#[derive(Debug, Clone)]
+pub(crate) struct SharedFile {
+    file: Arc<File>,
+    path: PathBuf,
+}
+
+impl SharedFile {
+    pub(crate) fn new(file: File, path: &Path) -> Self {
+        Self { file: Arc::new(file), path: path.to_owned() }
+    }
+
+    /// Exactly `length` bytes from `offset`; fewer mean that the file was cut.
+    pub(crate) async fn read(&self, offset: u64, length: usize) -> Result<Bytes, TransferError> {
+        let file = Arc::clone(&self.file);
+        let read = blocking(move || {
+            let mut bytes = vec![0; length];
+            read_exact_at(&file, &mut bytes, offset)?;
+            Ok::<_, io::Error>(bytes)
+        });
+        match read.await? {
+            Ok(bytes) => Ok(bytes.into()),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Err(TransferError::Changed(self.path.display().to_string()))
+            }
+            Err(source) => Err(self.failed("read", source)),
+        }
+    }
+
+    /// Writes all bytes at `offset`.
+    pub(crate) async fn write(&self, offset: u64, bytes: Bytes) -> Result<(), TransferError> {
+        let file = Arc::clone(&self.file);
+        let written = blocking(move || write_all_at(&file, &bytes, offset)).await?;
+        written.map_err(|source| self.failed("write", source))
+    }
+
+    fn failed(&self, action: &'static str, source: io::Error) -> TransferError {
+        TransferError::File { action, path: self.path.clone(), source }
+    }
+}
+
+/// Runs what may block on a thread where it may.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, TransferError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| TransferError::Worker)
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
+}
+
+#[cfg(unix)]
+fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let read = std::os::windows::fs::FileExt::seek_read(file, bytes, offset)?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        bytes = bytes.get_mut(read..).unwrap_or_default();
+        offset += read as u64;
+    }
+    Ok(())
+}
+
+#[cfg(windows)]
+fn write_all_at(file: &File, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let written = std::os::windows::fs::FileExt::seek_write(file, bytes, offset)?;
+        bytes = bytes.get(written..).unwrap_or_default();
+        offset += written as u64;
+    }
+    Ok(())
+}

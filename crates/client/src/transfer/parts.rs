@@ -1,0 +1,161 @@
+//! Parts of one upload, several at once: begun together, put together or given up together.
+
+use md5::{Digest as _, Md5};
+use tokio::task::JoinSet;
+use wigeon_core::sigv4::canonical::hex;
+
+use super::engine::Transfers;
+use super::error::TransferError;
+use super::item::{Address, Done};
+use crate::s3::{
+    Client, ETag, ErrorKind, GetOptions, MultipartUpload, Part, PutOptions, S3Error, Stored, Verified,
+};
+
+/// An upload whose parts are on their way.
+#[derive(Debug)]
+pub(crate) struct PartsInFlight {
+    client: Client,
+    upload: MultipartUpload,
+    tasks: JoinSet<Result<Part, TransferError>>,
+    arrived: Vec<Part>,
+}
+
+impl PartsInFlight {
+    /// Begins an upload.
+    pub(crate) async fn begin(
+        client: &Client,
+        to: &Address,
+        options: &PutOptions,
+    ) -> Result<Self, TransferError> {
+        let upload = client.create_multipart(&to.bucket, &to.key, options).await?;
+        Ok(Self { client: client.clone(), upload, tasks: JoinSet::new(), arrived: Vec::new() })
+    }
+
+    /// Sends one more part, once those that have failed are known. `part` gets the upload and makes the part.
+    pub(crate) fn spawn<F>(
+        &mut self,
+        part: impl FnOnce(Client, MultipartUpload) -> F,
+    ) -> Result<(), TransferError>
+    where
+        F: Future<Output = Result<Part, TransferError>> + Send + 'static,
+    {
+        while let Some(finished) = self.tasks.try_join_next() {
+            self.arrived.push(finished.map_err(|_| TransferError::Worker)??);
+        }
+        self.tasks.spawn(part(self.client.clone(), self.upload.clone()));
+        Ok(())
+    }
+
+    /// How many parts are on their way.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Waits for one part.
+    pub(crate) async fn wait_for_one(&mut self) -> Result<(), TransferError> {
+        if let Some(finished) = self.tasks.join_next().await {
+            self.arrived.push(finished.map_err(|_| TransferError::Worker)??);
+        }
+        Ok(())
+    }
+
+    /// Waits for all parts and puts them together, or gives the upload up and says why.
+    pub(crate) async fn finish(
+        mut self,
+        transfers: &Transfers,
+        sent: Result<(), TransferError>,
+        options: &PutOptions,
+    ) -> Result<Done, TransferError> {
+        let outcome = match sent {
+            Ok(()) => self.complete(transfers, options).await,
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(done) => Ok(done),
+            Err(error) => {
+                self.give_up().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn complete(&mut self, transfers: &Transfers, options: &PutOptions) -> Result<Done, TransferError> {
+        while !self.tasks.is_empty() {
+            transfers.unless_stopped(self.wait_for_one()).await??;
+        }
+        let mut parts = std::mem::take(&mut self.arrived);
+        parts.sort_by_key(|part| part.number);
+        let bytes = parts.iter().map(|part| part.size).sum();
+        let expected = etag_of_parts(&parts);
+        let stored = match self.client.complete_multipart(&self.upload, parts, options).await {
+            // The answer to an earlier attempt was lost: then the object is there, with the tag of these parts.
+            Err(error) if error.code() == Some("NoSuchUpload") => {
+                self.completed_before(expected, error).await?
+            }
+            other => other?,
+        };
+        Ok(Done { bytes, verified: stored.verified })
+    }
+
+    async fn completed_before(
+        &self,
+        expected: Option<ETag>,
+        error: S3Error,
+    ) -> Result<Stored, TransferError> {
+        let (bucket, key) = (&self.upload.bucket, &self.upload.key);
+        match self.client.head_object(bucket, key, &GetOptions::default()).await {
+            Ok(head) if expected.is_some() && head.etag == expected => {
+                Ok(Stored { etag: head.etag, version_id: head.version_id, verified: Verified::Md5 })
+            }
+            _ => Err(error.into()),
+        }
+    }
+
+    /// No part may arrive after the abort: the store would keep it, and charge for it.
+    async fn give_up(&mut self) {
+        self.tasks.shutdown().await;
+        match self.client.abort_multipart(&self.upload).await {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => tracing::warn!(
+                upload = %self.upload.id, bucket = %self.upload.bucket, key = %self.upload.key, %error,
+                "an unfinished upload could not be aborted and may cost storage"
+            ),
+        }
+    }
+}
+
+/// The entity tag of an object of these parts, in their order: the MD5 of their MD5s, and their number.
+fn etag_of_parts(parts: &[Part]) -> Option<ETag> {
+    let mut whole = Md5::new();
+    for part in parts {
+        let digest: Option<Vec<u8>> = part
+            .etag
+            .md5()?
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+            .collect();
+        whole.update(digest?);
+    }
+    Some(ETag::new(&format!("{}-{}", hex(&whole.finalize()), parts.len())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_of_parts() {
+        let part = |number, etag| Part {
+            number,
+            etag: ETag::new(etag),
+            size: 1,
+            checksum: None,
+            verified: Verified::SignedPayload,
+        };
+        let two = [part(1, "0cc175b9c0f1b6a831c399e269772661"), part(2, "92eb5ffee6ae2fec3ad71c777531578f")];
+        assert_eq!(etag_of_parts(&two), Some(ETag::new("96e024ba2074fe77e8e965ba43a704be-2")));
+        assert_eq!(etag_of_parts(&[part(1, "opaque")]), None);
+    }
+}

@@ -1,0 +1,182 @@
+//! Files and streams into a store.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use super::engine::Transfers;
+use super::error::TransferError;
+use super::file_slice::{SharedFile, blocking};
+use super::item::{Address, Done};
+use super::media_type;
+use super::parts::PartsInFlight;
+use crate::s3::{Client, PutOptions};
+
+impl Transfers {
+    /// Uploads a regular file; one that changes in the middle is refused, and the object stays as it was.
+    ///
+    /// # Errors
+    /// See [`TransferError`].
+    pub async fn upload_file(
+        &self,
+        client: &Client,
+        file: &Path,
+        to: &Address,
+        options: &PutOptions,
+    ) -> Result<Done, TransferError> {
+        let path = file.to_owned();
+        let (source, before) = blocking(move || open(&path)).await??;
+        let shared = SharedFile::new(source, file);
+        let options = with_media_type(options, &file.to_string_lossy());
+        let done = if before.len() < self.tuning.threshold {
+            self.upload_small(client, &shared, before.len(), to, &options).await?
+        } else {
+            self.upload_parts(client, &shared, file, &before, to, &options).await?
+        };
+        Ok(done)
+    }
+
+    async fn upload_small(
+        &self,
+        client: &Client,
+        file: &SharedFile,
+        size: u64,
+        to: &Address,
+        options: &PutOptions,
+    ) -> Result<Done, TransferError> {
+        let _memory = self.memory_for(size).await?;
+        let body = file.read(0, usize::try_from(size).unwrap_or(usize::MAX)).await?;
+        self.put_whole(client, body, to, options).await
+    }
+
+    async fn put_whole(
+        &self,
+        client: &Client,
+        body: Bytes,
+        to: &Address,
+        options: &PutOptions,
+    ) -> Result<Done, TransferError> {
+        let bytes = body.len() as u64;
+        let stored = self.unless_stopped(client.put_object(&to.bucket, &to.key, body, options)).await??;
+        self.progress.moved(bytes);
+        Ok(Done { bytes, verified: stored.verified })
+    }
+
+    async fn upload_parts(
+        &self,
+        client: &Client,
+        file: &SharedFile,
+        path: &Path,
+        before: &std::fs::Metadata,
+        to: &Address,
+        options: &PutOptions,
+    ) -> Result<Done, TransferError> {
+        let size = before.len();
+        let part_size = self.tuning.part_size_for(size);
+        let mut parts = PartsInFlight::begin(client, to, options).await?;
+        let sent = async {
+            for (number, offset) in
+                (1..).zip((0..size).step_by(usize::try_from(part_size).unwrap_or(usize::MAX)))
+            {
+                let length = part_size.min(size - offset);
+                let memory = self.memory_for(length).await?;
+                let (file, progress) = (file.clone(), Arc::clone(&self.progress));
+                parts.spawn(|client, upload| async move {
+                    let _memory = memory;
+                    let body = file.read(offset, usize::try_from(length).unwrap_or(usize::MAX)).await?;
+                    let part = client.upload_part(&upload, number, body).await?;
+                    progress.moved(length);
+                    Ok(part)
+                })?;
+            }
+            while parts.in_flight() > 0 {
+                self.unless_stopped(parts.wait_for_one()).await??;
+            }
+            unchanged(path, before).await
+        }
+        .await;
+        parts.finish(self, sent, options).await
+    }
+
+    /// Uploads a stream of any length: in one piece where it is short, in parts where it is long.
+    ///
+    /// # Errors
+    /// See [`TransferError`].
+    pub async fn upload_stream(
+        &self,
+        client: &Client,
+        mut stream: impl AsyncRead + Unpin + Send,
+        to: &Address,
+        options: &PutOptions,
+    ) -> Result<Done, TransferError> {
+        let options = with_media_type(options, to.key.as_str());
+        let first_size = self.tuning.stream_part_size(1);
+        let memory = self.memory_for(first_size).await?;
+        let first = self.unless_stopped(read_part(&mut stream, first_size)).await??;
+        if (first.len() as u64) < first_size {
+            return self.put_whole(client, first, to, &options).await;
+        }
+        let mut parts = PartsInFlight::begin(client, to, &options).await?;
+        let sent = async {
+            let mut next = Some((first, memory));
+            for number in 1.. {
+                let Some((body, memory)) = next.take() else { break };
+                if number > Client::MOST_PARTS {
+                    return Err(TransferError::TooLong);
+                }
+                let progress = Arc::clone(&self.progress);
+                parts.spawn(|client, upload| async move {
+                    let (_memory, length) = (memory, body.len() as u64);
+                    let part = client.upload_part(&upload, number, body).await?;
+                    progress.moved(length);
+                    Ok(part)
+                })?;
+                let size = self.tuning.stream_part_size(number + 1);
+                let memory = self.memory_for(size).await?;
+                let body = self.unless_stopped(read_part(&mut stream, size)).await??;
+                next = (!body.is_empty()).then_some((body, memory));
+            }
+            Ok(())
+        }
+        .await;
+        parts.finish(self, sent, &options).await
+    }
+}
+
+/// A full part, or what is left of the stream.
+async fn read_part(stream: &mut (impl AsyncRead + Unpin), size: u64) -> Result<Bytes, TransferError> {
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    let mut part = BytesMut::new();
+    let mut limited = stream.take(size as u64);
+    while limited.read_buf(&mut part).await.map_err(TransferError::Stream)? > 0 {}
+    Ok(part.freeze())
+}
+
+fn open(path: &Path) -> Result<(std::fs::File, std::fs::Metadata), TransferError> {
+    let failed = |action| move |source| TransferError::File { action, path: path.to_owned(), source };
+    // A named pipe would block on being opened, so what it is comes first.
+    let kind = std::fs::metadata(path).map_err(failed("read"))?.file_type();
+    if !kind.is_file() {
+        let what = if kind.is_dir() { "a folder" } else { "a device, a socket or a pipe" };
+        return Err(TransferError::NotAFile { path: path.to_owned(), what });
+    }
+    let file = std::fs::File::open(path).map_err(failed("read"))?;
+    let metadata = file.metadata().map_err(failed("read"))?;
+    Ok((file, metadata))
+}
+
+/// Whether the file is still the one whose bytes were sent.
+async fn unchanged(path: &Path, before: &std::fs::Metadata) -> Result<(), TransferError> {
+    let after = tokio::fs::metadata(path).await;
+    let same =
+        after.is_ok_and(|now| now.len() == before.len() && now.modified().ok() == before.modified().ok());
+    if same { Ok(()) } else { Err(TransferError::Changed(path.display().to_string())) }
+}
+
+fn with_media_type(options: &PutOptions, name: &str) -> PutOptions {
+    let mut options = options.clone();
+    options.content_type = options.content_type.or_else(|| media_type::guess(name).map(str::to_owned));
+    options
+}

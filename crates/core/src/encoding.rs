@@ -1,0 +1,59 @@
+//! Percent encoding as Signature Version 4 defines it ("UriEncode"), and its one decoding.
+
+/// Decodes `%XX` once; `+` stays. `None` for a malformed escape or for bytes that are not UTF-8.
+#[must_use]
+pub fn percent_decode(text: &str) -> Option<String> {
+    String::from_utf8(percent_decode_bytes(text)?).ok()
+}
+
+fn percent_decode_bytes(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = text.bytes();
+    let mut decoded = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        decoded.push(if byte == b'%' {
+            let high = char::from(bytes.next()?).to_digit(16)?;
+            let low = char::from(bytes.next()?).to_digit(16)?;
+            u8::try_from(high * 16 + low).ok()?
+        } else {
+            byte
+        });
+    }
+    Some(decoded)
+}
+
+/// Percent-encodes everything but `A–Z a–z 0–9 - . _ ~`, and `/` where `keep_slash` (the "UriEncode" of
+/// Signature Version 4).
+#[must_use]
+pub fn percent_encode(text: &str, keep_slash: bool) -> String {
+    let mut encoded = String::with_capacity(text.len() + text.len() / 4);
+    encode_into(&mut encoded, text.as_bytes(), keep_slash);
+    encoded
+}
+
+pub(crate) fn encode_into(to: &mut String, bytes: &[u8], keep_slash: bool) {
+    const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
+    for &byte in bytes {
+        if byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'.' | b'_' | b'~')
+            || (keep_slash && byte == b'/')
+        {
+            to.push(char::from(byte));
+        } else {
+            to.push('%');
+            to.extend(HEX.get(usize::from(byte >> 4)));
+            to.extend(HEX.get(usize::from(byte & 15)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encoding_round_trips() {
+        let text = "a b/ü?&=+%\u{7f}~-._";
+        assert_eq!(percent_encode(text, true), "a%20b/%C3%BC%3F%26%3D%2B%25%7F~-._");
+        assert_eq!(percent_decode(&percent_encode(text, false)).as_deref(), Some(text));
+    }
+}

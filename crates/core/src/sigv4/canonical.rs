@@ -1,0 +1,296 @@
+//! The canonical request, the string to sign and the signing key, shared by both sides.
+//!
+//! Enters: method, raw path, parsed query, headers. Leaves: a [`Signature`]. A query in which a name comes
+//! twice, or which is not percent-encoded UTF-8, is refused: the check and the handler must read the same.
+
+use aws_lc_rs::{constant_time, digest, hmac};
+use http::{HeaderMap, Method};
+
+use crate::encoding::{encode_into, percent_decode};
+
+/// The only algorithm of version 4 that is taken.
+pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+
+/// SHA-256 of nothing, in hexadecimal.
+pub const EMPTY_SHA256: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+/// A query string, decoded once. Each name stands at most once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Query {
+    pairs: Vec<(String, String)>,
+}
+
+/// Why a query is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    /// `%` without two hexadecimal digits, or no UTF-8.
+    #[error("the query of the request is not percent-encoded UTF-8")]
+    Encoding,
+    /// A name that comes twice could be read differently by two readers.
+    #[error("the query parameter `{0}` is given more than once")]
+    Duplicate(String),
+}
+
+impl Query {
+    /// Reads the part after `?`. `+` is a space, as in forms.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub fn parse(raw: &str) -> Result<Self, QueryError> {
+        let decode = |text: &str| percent_decode(&text.replace('+', " ")).ok_or(QueryError::Encoding);
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        for part in raw.split('&').filter(|part| !part.is_empty()) {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            let (name, value) = (decode(name)?, decode(value)?);
+            if pairs.iter().any(|(known, _)| *known == name) {
+                return Err(QueryError::Duplicate(name));
+            }
+            pairs.push((name, value));
+        }
+        Ok(Self { pairs })
+    }
+
+    /// A query of pairs that are distinct by construction.
+    #[must_use]
+    pub fn of(pairs: Vec<(String, String)>) -> Self {
+        Self { pairs }
+    }
+
+    /// The value of a name; empty for a name without `=`.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether a name is there, with or without a value.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.value(name).is_some()
+    }
+
+    /// All pairs, decoded, as they came.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Adds a pair, or replaces its value.
+    pub fn set(&mut self, name: &str, value: impl Into<String>) {
+        let value = value.into();
+        match self.pairs.iter_mut().find(|(known, _)| known == name) {
+            Some(pair) => pair.1 = value,
+            None => self.pairs.push((name.to_owned(), value)),
+        }
+    }
+
+    /// Encoded for an address, in canonical order, without the parameter `leave_out`.
+    #[must_use]
+    pub fn canonical(&self, leave_out: Option<&str>) -> String {
+        let mut encoded: Vec<(String, String)> = self
+            .iter()
+            .filter(|(name, _)| Some(*name) != leave_out)
+            .map(|(name, value)| {
+                let (mut to_name, mut to_value) = (String::new(), String::new());
+                encode_into(&mut to_name, name.as_bytes(), false);
+                encode_into(&mut to_value, value.as_bytes(), false);
+                (to_name, to_value)
+            })
+            .collect();
+        encoded.sort_unstable();
+        let mut text = String::new();
+        for (name, value) in encoded {
+            if !text.is_empty() {
+                text.push('&');
+            }
+            text.push_str(&name);
+            text.push('=');
+            text.push_str(&value);
+        }
+        text
+    }
+}
+
+/// What a signature is about.
+#[derive(Debug, Clone, Copy)]
+pub struct Canonical<'a> {
+    /// The request's method.
+    pub method: &'a Method,
+    /// The raw path of the request line.
+    pub path: &'a str,
+    /// The parsed query.
+    pub query: &'a Query,
+    /// `X-Amz-Signature` of a presigned address does not sign itself.
+    pub leave_out: Option<&'a str>,
+    /// The headers; `host` is looked up in `host`.
+    pub headers: &'a HeaderMap,
+    /// The Host header or `:authority`.
+    pub host: &'a str,
+    /// Names of the signed headers, lower case, sorted, separated by `;`.
+    pub signed_headers: &'a str,
+    /// Hexadecimal SHA-256 of the payload, or one of S3's fixed words.
+    pub payload: &'a str,
+}
+
+impl Canonical<'_> {
+    /// The canonical request. `None` where the path cannot be decoded.
+    #[must_use]
+    pub fn text(&self) -> Option<Vec<u8>> {
+        let mut text = String::with_capacity(512);
+        text.push_str(self.method.as_str());
+        text.push('\n');
+        encode_into(&mut text, percent_decode(self.path)?.as_bytes(), true);
+        text.push('\n');
+        text.push_str(&self.query.canonical(self.leave_out));
+        text.push('\n');
+        let mut text = text.into_bytes();
+        for name in self.signed_headers.split(';') {
+            text.extend_from_slice(name.as_bytes());
+            text.push(b':');
+            self.header_value(name, &mut text);
+            text.push(b'\n');
+        }
+        text.push(b'\n');
+        text.extend_from_slice(self.signed_headers.as_bytes());
+        text.push(b'\n');
+        text.extend_from_slice(self.payload.as_bytes());
+        Some(text)
+    }
+
+    /// Values joined by commas, trimmed, inner runs of spaces made one.
+    fn header_value(&self, name: &str, to: &mut Vec<u8>) {
+        if name == "host" {
+            to.extend_from_slice(self.host.trim().as_bytes());
+            return;
+        }
+        for (index, value) in self.headers.get_all(name).iter().enumerate() {
+            if index > 0 {
+                to.push(b',');
+            }
+            let mut space = false;
+            for &byte in value.as_bytes().trim_ascii() {
+                if byte != b' ' || !space {
+                    to.push(byte);
+                }
+                space = byte == b' ';
+            }
+        }
+    }
+}
+
+/// The credential scope: `DATE/REGION/SERVICE/aws4_request`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// `20261123`.
+    pub date: String,
+    /// `us-east-1`, …
+    pub region: String,
+    /// `s3`, `sts`, `iam`.
+    pub service: String,
+}
+
+impl Scope {
+    /// The text that stands in the string to sign.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!("{}/{}/{}/aws4_request", self.date, self.region, self.service)
+    }
+
+    /// The key of this scope, derived from a secret access key.
+    #[must_use]
+    pub fn signing_key(&self, secret_key: &str) -> SigningKey {
+        let start = format!("AWS4{secret_key}");
+        let mut key = hmac::Key::new(hmac::HMAC_SHA256, start.as_bytes());
+        for part in [&self.date, &self.region, &self.service, "aws4_request"] {
+            key = hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&key, part.as_bytes()).as_ref());
+        }
+        SigningKey(key)
+    }
+}
+
+/// A key that signs for one scope.
+#[derive(Clone)]
+pub struct SigningKey(hmac::Key);
+
+impl std::fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+impl SigningKey {
+    /// Signs a string to sign.
+    #[must_use]
+    pub fn sign(&self, string_to_sign: &[u8]) -> Signature {
+        Signature(hex(hmac::sign(&self.0, string_to_sign).as_ref()))
+    }
+
+    /// Signs a request: `amz_date` is `20261123T200700Z`.
+    #[must_use]
+    pub fn sign_request(&self, amz_date: &str, scope: &Scope, canonical: &[u8]) -> Signature {
+        let hash = sha256_hex(canonical);
+        self.sign(format!("{ALGORITHM}\n{amz_date}\n{}\n{hash}", scope.text()).as_bytes())
+    }
+}
+
+/// A hexadecimal signature. Compared in constant time.
+#[derive(Debug, Clone)]
+pub struct Signature(String);
+
+impl Signature {
+    /// The 64 hexadecimal digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether another text is this signature.
+    #[must_use]
+    pub fn matches(&self, presented: &str) -> bool {
+        constant_time::verify_slices_are_equal(self.0.as_bytes(), presented.as_bytes()).is_ok()
+    }
+}
+
+/// SHA-256 in lower-case hexadecimal.
+#[must_use]
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    hex(digest::digest(&digest::SHA256, bytes).as_ref())
+}
+
+/// Lower-case hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.extend(char::from_digit(u32::from(byte >> 4), 16));
+        text.extend(char::from_digit(u32::from(byte & 15), 16));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_are_read_once_and_sorted_for_signing() {
+        let query = Query::parse("b=2&a=x%20y&list-type=2&acl&plus=a+b&e=%2B").unwrap();
+        assert_eq!(query.value("a"), Some("x y"));
+        assert_eq!(query.value("acl"), Some(""));
+        assert_eq!(query.canonical(None), "a=x%20y&acl=&b=2&e=%2B&list-type=2&plus=a%20b");
+        assert_eq!(query.canonical(Some("acl")), "a=x%20y&b=2&e=%2B&list-type=2&plus=a%20b");
+        assert_eq!(Query::parse("a=1&a=2"), Err(QueryError::Duplicate("a".into())));
+        assert_eq!(Query::parse("a=1&%61=2"), Err(QueryError::Duplicate("a".into())));
+        assert_eq!(Query::parse("a=%ff"), Err(QueryError::Encoding));
+    }
+
+    #[test]
+    fn sorting_is_by_encoded_name_then_value() {
+        let query =
+            Query::of(vec![("a-".into(), "1".into()), ("a".into(), "2".into()), ("A".into(), "3".into())]);
+        assert_eq!(query.canonical(None), "A=3&a=2&a-=1");
+    }
+
+    #[test]
+    fn hash_of_nothing() {
+        assert_eq!(sha256_hex(b""), EMPTY_SHA256);
+    }
+}

@@ -1,0 +1,139 @@
+//! The parameters of an AWS Query request: from the query string, the form body, or both.
+//!
+//! Refused: broken percent encoding, text that is not UTF-8, too many parameters, and a name that comes
+//! twice with two values (it could be read differently by two readers). Source: sts.md, "Protocol".
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use percent_encoding::percent_decode_str;
+
+use super::fault::{FaultCode, StsError};
+
+const MAX_PARAMETERS: usize = 500;
+
+/// Names and values, each name once.
+#[derive(Clone, Default)]
+pub struct Parameters(BTreeMap<String, String>);
+
+impl Parameters {
+    /// Reads the raw query string (without `?`) and the form body.
+    pub fn parse(query: &str, body: &str) -> Result<Self, StsError> {
+        let mut parameters = Self::default();
+        let pairs = query.split('&').chain(body.split('&')).filter(|pair| !pair.is_empty());
+        for (count, pair) in pairs.enumerate() {
+            if count >= MAX_PARAMETERS {
+                return Err(invalid(format!("The request has more than {MAX_PARAMETERS} parameters")));
+            }
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (Some(name), Some(value)) = (decode(name), decode(value)) else {
+                return Err(invalid("A parameter is not URL-encoded UTF-8".to_owned()));
+            };
+            parameters.insert(name, value)?;
+        }
+        Ok(parameters)
+    }
+
+    fn insert(&mut self, name: String, value: String) -> Result<(), StsError> {
+        match self.0.get(&name) {
+            Some(present) if *present != value => {
+                let name: String = name.chars().take(100).collect();
+                Err(invalid(format!("The parameter {name} was given twice, with two values")))
+            }
+            Some(_) => Ok(()),
+            None => {
+                self.0.insert(name, value);
+                Ok(())
+            }
+        }
+    }
+
+    /// The value of a parameter; an empty one is a value.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// `Action`, if there is one.
+    #[must_use]
+    pub fn action(&self) -> Option<&str> {
+        self.value("Action")
+    }
+
+    /// The values of `NAME.member.N.FIELD` in the order of `N`.
+    #[must_use]
+    pub fn members(&self, name: &str, field: &str) -> Vec<&str> {
+        let prefix = format!("{name}.member.");
+        let mut members: Vec<(u32, &str)> = self
+            .0
+            .range(prefix.clone()..)
+            .map_while(|(key, value)| Some((key.strip_prefix(&prefix)?, value)))
+            .filter_map(|(rest, value)| {
+                let (number, its) = rest.split_once('.')?;
+                (its == field).then(|| Some((number.parse().ok()?, value.as_str())))?
+            })
+            .collect();
+        members.sort_by_key(|(number, _)| *number);
+        members.into_iter().map(|(_, value)| value).collect()
+    }
+}
+
+/// Names only: one of the values is a token.
+impl fmt::Debug for Parameters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+fn invalid(message: String) -> StsError {
+    StsError::new(FaultCode::InvalidParameterValue, message)
+}
+
+fn decode(text: &str) -> Option<String> {
+    let broken = text.split('%').skip(1).any(|after| {
+        !after.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    });
+    if broken {
+        return None;
+    }
+    let spaced = text.replace('+', " ");
+    percent_decode_str(&spaced).decode_utf8().ok().map(|text| text.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn query_and_body_are_one() {
+        let parameters = Parameters::parse("Action=A&Version=1", "x=a+b%2Bc&Action=A&empty=&flag").unwrap();
+        assert_eq!(parameters.action(), Some("A"));
+        assert_eq!(parameters.value("x"), Some("a b+c"));
+        assert_eq!((parameters.value("empty"), parameters.value("flag")), (Some(""), Some("")));
+    }
+
+    #[test]
+    fn members_come_in_the_order_of_their_numbers() {
+        let body = "P.member.10.arn=c&P.member.2.arn=b&P.member.1.arn=a&P.member.3.other=x&P.member.x.arn=y&Q.member.1.arn=z";
+        let parameters = Parameters::parse("", body).unwrap();
+        assert_eq!(parameters.members("P", "arn"), ["a", "b", "c"]);
+        assert!(parameters.members("R", "arn").is_empty());
+    }
+
+    #[test]
+    fn what_could_be_read_twice_is_refused() {
+        let refused = |query: &str, body: &str| Parameters::parse(query, body).unwrap_err().code;
+        assert_eq!(refused("RoleArn=a", "RoleArn=b"), FaultCode::InvalidParameterValue);
+        assert_eq!(refused("", "a=%zz"), FaultCode::InvalidParameterValue);
+        assert_eq!(refused("", "a=%4"), FaultCode::InvalidParameterValue);
+        assert_eq!(refused("", "a=%ff"), FaultCode::InvalidParameterValue);
+        let many: String = (0..501).map(|n| format!("p{n}=1&")).collect();
+        assert_eq!(refused("", &many), FaultCode::InvalidParameterValue);
+    }
+
+    #[test]
+    fn debug_shows_no_values() {
+        let parameters = Parameters::parse("", "WebIdentityToken=secret").unwrap();
+        assert_eq!(format!("{parameters:?}"), r#"{"WebIdentityToken"}"#);
+    }
+}

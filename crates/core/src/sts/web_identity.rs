@@ -1,0 +1,354 @@
+//! What a signed token must claim before it counts as somebody's identity.
+//!
+//! Enters: a [`SignedToken`], the provider's issuer and client ids, the time. Leaves: a [`VerifiedToken`],
+//! which only [`verify_identity`] can make. Refused: every row of sts.md, "The token", with the recorded
+//! code and message. The answers do not tell a stranger whether an issuer is registered: an unknown
+//! issuer, an unknown key and a wrong signature read alike.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::fault::{FaultCode, StsError};
+use super::request::session_name_char;
+use super::session_tags::{SessionTags, TagsError};
+use crate::claims::{ClaimShapeError, Claims};
+use crate::jwt::{SignedToken, TokenError, UnverifiedToken};
+use crate::time::{SignedDuration, Timestamp};
+
+/// How far a provider's clock may be off, either way.
+pub const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(300);
+
+const ROLES: &str = "https://aws.amazon.com/roles";
+const SOURCE_IDENTITY: &str = "https://aws.amazon.com/source_identity";
+
+/// Somebody's identity: signed by a registered provider, for one of its client ids, now.
+pub struct VerifiedToken {
+    issuer: String,
+    subject: String,
+    audience: String,
+    original_audiences: Vec<String>,
+    amr: Vec<String>,
+    tags: SessionTags,
+    source_identity: Option<String>,
+    expires_at: Timestamp,
+    claims: Claims,
+}
+
+/// Why a signed token is nobody's identity here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdentityError {
+    /// `iss`, `sub`, `aud`, `iat` or `exp` is not there.
+    #[error("Missing a required claim: {0}")]
+    MissingClaim(&'static str),
+    /// A claim is there and empty.
+    #[error("Claim is not allowed to be empty: {0}")]
+    EmptyClaim(&'static str),
+    /// A claim has a type that it cannot have.
+    #[error("Claim has an unexpected type: {0}")]
+    ClaimType(&'static str),
+    /// `sub` is null: AWS fails over it, and so it reads as a failure.
+    #[error("The token's subject is null")]
+    NullSubject,
+    /// A time is null, a fraction or text.
+    #[error("Invalid timestamp in token claims.")]
+    Timestamp,
+    /// `exp` is past.
+    #[error("Token expired: current date/time {now} must be before the expiration date/time {expires_at}")]
+    Expired {
+        /// Seconds since 1970.
+        now: i64,
+        /// Seconds since 1970.
+        expires_at: i64,
+    },
+    /// `iat` is ahead.
+    #[error(
+        "Token issued in the future: current date/time {now} must be after the issue date/time {issued_at}"
+    )]
+    IssuedInFuture {
+        /// Seconds since 1970.
+        now: i64,
+        /// Seconds since 1970.
+        issued_at: i64,
+    },
+    /// `nbf` is ahead.
+    #[error(
+        "Token not yet valid: current date/time {now} must be after the not-before date/time {not_before}"
+    )]
+    NotYetValid {
+        /// Seconds since 1970.
+        now: i64,
+        /// Seconds since 1970.
+        not_before: i64,
+    },
+    /// The token is of another issuer than the keys that were used.
+    #[error("the token's issuer is not the provider's")]
+    WrongIssuer,
+    /// Several audiences, and nothing says which one the token was issued to.
+    #[error("Token audience contains more than one audience while authorized party is not present")]
+    ManyAudiences,
+    /// Neither `azp` nor `aud` is a client id of the provider.
+    #[error("Incorrect token audience")]
+    Audience,
+    /// The tags claim.
+    #[error(transparent)]
+    Tags(#[from] TagsError),
+    /// The source identity is not 2–64 characters of the pattern.
+    #[error("source_identity passed in claim is not in correct format.")]
+    SourceIdentity,
+    /// The roles claim does not list the role.
+    #[error("The token does not authorize the requested role")]
+    RoleNotListed,
+}
+
+/// The issuer that a token names, to find its provider. Nothing else may be believed yet.
+pub fn issuer_of<'t>(token: &'t UnverifiedToken<'_>) -> Result<&'t str, IdentityError> {
+    token.unverified_claims().string("iss").ok_or(IdentityError::MissingClaim("iss"))
+}
+
+/// Checks what the token claims against one provider. An empty list of client ids accepts nothing.
+pub fn verify_identity(
+    token: SignedToken,
+    issuer: &str,
+    client_ids: &[String],
+    now: Timestamp,
+) -> Result<VerifiedToken, IdentityError> {
+    let claims = token.into_claims();
+
+    // 1. Everything that has to be there is there.
+    for name in ["iss", "sub", "aud", "exp", "iat"] {
+        if claims.value(name).is_none() {
+            return Err(IdentityError::MissingClaim(name));
+        }
+    }
+    // 2. The issuer is the one whose keys were used, character by character.
+    if claims.string("iss") != Some(issuer) {
+        return Err(IdentityError::WrongIssuer);
+    }
+    // 3. Times, with the clock skew allowed both ways.
+    let expires_at = check_times(&claims, now)?;
+    // 4. The subject.
+    let subject = subject(&claims)?;
+    // 5. The audience.
+    let (audience, original_audiences) = audience(&claims, client_ids)?;
+    // 6. What the provider says about sessions.
+    let tags = SessionTags::from_claims(&claims)?;
+    let source_identity = source_identity(&claims)?;
+
+    let amr = claims.strings("amr").unwrap_or_default().into_iter().map(str::to_owned).collect();
+    let issuer = issuer.to_owned();
+    Ok(VerifiedToken {
+        issuer,
+        subject,
+        audience,
+        original_audiences,
+        amr,
+        tags,
+        source_identity,
+        expires_at,
+        claims,
+    })
+}
+
+fn check_times(claims: &Claims, now: Timestamp) -> Result<Timestamp, IdentityError> {
+    let time = |name| claims.time(name).map_err(|_: ClaimShapeError| IdentityError::Timestamp);
+    let expires_at = time("exp")?.ok_or(IdentityError::MissingClaim("exp"))?;
+    let issued_at = time("iat")?.ok_or(IdentityError::MissingClaim("iat"))?;
+    let not_before = time("nbf")?;
+
+    let seconds = now.as_second();
+    if now.duration_since(expires_at) > CLOCK_SKEW {
+        return Err(IdentityError::Expired { now: seconds, expires_at: expires_at.as_second() });
+    }
+    if issued_at.duration_since(now) > CLOCK_SKEW {
+        return Err(IdentityError::IssuedInFuture { now: seconds, issued_at: issued_at.as_second() });
+    }
+    if let Some(not_before) = not_before.filter(|not_before| not_before.duration_since(now) > CLOCK_SKEW) {
+        return Err(IdentityError::NotYetValid { now: seconds, not_before: not_before.as_second() });
+    }
+    Ok(expires_at)
+}
+
+fn subject(claims: &Claims) -> Result<String, IdentityError> {
+    match claims.value("sub") {
+        None => Err(IdentityError::MissingClaim("sub")),
+        Some(Value::String(subject)) => Ok(subject.clone()),
+        Some(Value::Number(number)) => Ok(number.to_string()),
+        Some(Value::Null) => Err(IdentityError::NullSubject),
+        Some(Value::Bool(_) | Value::Array(_) | Value::Object(_)) => Err(IdentityError::ClaimType("sub")),
+    }
+}
+
+/// The audience that counts (`azp`, when it is there) and the ones that stand in `aud`.
+fn audience(claims: &Claims, client_ids: &[String]) -> Result<(String, Vec<String>), IdentityError> {
+    let original = claims
+        .audiences()
+        .map_err(|_| IdentityError::ClaimType("aud"))?
+        .ok_or(IdentityError::MissingClaim("aud"))?;
+    let authorized_party = match claims.value("azp") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(party)) => Some(party.as_str()),
+        Some(_) => return Err(IdentityError::ClaimType("azp")),
+    };
+    let audience = match (authorized_party, original.as_slice()) {
+        (_, []) => return Err(IdentityError::EmptyClaim("aud")),
+        (Some(party), _) => party,
+        (None, [only]) => only,
+        (None, _) => return Err(IdentityError::ManyAudiences),
+    };
+    if audience.is_empty() || !client_ids.iter().any(|id| id == audience) {
+        return Err(IdentityError::Audience);
+    }
+    Ok((audience.to_owned(), original.into_iter().map(str::to_owned).collect()))
+}
+
+fn source_identity(claims: &Claims) -> Result<Option<String>, IdentityError> {
+    match claims.value(SOURCE_IDENTITY) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text))
+            if (2..=64).contains(&text.len()) && text.chars().all(session_name_char) =>
+        {
+            Ok(Some(text.clone()))
+        }
+        Some(_) => Err(IdentityError::SourceIdentity),
+    }
+}
+
+impl VerifiedToken {
+    /// `iss`, which is the provider's URL.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// `sub`; a number became its text.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// `azp` when it is there, else the one `aud`: a client id of the provider.
+    #[must_use]
+    pub fn audience(&self) -> &str {
+        &self.audience
+    }
+
+    /// What stands in `aud`.
+    #[must_use]
+    pub fn original_audiences(&self) -> &[String] {
+        &self.original_audiences
+    }
+
+    /// `amr`: how the person signed in.
+    #[must_use]
+    pub fn amr(&self) -> &[String] {
+        &self.amr
+    }
+
+    /// The session tags that the provider wants.
+    #[must_use]
+    pub fn tags(&self) -> &SessionTags {
+        &self.tags
+    }
+
+    /// The source identity that the provider wants.
+    #[must_use]
+    pub fn source_identity(&self) -> Option<&str> {
+        self.source_identity.as_deref()
+    }
+
+    /// `exp`.
+    #[must_use]
+    pub fn expires_at(&self) -> Timestamp {
+        self.expires_at
+    }
+
+    /// All claims.
+    #[must_use]
+    pub fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// What the roles claim says about a role: `true` when it lists it, `false` when the token has no such
+    /// claim, an error when it has one that does not list it.
+    pub fn authorizes_role(&self, role_arn: &str) -> Result<bool, IdentityError> {
+        let listed = match self.claims.value(ROLES) {
+            None | Some(Value::Null) => return Ok(false),
+            Some(Value::String(list)) => list.split(';').any(|entry| entry.trim() == role_arn),
+            Some(Value::Array(entries)) => {
+                entries.iter().filter_map(Value::as_str).any(|entry| entry.trim() == role_arn)
+            }
+            Some(_) => false,
+        };
+        if listed { Ok(true) } else { Err(IdentityError::RoleNotListed) }
+    }
+}
+
+/// Claims by name, and what is shown to everyone anyway.
+impl fmt::Debug for VerifiedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifiedToken")
+            .field("issuer", &self.issuer)
+            .field("subject", &self.subject)
+            .field("audience", &self.audience)
+            .field("claims", &self.claims)
+            .finish_non_exhaustive()
+    }
+}
+
+impl From<&IdentityError> for StsError {
+    fn from(error: &IdentityError) -> Self {
+        let code = match error {
+            IdentityError::NullSubject => {
+                return Self::new(FaultCode::InternalFailure, "The token could not be processed");
+            }
+            IdentityError::WrongIssuer => return Self::no_verification_key(),
+            IdentityError::Expired { .. } => FaultCode::ExpiredTokenException,
+            IdentityError::MissingClaim(_)
+            | IdentityError::EmptyClaim(_)
+            | IdentityError::ClaimType(_)
+            | IdentityError::Timestamp
+            | IdentityError::IssuedInFuture { .. }
+            | IdentityError::NotYetValid { .. }
+            | IdentityError::ManyAudiences
+            | IdentityError::Audience
+            | IdentityError::Tags(_)
+            | IdentityError::SourceIdentity
+            | IdentityError::RoleNotListed => FaultCode::InvalidIdentityToken,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<&TokenError> for StsError {
+    fn from(error: &TokenError) -> Self {
+        let message = match error {
+            TokenError::TooLong { .. }
+            | TokenError::Encrypted
+            | TokenError::NotCompact
+            | TokenError::Header(_)
+            | TokenError::Claims(_) => "The ID token provided is not a valid JWT",
+            TokenError::Critical => "The ID token has a critical header, which is not supported",
+            TokenError::AlgorithmRefused { .. } => "The ID token's signature algorithm is not supported",
+            TokenError::AlgorithmNotAllowed(_) | TokenError::Key(_) | TokenError::Signature => {
+                return Self::no_verification_key();
+            }
+        };
+        Self::new(FaultCode::InvalidIdentityToken, message)
+    }
+}
+
+impl StsError {
+    /// The one answer to an unknown issuer, an unknown key, an algorithm that the provider does not allow
+    /// and a signature that does not hold.
+    #[must_use]
+    pub fn no_verification_key() -> Self {
+        Self::new(
+            FaultCode::InvalidIdentityToken,
+            "Couldn't retrieve verification key from your identity provider",
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests;

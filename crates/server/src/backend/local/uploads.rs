@@ -1,0 +1,322 @@
+//! Changes to multipart uploads and their parts, within the writing transaction.
+//!
+//! Source: Amazon S3 User Guide, "Uploading and copying objects using multipart upload"; Amazon S3 API
+//! Reference, `CompleteMultipartUpload`.
+
+use std::collections::BTreeMap;
+
+use rusqlite::Connection;
+use wigeon_core::s3::{BucketName, ObjectKey};
+use wigeon_core::time::Timestamp;
+
+use super::attributes::NewObject;
+use super::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind, Checksums};
+use super::commit::Effects;
+use super::contents::{self, Slice, acquire, insert_composite, release, segments, slices};
+use super::error::StoreError;
+use super::etag::ETag;
+use super::index::{
+    self, BucketRow, all, attributes_and_tags, milliseconds, one, part_info, run, signed, to_json,
+};
+use super::object::{ObjectInfo, PartInfo, UploadId, UploadInfo};
+use super::objects;
+use super::places::ContentId;
+use super::request::{Completion, NewUpload};
+use super::staging::Staged;
+
+/// The highest part number.
+pub const MAX_PART: u32 = 10_000;
+
+/// An upload's bucket, key and name.
+#[derive(Debug, Clone)]
+pub(super) struct UploadAt {
+    pub(super) bucket: BucketName,
+    pub(super) key: ObjectKey,
+    pub(super) id: UploadId,
+}
+
+/// An upload's row.
+pub(super) struct UploadRow {
+    pub(super) row: i64,
+    pub(super) bucket: BucketRow,
+    pub(super) info: UploadInfo,
+}
+
+/// Makes an upload's name: the time, so that names sort by it, then what nobody guesses.
+pub(super) fn upload_id(now: Timestamp, random: [u8; 16]) -> UploadId {
+    UploadId::new(format!("{:012x}{:032x}", milliseconds(now).max(0), u128::from_be_bytes(random)))
+}
+
+/// Begins an upload.
+pub(super) fn create(
+    index: &Connection,
+    at: &UploadAt,
+    new: &NewUpload,
+    now: Timestamp,
+) -> Result<UploadInfo, StoreError> {
+    let bucket = index::bucket(index, &at.bucket)?;
+    let initiated = milliseconds(now);
+    let sql = "INSERT INTO upload (bucket, key, token, initiated, storage_class, checksum_algorithm, \
+               checksum_composite, attributes, tags) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    run(
+        index,
+        sql,
+        &[
+            &bucket.0,
+            &at.key.as_str().as_bytes(),
+            &at.id.as_str(),
+            &initiated,
+            &new.storage_class.code(),
+            &new.checksum.map(|(algorithm, _)| algorithm.code()),
+            &new.checksum.map(|(_, kind)| kind == ChecksumKind::Composite),
+            &to_json(&new.attributes),
+            &to_json(&new.tags),
+        ],
+    )?;
+    Ok(UploadInfo {
+        key: at.key.clone(),
+        id: at.id.clone(),
+        initiated: index::timestamp(initiated)?,
+        storage_class: new.storage_class,
+        checksum: new.checksum,
+    })
+}
+
+/// Looks an upload up.
+pub(super) fn find(index: &Connection, at: &UploadAt) -> Result<UploadRow, StoreError> {
+    let bucket = index::bucket(index, &at.bucket)?;
+    let sql = "SELECT id, key, token, initiated, storage_class, checksum_algorithm, checksum_composite \
+               FROM upload WHERE bucket = ?1 AND key = ?2 AND token = ?3";
+    one(index, sql, &[&bucket.0, &at.key.as_str().as_bytes(), &at.id.as_str()], |row| {
+        Ok(UploadRow { row: row.get(0)?, bucket, info: index::upload_info(row)? })
+    })?
+    .ok_or_else(|| StoreError::NoSuchUpload(at.id.as_str().to_owned()))
+}
+
+/// Refuses numbers outside 1–10,000.
+pub(super) fn check_number(number: u32) -> Result<(), StoreError> {
+    match number {
+        1..=MAX_PART => Ok(()),
+        _ => Err(StoreError::PartNumberOutOfRange(number)),
+    }
+}
+
+/// Makes staged content a part.
+pub(super) fn put_part(
+    index: &Connection,
+    effects: &mut Effects,
+    at: &UploadAt,
+    number: u32,
+    staged: Staged,
+    checksums: Checksums,
+    now: Timestamp,
+) -> Result<PartInfo, StoreError> {
+    let upload = find(index, at)?;
+    let (digests, id, fresh) = staged.into_parts();
+    contents::insert(index, effects, id, digests.size, digests.etag.digest(), fresh)?;
+    replace_part(index, effects, &upload, number, (id, digests.size, digests.etag), checksums, now)
+}
+
+/// Makes slices of other contents a part; `None` if one of them is not there any more.
+pub(super) fn share_part(
+    index: &Connection,
+    effects: &mut Effects,
+    at: &UploadAt,
+    number: u32,
+    shared: &Shared,
+    now: Timestamp,
+) -> Result<Option<PartInfo>, StoreError> {
+    let upload = find(index, at)?;
+    for slice in &shared.slices {
+        let sql = "SELECT 1 FROM content WHERE id = ?1";
+        if one(index, sql, &[&slice.source], |_| Ok(()))?.is_none() {
+            return Ok(None);
+        }
+    }
+    for slice in &shared.slices {
+        acquire(index, slice.source)?;
+    }
+    insert_composite(index, shared.id, &shared.slices)?;
+    let part = (shared.id, shared.size, shared.etag);
+    replace_part(index, effects, &upload, number, part, shared.checksums.clone(), now).map(Some)
+}
+
+/// A part that shares others' content.
+#[derive(Debug, Clone)]
+pub(super) struct Shared {
+    pub(super) id: ContentId,
+    pub(super) slices: Vec<Slice>,
+    pub(super) size: u64,
+    pub(super) etag: ETag,
+    pub(super) checksums: Checksums,
+}
+
+fn replace_part(
+    index: &Connection,
+    effects: &mut Effects,
+    upload: &UploadRow,
+    number: u32,
+    (content, size, etag): (ContentId, u64, ETag),
+    checksums: Checksums,
+    now: Timestamp,
+) -> Result<PartInfo, StoreError> {
+    let sql = "SELECT content FROM part WHERE upload = ?1 AND number = ?2";
+    let before = one(index, sql, &[&upload.row, &number], |row| Ok(row.get::<_, ContentId>(0)?))?;
+    let modified = milliseconds(now);
+    let sql = "INSERT OR REPLACE INTO part (upload, number, content, size, etag, modified, checksums) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let column = checksums.to_column();
+    run(index, sql, &[&upload.row, &number, &content, &signed(size), etag.digest(), &modified, &column])?;
+    if let Some(before) = before {
+        release(index, effects, before)?;
+    }
+    Ok(PartInfo { number, size, etag, modified: index::timestamp(modified)?, checksums })
+}
+
+/// Aborts an upload.
+pub(super) fn abort(index: &Connection, effects: &mut Effects, at: &UploadAt) -> Result<(), StoreError> {
+    let upload = find(index, at)?;
+    remove(index, effects, upload.row)
+}
+
+/// Aborts every upload of a bucket.
+pub(super) fn abort_all(
+    index: &Connection,
+    effects: &mut Effects,
+    bucket: BucketRow,
+) -> Result<(), StoreError> {
+    let sql = "SELECT id FROM upload WHERE bucket = ?1";
+    for upload in all(index, sql, &[&bucket.0], |row| Ok(row.get::<_, i64>(0)?))? {
+        remove(index, effects, upload)?;
+    }
+    Ok(())
+}
+
+/// Deletes an upload's rows and gives up the contents of the parts that are still there.
+fn remove(index: &Connection, effects: &mut Effects, upload: i64) -> Result<(), StoreError> {
+    let sql = "DELETE FROM part WHERE upload = ?1 RETURNING content";
+    for content in all(index, sql, &[&upload], |row| Ok(row.get::<_, ContentId>(0)?))? {
+        release(index, effects, content)?;
+    }
+    run(index, "DELETE FROM upload WHERE id = ?1", &[&upload])?;
+    Ok(())
+}
+
+/// Makes an object of an upload's parts.
+pub(super) fn complete(
+    index: &Connection,
+    effects: &mut Effects,
+    at: &UploadAt,
+    completion: &Completion,
+    (id, min_part_size): (ContentId, u64),
+    now: Timestamp,
+) -> Result<ObjectInfo, StoreError> {
+    let upload = find(index, at)?;
+    let chosen = choose(parts(index, upload.row)?, completion, min_part_size)?;
+    let size = chosen.iter().map(|(part, _)| part.size).sum();
+    if completion.size.is_some_and(|expected| expected != size) {
+        return Err(StoreError::DigestMismatch("size"));
+    }
+    let checksum = checksum(&upload.info, &chosen, completion)?;
+    let sql = "SELECT attributes, tags FROM upload WHERE id = ?1";
+    let (attributes, tags) = one(index, sql, &[&upload.row], attributes_and_tags)?.unwrap_or_default();
+    let new = NewObject {
+        attributes,
+        tags,
+        storage_class: upload.info.storage_class,
+        checksums: checksum.into_iter().collect(),
+    };
+    let etag = ETag::of_parts(chosen.iter().map(|(part, _)| &part.etag));
+    let info = objects::info(size, etag, new, now)?;
+    let target = (upload.bucket, &at.key);
+    objects::replace(index, effects, target, &info, completion.condition, |index, _| {
+        let slices = join(index, upload.row, &chosen)?;
+        insert_composite(index, id, &slices)?;
+        Ok(id)
+    })?;
+    remove(index, effects, upload.row)?;
+    Ok(info)
+}
+
+type Part = (PartInfo, ContentId);
+
+fn parts(index: &Connection, upload: i64) -> Result<BTreeMap<u32, Part>, StoreError> {
+    let sql =
+        "SELECT number, size, etag, NULL AS parts, modified, checksums, content FROM part WHERE upload = ?1";
+    let parts = all(index, sql, &[&upload], |row| {
+        let part = part_info(row)?;
+        Ok((part.number, (part, row.get("content")?)))
+    })?;
+    Ok(parts.into_iter().collect())
+}
+
+/// The parts that the completion names, in its order, if they are as it says.
+fn choose(
+    mut parts: BTreeMap<u32, Part>,
+    completion: &Completion,
+    minimum: u64,
+) -> Result<Vec<Part>, StoreError> {
+    let Some(last) = completion.parts.last() else { return Err(StoreError::NoParts) };
+    if !completion.parts.is_sorted_by(|before, after| before.number < after.number) {
+        return Err(StoreError::InvalidPartOrder);
+    }
+    let mut chosen = Vec::with_capacity(completion.parts.len());
+    for wanted in &completion.parts {
+        let invalid = || StoreError::InvalidPart(wanted.number);
+        let (part, content) = parts.remove(&wanted.number).ok_or_else(invalid)?;
+        let given = wanted.checksum.as_ref();
+        let same = given.is_none_or(|given| part.checksums.of(given.algorithm()) == Some(given));
+        if part.etag != wanted.etag || !same {
+            return Err(invalid());
+        }
+        if part.size < minimum && part.number != last.number {
+            return Err(StoreError::PartTooSmall { number: part.number, size: part.size, minimum });
+        }
+        chosen.push((part, content));
+    }
+    Ok(chosen)
+}
+
+/// The checksum that the upload was begun with, from those of the parts; it must be the one expected.
+fn checksum(
+    upload: &UploadInfo,
+    chosen: &[Part],
+    completion: &Completion,
+) -> Result<Option<Checksum>, StoreError> {
+    let of_parts = |algorithm: ChecksumAlgorithm, kind| {
+        let each = |(part, _): &Part| Some((part.checksums.of(algorithm)?.clone(), part.size));
+        Checksum::of_parts(algorithm, kind, &chosen.iter().map(each).collect::<Option<Vec<_>>>()?)
+    };
+    let computed = upload.checksum.and_then(|(algorithm, kind)| of_parts(algorithm, kind));
+    match (&completion.checksum, &computed) {
+        (None, _) => Ok(computed),
+        (Some(expected), Some(computed))
+            if expected.algorithm() == computed.algorithm() && expected.value() == computed.value() =>
+        {
+            Ok(Some(computed.clone()))
+        }
+        (Some(_), _) => Err(StoreError::DigestMismatch("checksum")),
+    }
+}
+
+/// Takes the parts' contents over into slices. A part that is one content hands its reference over; one that
+/// is a composite lends its segments' sources, and is given up with the upload.
+fn join(index: &Connection, upload: i64, chosen: &[Part]) -> Result<Vec<Slice>, StoreError> {
+    let mut joined = Vec::with_capacity(chosen.len());
+    for (number, (part, content)) in (1_u32..).zip(chosen) {
+        let mut own = segments(index, *content)?;
+        if own.is_empty() {
+            own = slices(index, *content)?;
+            run(index, "DELETE FROM part WHERE upload = ?1 AND number = ?2", &[&upload, &part.number])?;
+        } else {
+            for slice in &own {
+                acquire(index, slice.source)?;
+            }
+        }
+        for (position, slice) in own.into_iter().enumerate() {
+            let checksums = if position == 0 { part.checksums.clone() } else { Checksums::default() };
+            joined.push(Slice { part: number, checksums, ..slice });
+        }
+    }
+    Ok(joined)
+}

@@ -1,0 +1,89 @@
+//! S3's protocol over the local store: a permitted request in, an answer out.
+//!
+//! Each operation of S3 that the store can do has a function in one of the modules below; every other operation
+//! is refused with 501 `NotImplemented`, and so is every header that would change what is stored and is not
+//! understood (encryption, object lock). Source: Amazon S3 API Reference, the page of each operation.
+
+pub mod xml;
+
+pub mod refusals;
+
+pub mod headers;
+
+pub mod upload;
+
+pub mod buckets;
+
+pub mod listing;
+
+pub mod reading;
+
+pub mod writing;
+
+pub mod multipart;
+
+use wigeon_core::s3::operation::Operation;
+
+use self::xml::Answer;
+use super::local::Store;
+use crate::authorize::Permit;
+use crate::body::RequestBody;
+use crate::refusal::Refusal;
+
+/// The local store, spoken to in S3's protocol.
+#[derive(Clone)]
+pub struct LocalBackend {
+    store: Store,
+}
+
+impl LocalBackend {
+    /// Over an open store.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Carries out what the permit permits.
+    ///
+    /// # Errors
+    /// [`Refusal`], with S3's code.
+    pub async fn serve(&self, permit: &Permit, body: &mut RequestBody<'_>) -> Answer {
+        use Operation as Op;
+        headers::refuse_unsupported(permit.request())?;
+        let store = &self.store;
+        match permit.operation() {
+            Op::ListBuckets => buckets::list(store, permit).await,
+            Op::CreateBucket => buckets::create(store, permit, body).await,
+            Op::DeleteBucket => buckets::delete(store, permit).await,
+            Op::HeadBucket => buckets::head(store, permit).await,
+            Op::GetBucketLocation => buckets::location(store, permit).await,
+            Op::GetBucketVersioning => buckets::versioning(store, permit).await,
+            Op::ListObjects => listing::objects(store, permit).await,
+            Op::ListObjectsV2 => listing::objects_v2(store, permit).await,
+            Op::ListMultipartUploads => listing::uploads(store, permit).await,
+            Op::ListParts => listing::parts(store, permit).await,
+            Op::GetObject => reading::get(store, permit).await,
+            Op::HeadObject => reading::head(store, permit).await,
+            Op::GetObjectAttributes => reading::attributes(store, permit).await,
+            Op::GetObjectTagging => reading::tagging(store, permit).await,
+            Op::PutObject => writing::put(store, permit, body).await,
+            Op::CopyObject => writing::copy(store, permit).await,
+            Op::DeleteObject => writing::delete(store, permit).await,
+            Op::DeleteObjects => writing::delete_many(store, permit, body).await,
+            Op::PutObjectTagging => writing::put_tagging(store, permit, body).await,
+            Op::DeleteObjectTagging => writing::delete_tagging(store, permit).await,
+            Op::CreateMultipartUpload => multipart::create(store, permit).await,
+            Op::UploadPart => multipart::put_part(store, permit, body).await,
+            Op::UploadPartCopy => multipart::copy_part(store, permit).await,
+            Op::CompleteMultipartUpload => multipart::complete(store, permit, body).await,
+            Op::AbortMultipartUpload => multipart::abort(store, permit).await,
+            other => Err(Refusal::not_implemented(other.name())),
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Operations on buckets themselves.
+
+use http::header::LOCATION;
+use http::{HeaderValue, Response, StatusCode};
+use wigeon_core::s3::BucketName;
+use wigeon_core::time::iso8601_millis;
+
+use super::xml::{self, Answer, LONGEST_BODY, Xml, child_text};
+use crate::authorize::Permit;
+use crate::backend::local::Store;
+use crate::body::{RequestBody, empty};
+use crate::refusal::Refusal;
+
+/// `ListBuckets`
+pub(super) async fn list(store: &Store, permit: &Permit) -> Answer {
+    let query = &permit.request().query;
+    let prefix = query.value("prefix").unwrap_or_default();
+    let after = query.value("continuation-token").unwrap_or_default();
+    let most: usize = match query.value("max-buckets").map(str::parse) {
+        None => 10_000,
+        Some(Ok(most)) if (1..=10_000).contains(&most) => most,
+        Some(_) => return Err(Refusal::invalid_argument("max-buckets must be between 1 and 10000.")),
+    };
+    let mut buckets = store.buckets().await?;
+    buckets.retain(|bucket| bucket.name.as_str().starts_with(prefix) && bucket.name.as_str() > after);
+    let more = buckets.len() > most;
+    buckets.truncate(most);
+    let document = Xml::document("ListAllMyBucketsResult", |xml| {
+        xml.element("Owner", |xml| xml.text("ID", permit.owner_id()));
+        xml.element("Buckets", |xml| {
+            for bucket in &buckets {
+                xml.element("Bucket", |xml| {
+                    xml.text("Name", bucket.name.as_str());
+                    xml.text("CreationDate", &iso8601_millis(bucket.created));
+                });
+            }
+        });
+        xml.optional("Prefix", query.value("prefix"));
+        let last = buckets.last().filter(|_| more).map(|bucket| bucket.name.as_str());
+        xml.optional("ContinuationToken", last);
+    });
+    Ok(document.answer())
+}
+
+/// `CreateBucket`. The location constraint, if there is one, must be this server's region.
+pub(super) async fn create(store: &Store, permit: &Permit, body: &mut RequestBody<'_>) -> Answer {
+    // Older names are served where they exist; a new bucket follows the rules for new buckets.
+    let bucket = BucketName::parse(permit.bucket()?.as_str())?;
+    let constraint = body.collect(LONGEST_BODY).await?;
+    if !constraint.is_empty() {
+        let region = xml::read(&constraint, "CreateBucketConfiguration", |node| {
+            Ok(child_text(node, "LocationConstraint").map(|region| region.trim().to_owned()))
+        })?;
+        if let Some(region) = region.filter(|region| !region.is_empty() && region != permit.region()) {
+            let message = format!(
+                "The {region} location constraint is incompatible: this server's region is {}.",
+                permit.region()
+            );
+            return Err(Refusal::new("IllegalLocationConstraintException", StatusCode::BAD_REQUEST, message));
+        }
+    }
+    store.create_bucket(&bucket).await?;
+    let mut response = Response::new(empty());
+    if let Ok(location) = HeaderValue::from_str(&format!("/{bucket}")) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// `DeleteBucket`
+pub(super) async fn delete(store: &Store, permit: &Permit) -> Answer {
+    store.delete_bucket(permit.bucket()?).await?;
+    Ok(no_content())
+}
+
+/// `HeadBucket`
+pub(super) async fn head(store: &Store, permit: &Permit) -> Answer {
+    store.bucket(permit.bucket()?).await?;
+    let mut response = Response::new(empty());
+    if let Ok(region) = HeaderValue::from_str(permit.region()) {
+        response.headers_mut().insert("x-amz-bucket-region", region);
+    }
+    Ok(response)
+}
+
+/// `GetBucketLocation`: empty for us-east-1, as at AWS.
+pub(super) async fn location(store: &Store, permit: &Permit) -> Answer {
+    store.bucket(permit.bucket()?).await?;
+    let region = if permit.region() == "us-east-1" { "" } else { permit.region() };
+    let body = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<LocationConstraint xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">{region}</LocationConstraint>"
+    );
+    Ok(xml::answer(StatusCode::OK, body))
+}
+
+/// `GetBucketVersioning`: never enabled here.
+pub(super) async fn versioning(store: &Store, permit: &Permit) -> Answer {
+    store.bucket(permit.bucket()?).await?;
+    Ok(Xml::document("VersioningConfiguration", |_| {}).answer())
+}
+
+/// 204.
+pub(super) fn no_content() -> Response<crate::body::ResponseBody> {
+    let mut response = Response::new(empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}

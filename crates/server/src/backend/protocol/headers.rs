@@ -1,0 +1,272 @@
+//! Headers of objects and conditions: from a request into the store's types, and back into an answer.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE,
+    ETAG, EXPIRES, HeaderName, HeaderValue, LAST_MODIFIED,
+};
+use http::{HeaderMap, StatusCode};
+use wigeon_core::s3::uri::percent_decode;
+use wigeon_core::sigv4::canonical::Query;
+use wigeon_core::time;
+
+use crate::backend::local::attributes::{Attributes, StorageClass, SystemHeaders, Tags};
+use crate::backend::local::checksum::{ChecksumKind, Checksums};
+use crate::backend::local::conditions::{PutCondition, ReadConditions, TagMatch};
+use crate::backend::local::etag::ETag;
+use crate::backend::local::object::ObjectInfo;
+use crate::refusal::Refusal;
+use crate::request::Request;
+
+/// User metadata of one object: names and values together, in bytes (Amazon S3 User Guide, "User-defined
+/// object metadata").
+const MOST_METADATA: usize = 2048;
+
+/// Refuses headers that would have to change what is stored, and would not.
+///
+/// # Errors
+/// 501 `NotImplemented`, or 400 for ACLs, which the store does not keep.
+pub fn refuse_unsupported(request: &Request) -> Result<(), Refusal> {
+    const UNSUPPORTED: [&str; 2] = ["x-amz-server-side-encryption", "x-amz-object-lock-"];
+    let refused = |name: &&HeaderName| {
+        UNSUPPORTED.iter().any(|start| name.as_str().starts_with(start))
+            || name.as_str().starts_with("x-amz-copy-source-server-side-encryption")
+    };
+    if let Some(name) = request.headers().keys().find(refused) {
+        return Err(Refusal::not_implemented(&format!("The header {name}")));
+    }
+    let granted = request.headers().keys().any(|name| name.as_str().starts_with("x-amz-grant-"));
+    let acl = request.header("x-amz-acl").unwrap_or("private");
+    if granted || !matches!(acl, "private" | "bucket-owner-full-control" | "bucket-owner-read") {
+        let message = "The bucket does not allow ACLs";
+        return Err(Refusal::new("AccessControlListNotSupported", StatusCode::BAD_REQUEST, message));
+    }
+    match request.query.value("versionId") {
+        None | Some("null") => Ok(()),
+        Some(_) => {
+            let message = "The specified version does not exist.";
+            Err(Refusal::new("NoSuchVersion", StatusCode::NOT_FOUND, message))
+        }
+    }
+}
+
+/// What a write says about the object.
+///
+/// # Errors
+/// 400 where metadata is not text or too much.
+pub fn attributes(request: &Request) -> Result<Attributes, Refusal> {
+    let header = |name: &HeaderName| {
+        request.header(name.as_str()).filter(|value| !value.is_empty()).map(str::to_owned)
+    };
+    let content_encoding = header(&CONTENT_ENCODING).map(|value| without_aws_chunked(&value));
+    Ok(Attributes {
+        system: SystemHeaders {
+            content_type: header(&CONTENT_TYPE),
+            cache_control: header(&CACHE_CONTROL),
+            content_disposition: header(&CONTENT_DISPOSITION),
+            content_encoding: content_encoding.filter(|value| !value.is_empty()),
+            content_language: header(&CONTENT_LANGUAGE),
+            expires: header(&EXPIRES),
+            website_redirect_location: request.header("x-amz-website-redirect-location").map(str::to_owned),
+        },
+        metadata: metadata(request)?,
+    })
+}
+
+/// `aws-chunked` is how the body travelled, not what the object is.
+fn without_aws_chunked(value: &str) -> String {
+    let kept: Vec<&str> = value
+        .split(',')
+        .map(str::trim)
+        .filter(|coding| !coding.eq_ignore_ascii_case("aws-chunked"))
+        .collect();
+    kept.join(",")
+}
+
+fn metadata(request: &Request) -> Result<BTreeMap<String, String>, Refusal> {
+    let mut metadata = BTreeMap::new();
+    for (name, value) in request.headers() {
+        if let Some(name) = name.as_str().strip_prefix("x-amz-meta-") {
+            let value = std::str::from_utf8(value.as_bytes())
+                .map_err(|_| Refusal::invalid_argument(format!("The metadata {name} is not UTF-8.")))?;
+            metadata.insert(name.to_owned(), value.trim().to_owned());
+        }
+    }
+    let size: usize = metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if size > MOST_METADATA {
+        let message = "Your metadata headers exceed the maximum allowed metadata size";
+        return Err(Refusal::new("MetadataTooLarge", StatusCode::BAD_REQUEST, message));
+    }
+    Ok(metadata)
+}
+
+/// `x-amz-storage-class`.
+///
+/// # Errors
+/// 400 `InvalidStorageClass`.
+pub fn storage_class(request: &Request) -> Result<StorageClass, Refusal> {
+    let Some(name) = request.header("x-amz-storage-class") else { return Ok(StorageClass::default()) };
+    StorageClass::parse(name).ok_or_else(|| {
+        let message = "The storage class you specified is not valid";
+        Refusal::new("InvalidStorageClass", StatusCode::BAD_REQUEST, message)
+    })
+}
+
+/// `x-amz-tagging: a=1&b=2`.
+///
+/// # Errors
+/// 400 `InvalidTag`, `InvalidArgument`.
+pub fn tagging(request: &Request) -> Result<Tags, Refusal> {
+    let Some(text) = request.header("x-amz-tagging") else { return Ok(Tags::new()) };
+    let query = Query::parse(text)
+        .map_err(|_| Refusal::invalid_argument("The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates."))?;
+    checked_tags(query.iter().map(|(name, value)| (name.to_owned(), value.to_owned())))
+}
+
+/// S3's limits for an object's tags: ten, names of 1–128 characters, values of at most 256.
+///
+/// # Errors
+/// 400 `InvalidTag`, `BadRequest`.
+pub fn checked_tags(tags: impl IntoIterator<Item = (String, String)>) -> Result<Tags, Refusal> {
+    let invalid = |message: &str| Refusal::new("InvalidTag", StatusCode::BAD_REQUEST, message);
+    let mut checked = Tags::new();
+    for (name, value) in tags {
+        if name.is_empty() || name.chars().count() > 128 {
+            return Err(invalid("The TagKey you have provided is invalid"));
+        }
+        if value.chars().count() > 256 {
+            return Err(invalid("The TagValue you have provided is invalid"));
+        }
+        if checked.insert(name, value).is_some() {
+            return Err(invalid("Cannot provide multiple Tags with the same key"));
+        }
+    }
+    if checked.len() > 10 {
+        return Err(Refusal::new(
+            "BadRequest",
+            StatusCode::BAD_REQUEST,
+            "Object tags cannot be greater than 10",
+        ));
+    }
+    Ok(checked)
+}
+
+/// `If-Match`, `If-None-Match: *` of a write.
+///
+/// # Errors
+/// 501 for other conditions, which S3 does not know on writes either.
+pub fn put_condition(request: &Request) -> Result<PutCondition, Refusal> {
+    match (request.header("if-match"), request.header("if-none-match")) {
+        (None, None) => Ok(PutCondition::Always),
+        (None, Some("*")) => Ok(PutCondition::IfAbsent),
+        (Some("*"), None) => Ok(PutCondition::IfPresent),
+        (Some(tag), None) => Ok(ETag::from_str(tag).map_or(PutCondition::Never, PutCondition::IfMatches)),
+        _ => Err(Refusal::not_implemented("A header you provided implies functionality that")),
+    }
+}
+
+/// The conditions of a read, or with the prefix `x-amz-copy-source-` those of a copy's source.
+#[must_use]
+pub fn read_conditions(request: &Request, prefix: &str) -> ReadConditions {
+    let header = |name: &str| request.header(&format!("{prefix}{name}"));
+    let tags = |name: &str| {
+        header(name).map(|text| match text {
+            "*" => TagMatch::Any,
+            list => {
+                TagMatch::OneOf(list.split(',').filter_map(|tag| ETag::from_str(weak(tag)).ok()).collect())
+            }
+        })
+    };
+    let date = |name: &str| header(name).and_then(time::parse_http_date);
+    ReadConditions {
+        if_match: tags("if-match"),
+        if_none_match: tags("if-none-match"),
+        if_modified_since: date("if-modified-since"),
+        if_unmodified_since: date("if-unmodified-since"),
+    }
+}
+
+fn weak(tag: &str) -> &str {
+    let tag = tag.trim();
+    tag.strip_prefix("W/").unwrap_or(tag)
+}
+
+/// The headers of a GET or HEAD answer. The query's `response-*` parameters replace what is stored.
+#[must_use]
+pub fn of_object(object: &ObjectInfo, request: &Request) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let system = &object.attributes.system;
+    let fields = [
+        (
+            CONTENT_TYPE,
+            "response-content-type",
+            system.content_type.as_deref().or(Some("binary/octet-stream")),
+        ),
+        (CACHE_CONTROL, "response-cache-control", system.cache_control.as_deref()),
+        (CONTENT_DISPOSITION, "response-content-disposition", system.content_disposition.as_deref()),
+        (CONTENT_ENCODING, "response-content-encoding", system.content_encoding.as_deref()),
+        (CONTENT_LANGUAGE, "response-content-language", system.content_language.as_deref()),
+        (EXPIRES, "response-expires", system.expires.as_deref()),
+    ];
+    for (name, parameter, stored) in fields {
+        insert(&mut headers, name, request.query.value(parameter).or(stored));
+    }
+    let redirect = HeaderName::from_static("x-amz-website-redirect-location");
+    insert(&mut headers, redirect, system.website_redirect_location.as_deref());
+    for (name, value) in &object.attributes.metadata {
+        if let Ok(name) = HeaderName::from_bytes(format!("x-amz-meta-{name}").as_bytes()) {
+            insert(&mut headers, name, Some(value));
+        }
+    }
+    if object.storage_class != StorageClass::Standard {
+        let name = HeaderName::from_static("x-amz-storage-class");
+        insert(&mut headers, name, Some(object.storage_class.name()));
+    }
+    if !object.tags.is_empty() {
+        headers.insert("x-amz-tagging-count", HeaderValue::from(object.tags.len()));
+    }
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    insert(&mut headers, LAST_MODIFIED, Some(&time::http_date(object.modified)));
+    insert(&mut headers, ETAG, Some(&quoted(&object.etag)));
+    headers
+}
+
+/// `x-amz-checksum-…` and its type.
+pub fn insert_checksums(headers: &mut HeaderMap, checksums: &Checksums) {
+    for checksum in checksums.iter() {
+        let name = HeaderName::from_static(checksum.algorithm().header());
+        insert(headers, name, Some(&checksum.to_string()));
+        let kind = HeaderName::from_static("x-amz-checksum-type");
+        insert(headers, kind, Some(checksum.kind().name()));
+    }
+}
+
+/// `FULL_OBJECT` or `COMPOSITE`.
+#[must_use]
+pub fn checksum_kind(name: &str) -> Option<ChecksumKind> {
+    [ChecksumKind::FullObject, ChecksumKind::Composite].into_iter().find(|kind| kind.name() == name)
+}
+
+/// Sets a header whose value may hold UTF-8; a value that cannot stand in a header is left out.
+pub fn insert(headers: &mut HeaderMap, name: HeaderName, value: Option<&str>) {
+    if let Some(Ok(value)) = value.map(|value| HeaderValue::from_bytes(value.as_bytes())) {
+        headers.insert(name, value);
+    }
+}
+
+/// `"…"`
+#[must_use]
+pub fn quoted(etag: &ETag) -> String {
+    format!("\"{etag}\"")
+}
+
+/// Decodes one percent-encoded value of a request.
+///
+/// # Errors
+/// 400 `InvalidArgument`.
+pub fn decoded(name: &str, text: &str) -> Result<String, Refusal> {
+    percent_decode(text)
+        .ok_or_else(|| Refusal::invalid_argument(format!("{name} is not percent-encoded UTF-8.")))
+}

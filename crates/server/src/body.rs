@@ -1,0 +1,205 @@
+//! Bodies: a request's, held to its signature as it streams, and an answer's.
+//!
+//! [`RequestBody::next`] gives the payload piece by piece and says that it has ended only when everything that
+//! was signed or announced about it holds: the SHA-256, the chunks' signatures, the lengths. Whoever stores the
+//! payload must not make it visible before that.
+
+use aws_lc_rs::digest;
+use bytes::{Bytes, BytesMut};
+use futures_util::Stream;
+use http::{HeaderMap, StatusCode};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Empty, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use wigeon_core::sigv4::canonical::hex;
+use wigeon_core::sigv4::chunked::Decoder;
+use wigeon_core::sigv4::verify::{Payload, Verified};
+
+use crate::refusal::Refusal;
+
+/// Why an answer's body could not be sent to its end.
+pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
+
+/// An answer's body.
+pub type ResponseBody = BoxBody<Bytes, BodyError>;
+
+/// No body.
+#[must_use]
+pub fn empty() -> ResponseBody {
+    Empty::new().map_err(|never| match never {}).boxed()
+}
+
+/// A body that is in memory.
+#[must_use]
+pub fn full(bytes: impl Into<Bytes>) -> ResponseBody {
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed()
+}
+
+/// A body that comes piece by piece.
+#[must_use]
+pub fn stream<E>(pieces: impl Stream<Item = Result<Bytes, E>> + Send + Sync + 'static) -> ResponseBody
+where
+    E: Into<BodyError>,
+{
+    use futures_util::StreamExt;
+    BodyExt::boxed(StreamBody::new(pieces.map(|piece| piece.map(Frame::data).map_err(Into::into))))
+}
+
+/// The payload of a request.
+#[derive(Debug)]
+pub struct RequestBody<'i> {
+    incoming: &'i mut Incoming,
+    rule: Rule,
+    /// How many bytes of payload the request says it has.
+    length: Option<u64>,
+    received: u64,
+    trailers: Vec<(String, String)>,
+}
+
+enum Rule {
+    Unsigned,
+    Sha256 { so_far: digest::Context, expected: String },
+    Chunked(Box<Decoder>),
+    Ended,
+}
+
+impl std::fmt::Debug for Rule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Unsigned => "Unsigned",
+            Self::Sha256 { .. } => "Sha256",
+            Self::Chunked(_) => "Chunked",
+            Self::Ended => "Ended",
+        })
+    }
+}
+
+impl<'i> RequestBody<'i> {
+    /// Binds a body to what the signature says of it.
+    ///
+    /// # Errors
+    /// 411 where a chunked body does not say its length, 400 where a header about it cannot be read.
+    pub fn new(
+        incoming: &'i mut Incoming,
+        verified: &Verified,
+        headers: &HeaderMap,
+    ) -> Result<Self, Refusal> {
+        let decoded = length_header(headers, "x-amz-decoded-content-length")?;
+        let (rule, length) = match &verified.payload {
+            Payload::Unsigned => (Rule::Unsigned, length_header(headers, "content-length")?),
+            Payload::Sha256(expected) => (
+                Rule::Sha256 { so_far: digest::Context::new(&digest::SHA256), expected: expected.clone() },
+                length_header(headers, "content-length")?,
+            ),
+            Payload::SignedChunks | Payload::SignedChunksTrailer | Payload::UnsignedChunksTrailer => {
+                let length = decoded.ok_or_else(missing_length)?;
+                let announced = headers.get("x-amz-trailer").and_then(|value| value.to_str().ok());
+                let decoder = Decoder::new(&verified.payload, verified.seed.clone(), length, announced)?;
+                (Rule::Chunked(Box::new(decoder)), Some(length))
+            }
+        };
+        Ok(Self { incoming, rule, length, received: 0, trailers: Vec::new() })
+    }
+
+    /// Bytes of payload, as the request says.
+    ///
+    /// # Errors
+    /// 411 `MissingContentLength` where it does not say.
+    pub fn length(&self) -> Result<u64, Refusal> {
+        self.length.ok_or_else(missing_length)
+    }
+
+    /// The next piece; `None` when the payload has ended and is what was signed.
+    ///
+    /// # Errors
+    /// 400 or 403 where it is not, 400 `IncompleteBody` where the connection ended before.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
+        loop {
+            if let Rule::Chunked(decoder) = &mut self.rule
+                && let Some(piece) = decoder.next_piece()?
+            {
+                self.received += piece.len() as u64;
+                return Ok(Some(piece));
+            }
+            if matches!(self.rule, Rule::Ended) {
+                return Ok(None);
+            }
+            let Some(frame) = self.incoming.frame().await else {
+                self.finish()?;
+                return Ok(None);
+            };
+            let frame = frame.map_err(|_| incomplete())?;
+            let Ok(data) = frame.into_data() else { continue };
+            match &mut self.rule {
+                Rule::Unsigned | Rule::Ended => {}
+                Rule::Sha256 { so_far, .. } => so_far.update(&data),
+                Rule::Chunked(decoder) => {
+                    decoder.push(&data);
+                    continue;
+                }
+            }
+            self.received += data.len() as u64;
+            if !data.is_empty() {
+                return Ok(Some(data));
+            }
+        }
+    }
+
+    /// The whole payload, of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// As [`RequestBody::next`], and 400 `MaxMessageLengthExceeded`.
+    pub async fn collect(&mut self, limit: usize) -> Result<Bytes, Refusal> {
+        let mut all = BytesMut::new();
+        while let Some(piece) = self.next().await? {
+            if all.len() + piece.len() > limit {
+                let message = format!("Your request was too big: at most {limit} bytes are taken here.");
+                return Err(Refusal::new("MaxMessageLengthExceeded", StatusCode::BAD_REQUEST, message));
+            }
+            all.extend_from_slice(&piece);
+        }
+        Ok(all.freeze())
+    }
+
+    /// The trailer's fields, known when [`RequestBody::next`] has said that the payload has ended.
+    #[must_use]
+    pub fn trailers(&self) -> &[(String, String)] {
+        &self.trailers
+    }
+
+    fn finish(&mut self) -> Result<(), Refusal> {
+        match std::mem::replace(&mut self.rule, Rule::Ended) {
+            Rule::Ended | Rule::Unsigned => {}
+            Rule::Chunked(decoder) => self.trailers = decoder.finish()?,
+            Rule::Sha256 { so_far, expected } => {
+                if hex(so_far.finish().as_ref()) != expected {
+                    let message =
+                        "The provided 'x-amz-content-sha256' header does not match what was computed.";
+                    return Err(Refusal::new("XAmzContentSHA256Mismatch", StatusCode::BAD_REQUEST, message));
+                }
+            }
+        }
+        if self.length.is_some_and(|length| length != self.received) {
+            return Err(incomplete());
+        }
+        Ok(())
+    }
+}
+
+fn length_header(headers: &HeaderMap, name: &'static str) -> Result<Option<u64>, Refusal> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    let number = value.to_str().ok().and_then(|text| text.parse().ok());
+    number
+        .map(Some)
+        .ok_or_else(|| Refusal::invalid_argument(format!("The header {name} is not a number of bytes.")))
+}
+
+fn missing_length() -> Refusal {
+    let message = "You must provide the Content-Length HTTP header.";
+    Refusal::new("MissingContentLength", StatusCode::LENGTH_REQUIRED, message)
+}
+
+fn incomplete() -> Refusal {
+    let message = "You did not provide the number of bytes specified by the Content-Length HTTP header.";
+    Refusal::new("IncompleteBody", StatusCode::BAD_REQUEST, message)
+}

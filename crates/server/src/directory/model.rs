@@ -1,0 +1,200 @@
+//! What a directory holds, with its policies compiled, and how it is looked up.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use wigeon_core::arn::Arn;
+use wigeon_core::jwt::{AllowedAlgorithms, KeySet};
+use wigeon_core::policy::Policy;
+use wigeon_core::time::Timestamp;
+
+use super::identifier::role_id;
+
+/// Where a provider's keys come from.
+#[derive(Debug, Clone)]
+pub enum Keys {
+    /// From the address in its discovery document.
+    Discovery,
+    /// From this address.
+    Url(String),
+    /// Given once and for all.
+    Fixed(Arc<KeySet>),
+}
+
+/// An OpenID Connect provider whose tokens are accepted.
+#[derive(Debug, Clone)]
+pub struct Provider {
+    /// The issuer, character by character as it stands in `iss`.
+    pub url: String,
+    /// `arn:aws:iam::ACCOUNT:oidc-provider/…`.
+    pub arn: Arn,
+    /// The audiences that are accepted; an empty list accepts none.
+    pub client_ids: Vec<String>,
+    /// Where its keys come from.
+    pub keys: Keys,
+    /// Certificate authorities (PEM) in place of the system's.
+    pub ca_pem: Option<Vec<u8>>,
+    /// SHA-1 thumbprints of certificates, as AWS keeps them. Kept; trust comes from authorities alone.
+    pub thumbprints: Vec<String>,
+    /// The signature algorithms that are accepted.
+    pub algorithms: AllowedAlgorithms,
+    /// Whether a session ends no later than the token it was made from. AWS's sessions may outlive it.
+    pub sessions_end_with_token: bool,
+    /// Sessions that were issued before this time are over.
+    pub revoked_before: Option<Timestamp>,
+}
+
+impl Provider {
+    /// A provider with the defaults: discovery, AWS's algorithms, the system's certificate authorities.
+    #[must_use]
+    pub fn new(account: &str, url: impl Into<String>, client_ids: Vec<String>) -> Self {
+        let url = url.into();
+        Self {
+            arn: Arn::oidc_provider(account, &url),
+            url,
+            client_ids,
+            keys: Keys::Discovery,
+            ca_pem: None,
+            thumbprints: Vec::new(),
+            algorithms: AllowedAlgorithms::aws(),
+            sessions_end_with_token: false,
+            revoked_before: None,
+        }
+    }
+}
+
+/// A role that can be assumed.
+#[derive(Debug, Clone)]
+pub struct Role {
+    /// Unique in the account, whatever the path.
+    pub name: String,
+    /// Begins and ends with `/`.
+    pub path: String,
+    /// `arn:aws:iam::ACCOUNT:role/PATH/NAME`.
+    pub arn: Arn,
+    /// `AROA…`: stable for the same account, path and name.
+    pub id: String,
+    /// In seconds, 3600–43200.
+    pub max_session_duration: u32,
+    /// Who may assume it.
+    pub trust: Arc<Policy>,
+    /// What it may do: inline and attached policies.
+    pub policies: Vec<Arc<Policy>>,
+    /// The most that it may do.
+    pub boundary: Option<Arc<Policy>>,
+    /// Sessions that were issued before this time are over.
+    pub revoked_before: Option<Timestamp>,
+}
+
+impl Role {
+    /// A role with the default duration of an hour, and nothing that it may do.
+    #[must_use]
+    pub fn new(account: &str, path: &str, name: &str, trust: Policy) -> Self {
+        Self {
+            name: name.to_owned(),
+            path: path.to_owned(),
+            arn: Arn::role(account, &format!("{}{name}", path.trim_start_matches('/'))),
+            id: role_id(account, path, name),
+            max_session_duration: 3600,
+            trust: Arc::new(trust),
+            policies: Vec::new(),
+            boundary: None,
+            revoked_before: None,
+        }
+    }
+}
+
+/// The directory at one moment.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    account: String,
+    providers: HashMap<String, Arc<Provider>>,
+    roles: HashMap<String, Arc<Role>>,
+    role_names: HashMap<String, String>,
+    policies: HashMap<String, Arc<Policy>>,
+}
+
+/// Two entries that cannot stand beside each other.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{kind} `{name}` is there twice")]
+pub struct Conflict {
+    /// `provider`, `role`, `policy`.
+    pub kind: &'static str,
+    /// What both are called.
+    pub name: String,
+}
+
+impl Snapshot {
+    /// An empty directory of an account of twelve digits.
+    #[must_use]
+    pub fn new(account: impl Into<String>) -> Self {
+        Self { account: account.into(), ..Self::default() }
+    }
+
+    /// Adds a provider. Two providers may not share an ARN: `http` and `https` of one address do.
+    pub fn add_provider(&mut self, provider: Provider) -> Result<(), Conflict> {
+        if self.provider_by_arn(provider.arn.as_str()).is_some() {
+            return Err(Conflict { kind: "provider", name: provider.url });
+        }
+        self.providers.insert(provider.url.clone(), Arc::new(provider));
+        Ok(())
+    }
+
+    /// Adds a role. Names are unique without regard to case and path.
+    pub fn add_role(&mut self, role: Role) -> Result<(), Conflict> {
+        let arn = role.arn.as_str().to_owned();
+        if self.role_names.insert(role.name.to_lowercase(), arn.clone()).is_some() {
+            return Err(Conflict { kind: "role", name: role.name });
+        }
+        self.roles.insert(arn, Arc::new(role));
+        Ok(())
+    }
+
+    /// Adds a managed policy under its ARN.
+    pub fn add_policy(&mut self, arn: &Arn, policy: Arc<Policy>) -> Result<(), Conflict> {
+        match self.policies.insert(arn.as_str().to_owned(), policy) {
+            None => Ok(()),
+            Some(_) => Err(Conflict { kind: "policy", name: arn.as_str().to_owned() }),
+        }
+    }
+
+    /// The account: twelve digits.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
+    /// The provider of an issuer.
+    #[must_use]
+    pub fn provider(&self, issuer: &str) -> Option<&Arc<Provider>> {
+        self.providers.get(issuer)
+    }
+
+    /// A provider by its ARN.
+    #[must_use]
+    pub fn provider_by_arn(&self, arn: &str) -> Option<&Arc<Provider>> {
+        self.providers.values().find(|provider| provider.arn.as_str() == arn)
+    }
+
+    /// A role by its ARN.
+    #[must_use]
+    pub fn role(&self, arn: &str) -> Option<&Arc<Role>> {
+        self.roles.get(arn)
+    }
+
+    /// A managed policy by its ARN.
+    #[must_use]
+    pub fn policy(&self, arn: &str) -> Option<&Arc<Policy>> {
+        self.policies.get(arn)
+    }
+
+    /// All providers, in no order.
+    pub fn providers(&self) -> impl Iterator<Item = &Arc<Provider>> {
+        self.providers.values()
+    }
+
+    /// All roles, in no order.
+    pub fn roles(&self) -> impl Iterator<Item = &Arc<Role>> {
+        self.roles.values()
+    }
+}

@@ -1,0 +1,160 @@
+//! Directory files: what they say, what is refused, and reloading.
+
+use std::fs;
+
+use rstest::rstest;
+use wigeon_core::jwt::Algorithm;
+
+use super::*;
+
+const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::000000000000:oidc-provider/idp.example"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"idp.example:aud":"s3-cli"}}}]}"#;
+const READ: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::shared/*"}]}"#;
+
+fn full() -> String {
+    format!(
+        r#"
+account = "000000000000"
+
+[[provider]]
+url = "https://idp.example"
+client_ids = ["s3-cli", "s3-web"]
+algorithms = ["RS256", "EdDSA"]
+jwks_file = "keys.json"
+thumbprints = ["0123456789abcdef0123456789abcdef01234567"]
+revoked_before = "2026-11-01T00:00:00Z"
+
+[[provider]]
+url = "http://127.0.0.1:18300/realms/x"
+client_ids = ["s3-cli"]
+
+[[policy]]
+name = "read"
+document = '{READ}'
+
+[[role]]
+name = "reader"
+path = "/team/"
+max_session_duration = 7200
+trust_file = "trust.json"
+attached = ["read"]
+boundary = "read"
+
+[[role.policy]]
+name = "inline"
+document = '{READ}'
+
+[[role]]
+name = "plain"
+trust = '{TRUST}'
+"#
+    )
+}
+
+fn folder(contents: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("keys.json"), r#"{"keys":[]}"#).unwrap();
+    fs::write(folder.path().join("trust.json"), TRUST).unwrap();
+    let path = folder.path().join("directory.toml");
+    fs::write(&path, contents).unwrap();
+    (folder, path)
+}
+
+#[test]
+fn everything_that_a_file_can_say() {
+    let (_folder, path) = folder(&full());
+    let snapshot = Directory::from_file(&path).unwrap().snapshot();
+    assert_eq!(snapshot.account(), "000000000000");
+
+    let provider = snapshot.provider("https://idp.example").unwrap();
+    assert_eq!(provider.arn.as_str(), "arn:aws:iam::000000000000:oidc-provider/idp.example");
+    assert!(matches!(provider.keys, Keys::Fixed(_)));
+    assert!(
+        provider.algorithms.contains(Algorithm::EdDSA) && !provider.algorithms.contains(Algorithm::ES256)
+    );
+    assert!(provider.revoked_before.is_some());
+    assert!(snapshot.provider("https://idp.example/").is_none(), "issuers are compared as they are");
+    assert!(snapshot.provider("http://idp.example").is_none());
+    let local = snapshot.provider("http://127.0.0.1:18300/realms/x").unwrap();
+    assert!(matches!(local.keys, Keys::Discovery) && local.algorithms.contains(Algorithm::ES512));
+
+    let role = snapshot.role("arn:aws:iam::000000000000:role/team/reader").unwrap();
+    assert_eq!((role.max_session_duration, role.policies.len(), role.boundary.is_some()), (7200, 2, true));
+    assert!(role.id.starts_with("AROA") && role.id.len() == 21);
+    let plain = snapshot.role("arn:aws:iam::000000000000:role/plain").unwrap();
+    assert_eq!((plain.max_session_duration, plain.policies.len()), (3600, 0));
+    assert!(snapshot.role("arn:aws:iam::000000000000:role/reader").is_none());
+    assert!(snapshot.policy("arn:aws:iam::000000000000:policy/read").is_some());
+}
+
+#[rstest]
+#[case::syntax("account = ", "", "line 2")]
+#[case::unknown_key("account", "acount", "unknown field `acount`")]
+#[case::account("000000000000\"\n", "1\"\n", "account: `1` is not an account")]
+#[case::plain_http(
+    "https://idp.example\"",
+    "http://idp.example\"",
+    "provider `http://idp.example`: `http://idp.example` would be read unprotected"
+)]
+#[case::scheme("https://idp.example\"", "file:///etc/passwd\"", "has no host")]
+#[case::reserved("https://idp.example\"", "https://aws\"", "provider `https://aws`: its condition keys")]
+#[case::no_clients(r#"["s3-cli", "s3-web"]"#, "[]", "`client_ids` needs at least one")]
+#[case::hmac("EdDSA", "HS256", "`HS256` is not a signature algorithm")]
+#[case::none("EdDSA", "none", "`none` is not a signature algorithm")]
+#[case::thumbprint("abcdef01234567\"", "x\"", "is not a thumbprint")]
+#[case::time("2026-11-01T00:00:00Z", "yesterday", "`yesterday` is not a time")]
+#[case::two_providers(
+    "http://127.0.0.1:18300/realms/x",
+    "https://idp.example",
+    "provider `https://idp.example` is there twice"
+)]
+#[case::no_file("trust.json", "gone.json", "gone.json` cannot be read")]
+#[case::no_policy(r#"attached = ["read"]"#, r#"attached = ["write"]"#, "there is no policy `write`")]
+#[case::two_roles("\"plain\"", "\"Reader\"", "role `Reader` is there twice")]
+#[case::duration("7200", "43201", "role `reader`: `max_session_duration` is 3600 to 43200")]
+#[case::path("/team/", "team", "has to begin and end with `/`")]
+#[case::name("\"plain\"", "\"pl ain\"", "role `pl ain`: a role's name")]
+#[case::two_documents(
+    "trust_file = ",
+    "trust = '{}'\ntrust_file = ",
+    "role `reader`, trust policy: the policy document is given twice"
+)]
+#[case::no_document(
+    "trust_file = \"trust.json\"",
+    "",
+    "role `reader`, trust policy: the policy document is missing"
+)]
+#[case::bad_document(
+    "\"Effect\":\"Allow\",\"Action\":\"s3:GetObject\"",
+    "\"Effect\":\"Perhaps\",\"Action\":\"s3:GetObject\"",
+    "policy `read`"
+)]
+fn faulty_files_say_where_and_why(#[case] from: &str, #[case] to: &str, #[case] expected: &str) {
+    let text = full();
+    assert!(text.contains(from), "the case changes something");
+    let (_folder, path) = folder(&text.replacen(from, to, 1));
+    let error = Directory::from_file(&path).unwrap_err().to_string();
+    assert!(error.contains(expected), "{error}");
+    assert!(error.contains("directory.toml") || error.contains("gone.json"), "{error}");
+}
+
+#[test]
+fn a_change_acts_and_a_faulty_one_does_not() {
+    let (folder, path) = folder(&full());
+    let directory = Directory::from_file(&path).unwrap();
+    assert!(!directory.reload_if_changed().unwrap());
+
+    fs::write(&path, full().replace("plain", "renamed")).unwrap();
+    assert!(directory.reload_if_changed().unwrap());
+    let renamed = "arn:aws:iam::000000000000:role/renamed";
+    assert!(directory.snapshot().role(renamed).is_some());
+
+    fs::write(folder.path().join("trust.json"), "{").unwrap();
+    let error = directory.reload_if_changed().unwrap_err().to_string();
+    assert!(error.contains("trust.json"), "{error}");
+    assert!(directory.snapshot().role(renamed).is_some(), "the old state stays");
+    assert!(!directory.reload_if_changed().unwrap(), "one complaint per change");
+    assert!(directory.reload().is_err());
+
+    fs::write(folder.path().join("trust.json"), TRUST).unwrap();
+    assert!(directory.reload_if_changed().unwrap());
+}

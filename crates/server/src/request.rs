@@ -1,0 +1,184 @@
+//! A request as it arrived, read once: every later step sees the same host, path, query and headers.
+//!
+//! Refused: two hosts that differ, a query that can be read in two ways, and a header that stands both on the
+//! request and, moved there by a presigning tool, in its query with another value.
+
+use std::net::IpAddr;
+
+use http::header::{HOST, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{HeaderMap, Method};
+use wigeon_core::sigv4::canonical::Query;
+use wigeon_core::sigv4::verify::SignedRequest;
+use wigeon_core::time::Timestamp;
+
+use crate::refusal::Refusal;
+
+/// A request without its body.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Names it in answers, logs and audit records.
+    pub id: String,
+    /// When it arrived.
+    pub at: Timestamp,
+    /// Where it came from.
+    pub source_ip: IpAddr,
+    /// Whether over TLS.
+    pub secure: bool,
+    /// The method.
+    pub method: Method,
+    /// The Host header or `:authority`.
+    pub host: String,
+    /// The raw path.
+    pub path: String,
+    /// The query.
+    pub query: Query,
+    /// The headers as they were sent: what a signature is about.
+    sent: HeaderMap,
+    /// The headers and those that a presigning tool moved into the query: what the request means.
+    headers: HeaderMap,
+}
+
+/// What is known of a request beside its text.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    /// Names the request.
+    pub id: String,
+    /// Now.
+    pub at: Timestamp,
+    /// The peer.
+    pub source_ip: IpAddr,
+    /// Whether over TLS.
+    pub secure: bool,
+}
+
+impl Request {
+    /// Reads a request's head.
+    ///
+    /// # Errors
+    /// 400 where it is ambiguous.
+    pub fn read(parts: &Parts, arrival: Arrival) -> Result<Self, Refusal> {
+        let query = Query::parse(parts.uri.query().unwrap_or_default())?;
+        let headers = with_moved_headers(&parts.headers, &query)?;
+        Ok(Self {
+            id: arrival.id,
+            at: arrival.at,
+            source_ip: arrival.source_ip,
+            secure: arrival.secure,
+            method: parts.method.clone(),
+            host: host(parts)?,
+            path: parts.uri.path().to_owned(),
+            query,
+            sent: parts.headers.clone(),
+            headers,
+        })
+    }
+
+    /// What its signature is about.
+    #[must_use]
+    pub fn signed(&self) -> SignedRequest<'_> {
+        SignedRequest {
+            method: &self.method,
+            host: &self.host,
+            path: &self.path,
+            query: &self.query,
+            headers: &self.sent,
+        }
+    }
+
+    /// All headers that count.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// A header's value, if it is text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok()).map(str::trim)
+    }
+}
+
+fn host(parts: &Parts) -> Result<String, Refusal> {
+    let header = parts.headers.get(HOST).map(|value| value.to_str().unwrap_or_default());
+    let authority = parts.uri.authority().map(|authority| authority.as_str());
+    match (header, authority) {
+        (Some(header), Some(authority)) if !header.eq_ignore_ascii_case(authority) => {
+            Err(Refusal::invalid_request("The Host header is not the host of the request's address."))
+        }
+        (Some(host), _) | (None, Some(host)) if !host.is_empty() => Ok(host.to_owned()),
+        _ => Err(Refusal::invalid_request("The request has no Host header.")),
+    }
+}
+
+/// Presigning tools move `x-amz-*` headers into the query, where they mean the same.
+fn with_moved_headers(sent: &HeaderMap, query: &Query) -> Result<HeaderMap, Refusal> {
+    let mut headers = sent.clone();
+    for (name, value) in query.iter().filter(|(name, _)| is_moved_header(name)) {
+        let ambiguous = || Refusal::invalid_argument(format!("The header {name} is given in two ways."));
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| ambiguous())?;
+        let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| ambiguous())?;
+        if headers.get(&name).is_some_and(|sent| *sent != value) {
+            return Err(ambiguous());
+        }
+        headers.insert(name, value);
+    }
+    Ok(headers)
+}
+
+fn is_moved_header(name: &str) -> bool {
+    const OF_THE_SIGNATURE: [&str; 8] = [
+        "x-amz-algorithm",
+        "x-amz-credential",
+        "x-amz-date",
+        "x-amz-expires",
+        "x-amz-signedheaders",
+        "x-amz-signature",
+        "x-amz-security-token",
+        "x-amz-content-sha256",
+    ];
+    let lower = name.to_ascii_lowercase();
+    (lower.starts_with("x-amz-") && !OF_THE_SIGNATURE.contains(&lower.as_str()))
+        || matches!(name, "content-type" | "content-md5")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(uri: &str, headers: &[(&str, &str)]) -> Result<Request, Refusal> {
+        let mut builder = http::Request::get(uri);
+        for (name, value) in headers {
+            builder = builder.header(*name, *value);
+        }
+        let (parts, ()) = builder.body(()).unwrap().into_parts();
+        let (id, at) = ("1".to_owned(), Timestamp::UNIX_EPOCH);
+        Request::read(&parts, Arrival { id, at, source_ip: [127, 0, 0, 1].into(), secure: false })
+    }
+
+    #[test]
+    fn headers_in_the_query_count_but_are_not_signed_headers() {
+        let request = read("/b/k?x-amz-acl=private&X-Amz-Meta-A=1&X-Amz-Date=x", &[("host", "h")]).unwrap();
+        assert_eq!(
+            (request.header("x-amz-acl"), request.header("x-amz-meta-a")),
+            (Some("private"), Some("1"))
+        );
+        assert_eq!(request.header("x-amz-date"), None);
+        assert!(request.signed().headers.get("x-amz-acl").is_none());
+    }
+
+    #[test]
+    fn ambiguous_requests_are_refused() {
+        for (uri, headers) in [
+            ("/?x-amz-acl=private", &[("host", "h"), ("x-amz-acl", "public-read")][..]),
+            ("/?x-amz-acl=private&X-Amz-Acl=public-read", &[("host", "h")]),
+            ("/?a=1&a=2", &[("host", "h")]),
+            ("http://one/", &[("host", "two")]),
+            ("/", &[]),
+            ("/?x-amz-m%0a=1", &[("host", "h")]),
+        ] {
+            assert_eq!(read(uri, headers).unwrap_err().status, 400, "{uri}");
+        }
+        assert_eq!(read("http://one/", &[]).unwrap().host, "one");
+    }
+}
