@@ -2,6 +2,8 @@
 //! on the JSON itself. `PROPTEST_CASES` sets how many generated situations they are held against each other
 //! in; 100,000 if it is absent.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "this is a test throughout")]
+
 #[path = "policy_model/engine.rs"]
 mod engine;
 #[path = "policy_model/generate.rs"]
@@ -20,7 +22,7 @@ use serde_json::Value as Json;
 use wigeon_core::policy::{Decision, Effect, Layer, Policies, Request, StatementRef, evaluate, explain};
 
 /// The JSON of the statement that the engine gives as its reason, and its policy's version.
-fn reason<'c>(case: &'c Case, at: StatementRef) -> (&'c Json, &'c str) {
+fn reason(case: &Case, at: StatementRef) -> (&Json, &str) {
     let policy = match at.layer {
         Layer::Trust => case.trust.as_ref().unwrap(),
         Layer::Resource => case.bucket.as_ref().unwrap(),

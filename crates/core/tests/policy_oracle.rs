@@ -1,6 +1,8 @@
 //! The engine against `@cloud-copilot/iam-simulate`. Not an ordinary test: it needs Node and the package;
 //! see `tests/policy-oracle/README.md`, which also says what is left out here and why.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "this is a test throughout")]
+
 #[path = "policy_model/engine.rs"]
 mod engine;
 #[path = "policy_model/generate.rs"]
