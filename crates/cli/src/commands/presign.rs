@@ -1,7 +1,7 @@
 //! `wigeon presign`: an address that works without signing in, and until when it really does.
 
 use clap::ValueEnum;
-use jiff::SignedDuration;
+use wigeon_core::time::SignedDuration;
 use serde_json::json;
 use wigeon_client::s3::PresignMethod;
 use wigeon_core::time::iso8601;
