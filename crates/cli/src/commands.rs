@@ -1,5 +1,7 @@
 //! The commands, one module each: `Args`, what the command line says, and `run`, what is done.
 
+mod objects;
+
 mod profile;
 
 mod login;
