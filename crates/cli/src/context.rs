@@ -45,7 +45,10 @@ impl Context {
 
     /// How to connect, before the profile has its say.
     pub(crate) fn connect_options(&self) -> ConnectOptions {
-        ConnectOptions { ca_files: self.options.ca_file.iter().cloned().collect(), ..ConnectOptions::default() }
+        ConnectOptions {
+            ca_files: self.options.ca_file.iter().cloned().collect(),
+            ..ConnectOptions::default()
+        }
     }
 
     /// The name of the profile to use: the one that a command was given, `--profile` or `WIGEON_PROFILE`, the one
@@ -60,10 +63,12 @@ impl Context {
         let names = self.shelf()?.names()?;
         match names.as_slice() {
             [only] => Ok(only.clone()),
-            [] => Err(Failure::error("there is no connection profile yet").hint("run: wigeon profile import FILE")),
-            many => Err(Failure::usage(format!("which profile? There are {}", many.join(", "))).hint(
-                "name one with --profile NAME, or for good in config.toml: profile = \"NAME\"",
-            )),
+            [] => {
+                Err(Failure::error("there is no connection profile yet")
+                    .hint("run: wigeon profile import FILE"))
+            }
+            many => Err(Failure::usage(format!("which profile? There are {}", many.join(", ")))
+                .hint("name one with --profile NAME, or for good in config.toml: profile = \"NAME\"")),
         }
     }
 
@@ -84,8 +89,7 @@ impl Context {
 
     /// The session that a profile's commands share.
     pub(crate) fn session_of(&self, settings: &Settings) -> Result<Arc<Session>, Failure> {
-        let session =
-            Session::new(settings, self.connect_options(), self.store()?, Arc::clone(&self.clock))?;
+        let session = Session::new(settings, self.connect_options(), self.store()?, Arc::clone(&self.clock))?;
         Ok(Arc::new(session))
     }
 

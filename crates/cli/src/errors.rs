@@ -98,7 +98,8 @@ impl Failure {
             source = cause.source();
         }
         if failure.causes.iter().any(|cause| cause.contains("UnknownIssuer")) {
-            return failure.hint("if the server has a certificate of your own CA, name it with --ca-file FILE");
+            return failure
+                .hint("if the server has a certificate of your own CA, name it with --ca-file FILE");
         }
         failure
     }

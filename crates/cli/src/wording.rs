@@ -48,6 +48,9 @@ mod tests {
     #[test]
     fn durations() {
         let of = |seconds| duration(SignedDuration::from_secs(seconds));
-        assert_eq!([of(-5), of(59), of(3599), of(3600), of(7500), of(260_000)], ["0 s", "59 s", "59 min", "60 min", "2 h 5 min", "3 days"]);
+        assert_eq!(
+            [of(-5), of(59), of(3599), of(3600), of(7500), of(260_000)],
+            ["0 s", "59 s", "59 min", "60 min", "2 h 5 min", "3 days"]
+        );
     }
 }

@@ -55,7 +55,9 @@ pub enum ExchangeError {
         source: XmlError,
     },
     /// It does not answer as an STS does.
-    #[error("`{endpoint}` answered with status {status} and nothing that an STS says; is it the STS endpoint?")]
+    #[error(
+        "`{endpoint}` answered with status {status} and nothing that an STS says; is it the STS endpoint?"
+    )]
     NotAnSts {
         /// The endpoint.
         endpoint: Url,
@@ -97,7 +99,11 @@ impl fmt::Display for Refusal {
             write!(f, "; role `{role}`")?;
         }
         let audience = self.audience.join("`, `");
-        write!(f, "; token of `{}`, for `{audience}`, subject `{}`", self.issuer, self.subject)
+        write!(f, "; token of `{}`, for `{audience}`, subject `{}`", self.issuer, self.subject)?;
+        match &self.request_id {
+            Some(id) => write!(f, "; request id {id}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -200,7 +206,10 @@ pub async fn exchange(
         .body(request.to_form().expose().to_owned())
         .send()
         .await
-        .map_err(|source| ExchangeError::Unreachable { endpoint: endpoint.clone(), source: source.without_url() })?;
+        .map_err(|source| ExchangeError::Unreachable {
+            endpoint: endpoint.clone(),
+            source: source.without_url(),
+        })?;
     let status = answer.status().as_u16();
     let body = connect::body(answer, ANSWER_LIMIT)
         .await

@@ -20,8 +20,13 @@ pub mod secret_store;
 
 pub mod exchange;
 
+pub mod caller;
+
 pub mod session;
 
 pub mod s3;
 
 pub mod transfer;
+
+#[cfg(test)]
+mod testing;

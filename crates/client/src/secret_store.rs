@@ -66,7 +66,9 @@ pub trait SecretStore: Send + Sync {
 }
 
 /// Held until it is dropped, or the process ends in whichever way.
-pub struct Lock(#[expect(dead_code, reason = "it is kept for what happens when it is dropped")] Box<dyn Any + Send>);
+pub struct Lock(
+    #[expect(dead_code, reason = "it is kept for what happens when it is dropped")] Box<dyn Any + Send>,
+);
 
 impl Lock {
     fn holding(what: impl Any + Send) -> Self {

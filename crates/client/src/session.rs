@@ -62,7 +62,9 @@ pub enum SessionError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// What was kept cannot be read.
-    #[error("what was kept of the sign-in for profile \"{profile}\" cannot be read; run: wigeon login {profile}")]
+    #[error(
+        "what was kept of the sign-in for profile \"{profile}\" cannot be read; run: wigeon login {profile}"
+    )]
     Damaged {
         /// The profile.
         profile: String,
@@ -78,7 +80,7 @@ pub enum SessionError {
     Renewal(#[source] TokenEndpointError),
     /// The provider's new tokens do not hold.
     #[error("the renewed sign-in cannot be trusted")]
-    Untrusted(#[source] SignInError),
+    Untrusted(#[source] Box<SignInError>),
     /// The STS says no, or cannot be reached.
     #[error(transparent)]
     Exchange(#[from] ExchangeError),
@@ -152,7 +154,7 @@ impl Session {
         }
         let _lock = self.lock().await?;
         // Another process may have renewed while we waited.
-        let record = self.load()?.ok_or(SessionError::SignInNeeded { profile: self.profile.clone(), reason: None })?;
+        let record = self.load()?.ok_or_else(|| self.nobody())?;
         if let Some(credentials) = self.usable(&record) {
             return Ok(credentials);
         }
@@ -163,6 +165,28 @@ impl Session {
             }
             Err(error) => self.still_valid(&fallback, error),
         }
+    }
+
+    /// Credentials other than these, which a store has refused as expired although by our clock they are not: the
+    /// store has ended the session, or one of the clocks is wrong. Renews unless someone else already has.
+    ///
+    /// # Errors
+    /// See [`SessionError`].
+    pub async fn instead_of(&self, refused: &Credentials) -> Result<Arc<Credentials>, SessionError> {
+        let _renewing = self.renewing.lock().await;
+        if let Some(credentials) = self.warm().filter(|warm| warm.access_key_id != refused.access_key_id) {
+            return Ok(credentials);
+        }
+        let _lock = self.lock().await?;
+        let record = self.load()?.ok_or_else(|| self.nobody())?;
+        if let Some(credentials) =
+            self.usable(&record).filter(|kept| kept.access_key_id != refused.access_key_id)
+        {
+            return Ok(credentials);
+        }
+        *self.warm.write().unwrap_or_else(PoisonError::into_inner) = None;
+        let record = self.renew(record).await?;
+        self.warm_up(&record, self.clock.now())
     }
 
     /// Begins the session with a fresh sign-in: keeps the tokens, exchanges, keeps the credentials.
@@ -251,7 +275,9 @@ impl Session {
 
     fn warm(&self) -> Option<Arc<Credentials>> {
         let warm = self.warm.read().unwrap_or_else(PoisonError::into_inner);
-        warm.as_ref().filter(|warm| self.clock.now() < warm.renew_at).map(|warm| Arc::clone(&warm.credentials))
+        warm.as_ref()
+            .filter(|warm| self.clock.now() < warm.renew_at)
+            .map(|warm| Arc::clone(&warm.credentials))
     }
 
     fn load(&self) -> Result<Option<Record>, SessionError> {
@@ -282,9 +308,10 @@ impl Session {
             Role::Given(arn) => Some(arn.as_str()),
             Role::Ask | Role::None => None,
         };
-        record.session.as_ref().filter(|session| {
-            session.endpoint == self.sts.endpoint && session.role.as_deref() == role
-        })
+        record
+            .session
+            .as_ref()
+            .filter(|session| session.endpoint == self.sts.endpoint && session.role.as_deref() == role)
     }
 
     fn keep_warm(&self, session: &AssumedSession) -> Arc<Credentials> {
@@ -297,8 +324,11 @@ impl Session {
     /// New credentials that are due for renewal at once (very short ones) are used all the same.
     fn warm_up(&self, record: &Record, now: Timestamp) -> Result<Arc<Credentials>, SessionError> {
         match self.session_of(record) {
-            Some(session) if session.credentials.expires_at.is_none_or(|end| now < end) => Ok(self.keep_warm(session)),
-            _ => Err(self.sign_in_needed("the STS gave credentials that have already expired; is the clock right?")),
+            Some(session) if session.credentials.expires_at.is_none_or(|end| now < end) => {
+                Ok(self.keep_warm(session))
+            }
+            _ => Err(self
+                .sign_in_needed("the STS gave credentials that have already expired; is the clock right?")),
         }
     }
 
@@ -311,14 +341,19 @@ impl Session {
         let is_valid = self.clock.now() + ID_TOKEN_MARGIN < valid_until;
         if is_valid {
             match self.assume(&mut record).await {
-                Err(SessionError::Exchange(error)) if error.wants_newer_token() && record.refresh_token.is_some() => {
+                Err(SessionError::Exchange(error))
+                    if error.wants_newer_token() && record.refresh_token.is_some() =>
+                {
                     tracing::info!(%error, "the STS wants a newer token");
                 }
                 outcome => return outcome.map(|()| record),
             }
         }
         let Some(refresh_token) = record.refresh_token.clone() else {
-            let reason = format!("the sign-in ended at {}, and the provider gave no refresh token", iso8601(valid_until));
+            let reason = format!(
+                "the sign-in ended at {}, and the provider gave no refresh token",
+                iso8601(valid_until)
+            );
             return Err(self.sign_in_needed(&reason));
         };
         self.refresh(&mut record, &refresh_token).await?;
@@ -347,7 +382,7 @@ impl Session {
         let refreshed = renewal
             .verified(sign_in, &record.provider, &record.identity)
             .await
-            .map_err(SessionError::Untrusted)?;
+            .map_err(|error| SessionError::Untrusted(Box::new(error)))?;
         record.access_token = refreshed.access_token.or(record.access_token.take());
         match refreshed.id_token {
             Some((id_token, identity)) => {
@@ -414,6 +449,10 @@ impl Session {
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
+    }
+
+    fn nobody(&self) -> SessionError {
+        SessionError::SignInNeeded { profile: self.profile.clone(), reason: None }
     }
 
     fn sign_in_needed(&self, reason: &str) -> SessionError {

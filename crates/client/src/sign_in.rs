@@ -35,7 +35,7 @@ use wigeon_core::time::Clock;
 pub use authorization::ResponseError;
 pub use browser::Browser;
 pub use discovery::{DiscoveryError, Provider, discover, locate};
-pub use id_token::{Expected, Identity, IdTokenError, SKEW, verify};
+pub use id_token::{Expected, IdTokenError, Identity, SKEW, verify};
 pub use token_endpoint::{Client, Grant, TokenEndpointError, Tokens, redeem, revoke, words};
 
 use crate::connect::Connector;
@@ -94,7 +94,9 @@ pub enum SignInError {
     #[error(transparent)]
     Tokens(#[from] TokenEndpointError),
     /// The provider gives tokens, but none that says who signed in.
-    #[error("the provider gives no ID token; the client there must be one of OpenID Connect, with the scope `openid`")]
+    #[error(
+        "the provider gives no ID token; the client there must be one of OpenID Connect, with the scope `openid`"
+    )]
     NoIdToken,
     /// The ID token does not hold.
     #[error(transparent)]
@@ -108,7 +110,9 @@ pub enum SignInError {
         refused: Option<String>,
     },
     /// The redirect address has to be pasted, and there is nobody who could.
-    #[error("the provider sends the browser to `{0}`, an address that has to be pasted back, and standard input is closed")]
+    #[error(
+        "the provider sends the browser to `{0}`, an address that has to be pasted back, and standard input is closed"
+    )]
     NobodyPastes(String),
     /// What was pasted is not an address with a response.
     #[error("what was pasted is not the address that the browser was sent back to: it has no `code=`")]
@@ -164,9 +168,10 @@ pub async fn in_browser(
     };
     if let Some(arrival) = arrival {
         let page = match &outcome {
-            Ok(tokens) => {
-                Page::SignedIn { user: tokens.identity.user.clone(), provider: tokens.identity.issuer.clone() }
-            }
+            Ok(tokens) => Page::SignedIn {
+                user: tokens.identity.user.clone(),
+                provider: tokens.identity.issuer.clone(),
+            },
             Err(error) => Page::Failed { reason: chain(error) },
         };
         let _ = arrival.answer.send(page);
@@ -257,7 +262,8 @@ async fn accept(
         adopt_issuer(sign_in.connector, &mut provider, &id_token).await;
     }
     let identity =
-        check(sign_in, &provider, &id_token, tokens.access_token.as_ref(), nonce, provider.issuer.as_deref()).await?;
+        check(sign_in, &provider, &id_token, tokens.access_token.as_ref(), nonce, provider.issuer.as_deref())
+            .await?;
     Ok(TokenSet {
         id_token,
         identity,
@@ -359,9 +365,14 @@ impl Renewal {
             None => None,
             Some(id_token) => {
                 let identity =
-                    check(sign_in, provider, &id_token, access_token.as_ref(), None, Some(&before.issuer)).await?;
+                    check(sign_in, provider, &id_token, access_token.as_ref(), None, Some(&before.issuer))
+                        .await?;
                 if identity.subject != before.subject {
-                    return Err(IdTokenError::Subject { found: identity.subject, expected: before.subject.clone() }.into());
+                    return Err(IdTokenError::Subject {
+                        found: identity.subject,
+                        expected: before.subject.clone(),
+                    }
+                    .into());
                 }
                 Some((id_token, identity))
             }
@@ -380,3 +391,6 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

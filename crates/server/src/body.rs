@@ -7,6 +7,7 @@
 use aws_lc_rs::digest;
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
+use http::header::TRANSFER_ENCODING;
 use http::{HeaderMap, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
@@ -78,13 +79,18 @@ impl<'i> RequestBody<'i> {
     /// Binds a body to what the signature says of it.
     ///
     /// # Errors
-    /// 411 where a chunked body does not say its length, 400 where a header about it cannot be read.
+    /// 411 where a chunked body does not say its length, or `Transfer-Encoding` stands around a body that is not
+    /// `aws-chunked` (beside a `Content-Length` it would be a second, hidden length: RFC 9112, section 6.3); 400 where a header about it cannot be read.
     pub fn new(
         incoming: &'i mut Incoming,
         verified: &Verified,
         headers: &HeaderMap,
     ) -> Result<Self, Refusal> {
         let decoded = length_header(headers, "x-amz-decoded-content-length")?;
+        let chunked = !matches!(verified.payload, Payload::Unsigned | Payload::Sha256(_));
+        if headers.contains_key(TRANSFER_ENCODING) && !chunked {
+            return Err(missing_length());
+        }
         let (rule, length) = match &verified.payload {
             Payload::Unsigned => (Rule::Unsigned, length_header(headers, "content-length")?),
             Payload::Sha256(expected) => (

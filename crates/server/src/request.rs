@@ -1,13 +1,16 @@
 //! A request as it arrived, read once: every later step sees the same host, path, query and headers.
 //!
-//! Refused: two hosts that differ, a query that can be read in two ways, and a header that stands both on the
-//! request and, moved there by a presigning tool, in its query with another value.
+//! Refused: two hosts that differ, a path that is not percent-encoded UTF-8, a query that can be read in two ways,
+//! and a header that stands both on the request and, moved there by a presigning tool, in its query with another
+//! value.
 
 use std::net::IpAddr;
 
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Method};
+use wigeon_core::encoding::percent_decode;
+use wigeon_core::s3::uri::UriError;
 use wigeon_core::sigv4::canonical::Query;
 use wigeon_core::sigv4::verify::SignedRequest;
 use wigeon_core::time::Timestamp;
@@ -58,6 +61,7 @@ impl Request {
     /// # Errors
     /// 400 where it is ambiguous.
     pub fn read(parts: &Parts, arrival: Arrival) -> Result<Self, Refusal> {
+        percent_decode(parts.uri.path()).ok_or(UriError::Encoding)?;
         let query = Query::parse(parts.uri.query().unwrap_or_default())?;
         let headers = with_moved_headers(&parts.headers, &query)?;
         Ok(Self {
@@ -175,6 +179,7 @@ mod tests {
             ("/?a=1&a=2", &[("host", "h")]),
             ("http://one/", &[("host", "two")]),
             ("/", &[]),
+            ("/b/%ff", &[("host", "h")]),
             ("/?x-amz-m%0a=1", &[("host", "h")]),
         ] {
             assert_eq!(read(uri, headers).unwrap_err().status, 400, "{uri}");

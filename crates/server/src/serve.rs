@@ -95,6 +95,15 @@ impl Running {
     }
 }
 
+/// Reads everything that a server would read at its start, and starts nothing.
+///
+/// # Errors
+/// [`ServeError`]
+pub fn check(config: &Config) -> Result<(), ServeError> {
+    Directory::from_file(&config.directory)?;
+    Ok(())
+}
+
 /// Starts a server.
 ///
 /// # Errors

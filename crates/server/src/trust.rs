@@ -209,3 +209,9 @@ pub(crate) fn claim_value(claim: &Json) -> Option<Value<'_>> {
         Json::Null | Json::Object(_) => None,
     }
 }
+
+#[cfg(test)]
+pub(crate) mod fixture;
+
+#[cfg(test)]
+mod tests;

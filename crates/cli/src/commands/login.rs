@@ -174,8 +174,10 @@ async fn with_password(
     username: Option<String>,
 ) -> Result<TokenSet, Failure> {
     let no_terminal = |what: &str, how: &str| {
-        Failure::usage(format!("the profile signs in with a password, and there is no terminal to ask for the {what} at"))
-            .hint(how.to_owned())
+        Failure::usage(format!(
+            "the profile signs in with a password, and there is no terminal to ask for the {what} at"
+        ))
+        .hint(how.to_owned())
     };
     let person = context.environment.stdin_is_terminal && context.environment.stderr_is_terminal;
     let username = match username.or(settings.oauth()?.username) {

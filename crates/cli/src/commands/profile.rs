@@ -8,9 +8,7 @@ use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
 use serde_json::json;
 use wigeon_client::durable;
-use wigeon_client::profile::{
-    Bookmark, Document, Finding, Profile, Severity, Stored, check, slug,
-};
+use wigeon_client::profile::{Bookmark, Document, Finding, Profile, Severity, Stored, check, slug};
 
 use crate::context::Context;
 use crate::errors::{Failure, Kind};
@@ -122,9 +120,9 @@ fn import(context: &Context, file: &Path, name: Option<String>, replace: bool) -
     let findings = check(&settings);
     let document =
         json!({ "name": name, "description": settings.description(), "file": path, "findings": findings });
-    context.output.result(&document, |_| {
-        format!("Imported \"{}\" as {name}.", printable(&settings.description()))
-    })?;
+    context
+        .output
+        .result(&document, |_| format!("Imported \"{}\" as {name}.", printable(&settings.description())))?;
     let worth_saying: Vec<_> = findings.iter().filter(|finding| finding.severity != Severity::Note).collect();
     for finding in &worth_saying {
         context.output.note(&line_of(finding));
@@ -141,8 +139,10 @@ fn profile_of(context: &Context, bookmark: &Bookmark) -> Result<Profile, Failure
         Some(vendor) => match context.shelf()?.find_vendor(&vendor)? {
             Some(stored) => Ok(stored.profile),
             None if vendor == "iterate GmbH" => Ok(Profile::of_protocol(&bookmark.protocol())),
-            None => Err(Failure::error(format!("the bookmark belongs to the profile `{vendor}`, which is not here"))
-                .hint("import that profile's .cyberduckprofile first")),
+            None => Err(Failure::error(format!(
+                "the bookmark belongs to the profile `{vendor}`, which is not here"
+            ))
+            .hint("import that profile's .cyberduckprofile first")),
         },
         None => Ok(Profile::of_protocol(&bookmark.protocol())),
     }
@@ -211,8 +211,10 @@ fn show(context: &Context, name: Option<&str>) -> Result<(), Failure> {
             let _ = writeln!(text, "{:width$}  {shown}  ({})", value.key, value.origin);
         }
         if !unknown.is_empty() {
-            let keys: Vec<_> =
-                unknown.iter().map(|unknown| format!("{} ({})", printable(&unknown.key), unknown.place)).collect();
+            let keys: Vec<_> = unknown
+                .iter()
+                .map(|unknown| format!("{} ({})", printable(&unknown.key), unknown.place))
+                .collect();
             let _ = writeln!(text, "kept, and not used: {}", keys.join(", "));
         }
         text.trim_end().to_owned()
@@ -257,14 +259,17 @@ fn export(
     output: Option<&Path>,
 ) -> Result<(), Failure> {
     let stored = context.stored(name)?;
-    let cannot = |problem: String| Failure::error(format!("profile `{}` cannot be exported: {problem}", stored.name));
+    let cannot =
+        |problem: String| Failure::error(format!("profile `{}` cannot be exported: {problem}", stored.name));
     let text = match (format, bookmark) {
         (Format::Toml, false) => Document::Profile(stored.profile.clone(), stored.bookmark.clone()).to_toml(),
         (Format::Toml, true) => Document::Bookmark(stored.bookmark.clone()).to_toml(),
         (Format::Plist, true) => stored.bookmark.to_property_list().map_err(cannot)?,
         (Format::Plist, false) => {
             if !stored.bookmark.is_empty() {
-                context.output.note("The saved answers are not part of the property list; --bookmark exports them.");
+                context
+                    .output
+                    .note("The saved answers are not part of the property list; --bookmark exports them.");
             }
             stored.profile.to_property_list().map_err(cannot)?
         }

@@ -1,13 +1,51 @@
-//! `wigeon serve`.
+//! `wigeon serve`: the server, until it is interrupted.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+use wigeon_server::config::Config;
+use wigeon_server::serve;
 
 use crate::context::Context;
-use crate::errors::Failure;
+use crate::errors::{Failure, Kind};
 
-/// What the command line says.
+/// Run the server: STS and S3 with roles.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// The configuration file
+    #[arg(long, short, value_name = "FILE")]
+    config: PathBuf,
 
-/// Runs the command.
-pub(crate) async fn run(_args: Args, _context: &Context) -> Result<(), Failure> {
-    Err(Failure::error("`wigeon serve` is not part of this build"))
+    /// Check the configuration and the files that it names, and stop
+    #[arg(long)]
+    check: bool,
+}
+
+/// Serves until SIGINT or SIGTERM, then lets requests under way finish.
+pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
+    let failed = |error: &(dyn std::error::Error + 'static)| Failure::because(Kind::Error, error);
+    let config = Config::read(&args.config).map_err(|error| failed(&error))?;
+    if args.check {
+        serve::check(&config).map_err(|error| failed(&error))?;
+        context.output.note(&format!("{} is in order.", args.config.display()));
+        return Ok(());
+    }
+    let running = serve::start(&config, Arc::clone(&context.clock)).await.map_err(|error| failed(&error))?;
+    context.output.note(&format!("Serving STS and S3 at http://{}. Interrupt to stop.", running.address()));
+    interrupted().await.map_err(|error| failed(&error))?;
+    context.output.note("Stopping: requests under way are finished first.");
+    running.stop().await;
+    Ok(())
+}
+
+/// Waits for SIGINT or SIGTERM.
+pub(crate) async fn interrupted() -> std::io::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
 }

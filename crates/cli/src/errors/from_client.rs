@@ -41,9 +41,8 @@ impl From<ShelfError> for Failure {
                 Self::because(Kind::Error, &error).hint(hint)
             }
             ShelfError::Name(_) => Self::because(Kind::Usage, &error),
-            ShelfError::Taken(_) => {
-                Self::because(Kind::Error, &error).hint("give another name with --name, or replace it with --replace")
-            }
+            ShelfError::Taken(_) => Self::because(Kind::Error, &error)
+                .hint("give another name with --name, or replace it with --replace"),
             ShelfError::Damaged(_) | ShelfError::Io { .. } => Self::because(Kind::Error, &error),
         }
     }
@@ -78,16 +77,16 @@ impl From<ExchangeError> for Failure {
                     403 => Kind::Denied,
                     _ => Kind::Error,
                 };
-                let mut failure = Self::because(kind, &error).hint(refusal.hint());
-                if let Some(id) = &refusal.request_id {
-                    failure.causes.push(format!("request id {id}"));
-                }
-                failure
+                Self::because(kind, &error).hint(refusal.hint())
             }
             ExchangeError::RoleNeeded => Self::because(Kind::Usage, &error),
-            ExchangeError::Unreachable { .. } | ExchangeError::Body { .. } => Self::because(Kind::Retry, &error),
+            ExchangeError::Unreachable { .. } | ExchangeError::Body { .. } => {
+                Self::because(Kind::Retry, &error)
+            }
             ExchangeError::NotAnSts { .. } if error.is_temporary() => Self::because(Kind::Retry, &error),
-            ExchangeError::NotAnSts { .. } | ExchangeError::Unreadable { .. } => Self::because(Kind::Error, &error),
+            ExchangeError::NotAnSts { .. } | ExchangeError::Unreadable { .. } => {
+                Self::because(Kind::Error, &error)
+            }
         }
     }
 }

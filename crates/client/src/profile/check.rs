@@ -58,8 +58,11 @@ pub fn check(settings: &Settings) -> Vec<Finding> {
             "set it in config.toml under [preferences]",
         );
     }
-    let unknown: Vec<String> =
-        settings.unknown_keys().into_iter().map(|unknown| format!("`{}` ({})", unknown.key, unknown.place)).collect();
+    let unknown: Vec<String> = settings
+        .unknown_keys()
+        .into_iter()
+        .map(|unknown| format!("`{}` ({})", unknown.key, unknown.place))
+        .collect();
     if !unknown.is_empty() {
         findings.add(Severity::Note, &format!("kept, and not used: {}", unknown.join(", ")), "");
     }
@@ -170,11 +173,12 @@ fn exchange(settings: &Settings, findings: &mut Findings) {
     match sts.role {
         Role::Given(_) => {}
         Role::Ask => findings.add(Severity::Note, "the role is asked for at the first sign-in", ""),
-        Role::None if sts.endpoint.host_str().is_some_and(|host| host.ends_with("amazonaws.com")) => findings.add(
-            Severity::Error,
-            "there is no role, and AWS needs one",
-            "set the property `role_arn`, or run: wigeon login --role-arn ARN",
-        ),
+        Role::None if sts.endpoint.host_str().is_some_and(|host| host.ends_with("amazonaws.com")) => findings
+            .add(
+                Severity::Error,
+                "there is no role, and AWS needs one",
+                "set the property `role_arn`, or run: wigeon login --role-arn ARN",
+            ),
         Role::None => findings.add(Severity::Note, "there is no role: the STS has to know one by itself", ""),
     }
 }

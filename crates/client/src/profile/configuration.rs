@@ -70,7 +70,9 @@ impl Configuration {
                 _ => {
                     return Err(at(
                         1,
-                        format!("`{key}` is not a setting, or not of its type; there are `profile` (a string), `defaults` and `preferences` (tables)"),
+                        format!(
+                            "`{key}` is not a setting, or not of its type; there are `profile` (a string), `defaults` and `preferences` (tables)"
+                        ),
                     ));
                 }
             }
@@ -87,7 +89,8 @@ mod tests {
     fn read_and_refused() {
         let read = |text| Configuration::parse(text, "config.toml");
         let configuration =
-            read("profile = 'lab'\n[defaults]\nregion = 'x'\nissuer = 'https://i'\n[preferences]\na = 'b'").unwrap();
+            read("profile = 'lab'\n[defaults]\nregion = 'x'\nissuer = 'https://i'\n[preferences]\na = 'b'")
+                .unwrap();
         assert_eq!(configuration.profile.as_deref(), Some("lab"));
         assert_eq!(configuration.defaults.len(), 2);
         assert_eq!(configuration.preferences.get("a").map(String::as_str), Some("b"));

@@ -65,12 +65,16 @@ impl Document {
             return Self::from_property_list(parsed).map_err(|(line, problem)| at(line, problem));
         }
         if !file.ends_with(".toml") && !bytes.contains(&b'=') {
-            return Err(at(1, "this is neither a property list (`<plist>`) nor TOML (`key = value`)".to_owned()));
+            return Err(at(
+                1,
+                "this is neither a property list (`<plist>`) nor TOML (`key = value`)".to_owned(),
+            ));
         }
         let text = std::str::from_utf8(bytes).map_err(|_| at(1, "the text is not UTF-8".to_owned()))?;
         let table: Table = text.parse().map_err(|error: toml::de::Error| {
             let line = error.span().map_or(1, |span| line_of(text, span.start));
-            let what = if file.ends_with(".toml") { "" } else { "this is not a property list, and as TOML: " };
+            let what =
+                if file.ends_with(".toml") { "" } else { "this is not a property list, and as TOML: " };
             at(line, format!("{what}{}", error.message()))
         })?;
         Self::from_table(table).map_err(|(key, problem)| at(line_of_toml_key(text, key.as_deref()), problem))
@@ -80,7 +84,9 @@ impl Document {
         let Parsed { dictionary, lines, first_line } = parsed;
         let line = |key: &str| lines.get(key).copied().unwrap_or(first_line);
         let is_bookmark = !dictionary.contains_key(keys::VENDOR.plist)
-            && [keys::PROVIDER, keys::UUID, keys::HOSTNAME].iter().any(|key| dictionary.contains_key(key.plist));
+            && [keys::PROVIDER, keys::UUID, keys::HOSTNAME]
+                .iter()
+                .any(|key| dictionary.contains_key(key.plist));
         if is_bookmark {
             return Bookmark::new(dictionary)
                 .map(Self::Bookmark)
@@ -106,7 +112,8 @@ impl Document {
             return Ok(Self::Bookmark(bookmark));
         }
         Profile::new(dictionary).map(|profile| Self::Profile(profile, bookmark)).map_err(|(key, problem)| {
-            let toml_name = |name: &str| PROFILE.iter().find(|key| key.plist == name).map(|key| key.toml.to_owned());
+            let toml_name =
+                |name: &str| PROFILE.iter().find(|key| key.plist == name).map(|key| key.toml.to_owned());
             (key.and_then(|key| toml_name(&key)), problem)
         })
     }
@@ -200,7 +207,9 @@ impl Bookmark {
     /// The `Vendor` of the profile that it belongs to.
     #[must_use]
     pub fn provider(&self) -> Option<String> {
-        text(self.dictionary.get(keys::PROVIDER.plist)).map(|text| text.trim().to_owned()).filter(|t| !t.is_empty())
+        text(self.dictionary.get(keys::PROVIDER.plist))
+            .map(|text| text.trim().to_owned())
+            .filter(|t| !t.is_empty())
     }
 
     /// `Protocol`; `s3` where the bookmark has none.
@@ -266,7 +275,10 @@ fn check_types(dictionary: &Dictionary, known: &[Key]) -> Result<(), (Option<Str
             ),
         };
         if !fits {
-            return Err((Some(key.plist.to_owned()), format!("the value of `{}` must be {wanted}", key.plist)));
+            return Err((
+                Some(key.plist.to_owned()),
+                format!("the value of `{}` must be {wanted}", key.plist),
+            ));
         }
     }
     Ok(())

@@ -72,9 +72,7 @@ pub(super) fn write(dictionary: &Dictionary) -> Result<String, String> {
 
 fn read_binary(bytes: &[u8]) -> Result<Parsed, Problem> {
     match Value::from_reader(Cursor::new(bytes)) {
-        Ok(Value::Dictionary(dictionary)) => {
-            Ok(Parsed { dictionary, lines: BTreeMap::new(), first_line: 1 })
-        }
+        Ok(Value::Dictionary(dictionary)) => Ok(Parsed { dictionary, lines: BTreeMap::new(), first_line: 1 }),
         Ok(_) => Err(Problem { line: 1, text: "the property list does not hold a dictionary".to_owned() }),
         Err(_) => Err(Problem { line: 1, text: "the binary property list is damaged".to_owned() }),
     }
@@ -140,7 +138,9 @@ impl Parser<'_> {
                     }
                     dictionary.insert(key, value);
                 }
-                Item::Start(name) => return Err(self.problem(&format!("`<{name}>` without a `<key>` before it"))),
+                Item::Start(name) => {
+                    return Err(self.problem(&format!("`<{name}>` without a `<key>` before it")));
+                }
                 Item::EndOfFile => return Err(self.problem("the file ends inside a `<dict>`")),
             }
         }
@@ -184,9 +184,11 @@ impl Parser<'_> {
             "data" => {
                 let mut text = self.content()?;
                 text.retain(|c| !c.is_ascii_whitespace());
-                Value::Data(STANDARD.decode(&text).map_err(|_| {
-                    Problem { line, text: "the `<data>` is not base64".to_owned() }
-                })?)
+                Value::Data(
+                    STANDARD
+                        .decode(&text)
+                        .map_err(|_| Problem { line, text: "the `<data>` is not base64".to_owned() })?,
+                )
             }
             _ => return Err(self.problem(&format!("property lists have no element `<{element}>`"))),
         })
@@ -275,16 +277,15 @@ fn shortened(text: &str) -> String {
 /// XML 1.0, section 2.2: most control characters have no form at all.
 fn first_unwritable(value: &Value) -> Option<&str> {
     let bad = |text: &str| {
-        text.chars().any(|c| {
-            (c < ' ' && !matches!(c, '\t' | '\n' | '\r')) || matches!(c, '\u{fffe}' | '\u{ffff}')
-        })
+        text.chars()
+            .any(|c| (c < ' ' && !matches!(c, '\t' | '\n' | '\r')) || matches!(c, '\u{fffe}' | '\u{ffff}'))
     };
     match value {
         Value::String(text) => bad(text).then_some(text),
         Value::Array(items) => items.iter().find_map(first_unwritable),
-        Value::Dictionary(entries) => entries.iter().find_map(|(key, value)| {
-            if bad(key) { Some(key.as_str()) } else { first_unwritable(value) }
-        }),
+        Value::Dictionary(entries) => entries
+            .iter()
+            .find_map(|(key, value)| if bad(key) { Some(key.as_str()) } else { first_unwritable(value) }),
         _ => None,
     }
 }

@@ -36,7 +36,9 @@ impl Redirect {
                 let port = url.port().or(written.then_some(80));
                 Self::Loopback { text: text.to_owned(), url, port }
             }
-            Ok(url) if !matches!(url.scheme(), "http" | "https" | "urn") => Self::CustomScheme(text.to_owned()),
+            Ok(url) if !matches!(url.scheme(), "http" | "https" | "urn") => {
+                Self::CustomScheme(text.to_owned())
+            }
             _ => Self::Elsewhere(text.to_owned()),
         }
     }
@@ -52,7 +54,9 @@ impl Redirect {
                 let (before, after) = text.split_at_checked(authority + host).unwrap_or((text, ""));
                 format!("{before}:{port}{after}")
             }
-            (Self::Loopback { text, .. } | Self::CustomScheme(text) | Self::Elsewhere(text), _) => text.clone(),
+            (Self::Loopback { text, .. } | Self::CustomScheme(text) | Self::Elsewhere(text), _) => {
+                text.clone()
+            }
         }
     }
 }

@@ -307,7 +307,8 @@ impl Settings {
             Some((_, origin)) => return Valued { value: Flow::AccessKeys, origin },
             None => {}
         }
-        let oauth = [keys::OAUTH_AUTHORIZATION_URL, keys::OAUTH_TOKEN_URL].into_iter().find_map(|key| self.text(key));
+        let oauth =
+            [keys::OAUTH_AUTHORIZATION_URL, keys::OAUTH_TOKEN_URL].into_iter().find_map(|key| self.text(key));
         if let Some(found) = oauth.or_else(|| self.property(keys::ISSUER)) {
             return found.map(|_| Flow::AuthorizationCode);
         }
@@ -339,7 +340,9 @@ impl Settings {
         }
         let username_claims = self.property(keys::USERNAME_CLAIMS).map_or_else(
             || ["email", "preferred_username", "upn", "name"].map(str::to_owned).to_vec(),
-            |text| text.value.split([',', ' ']).filter(|claim| !claim.is_empty()).map(str::to_owned).collect(),
+            |text| {
+                text.value.split([',', ' ']).filter(|claim| !claim.is_empty()).map(str::to_owned).collect()
+            },
         );
         Ok(OAuth {
             flow: self.flow().value,
@@ -384,7 +387,8 @@ impl Settings {
         Ok(Sts {
             endpoint: self.sts_endpoint()?.value,
             role: self.role()?.value,
-            session_name: first([keys::ASSUME_ROLE_SESSION_NAME, keys::ROLE_SESSION_NAME]).map(|text| text.value),
+            session_name: first([keys::ASSUME_ROLE_SESSION_NAME, keys::ROLE_SESSION_NAME])
+                .map(|text| text.value),
             duration_seconds,
             policy: self.property(keys::ASSUME_ROLE_POLICY).map(|text| text.value),
         })
@@ -410,7 +414,10 @@ impl Settings {
         for name in [keys::ROLE_ARN, keys::ASSUME_ROLE_ARN] {
             if let Some(text) = self.property(name) {
                 let arn = text.value.parse::<Arn>().map_err(|_| {
-                    let problem = format!("is `{}`, which is not an ARN such as `arn:aws:iam::ACCOUNT:role/NAME`", text.value);
+                    let problem = format!(
+                        "is `{}`, which is not an ARN such as `arn:aws:iam::ACCOUNT:role/NAME`",
+                        text.value
+                    );
                     self.wrong(name, text.origin, problem)
                 })?;
                 return Ok(text.map(|_| Role::Given(arn)));
@@ -423,7 +430,9 @@ impl Settings {
             return Ok(Valued { value: Role::Ask, origin: *origin });
         }
         match self.raw(keys::ROLE_CONFIGURABLE) {
-            Some((origin, value)) if document::flag(value) == Some(true) => Ok(Valued { value: Role::Ask, origin }),
+            Some((origin, value)) if document::flag(value) == Some(true) => {
+                Ok(Valued { value: Role::Ask, origin })
+            }
             _ => Ok(Valued::default_of(Role::None)),
         }
     }
@@ -522,7 +531,8 @@ impl Settings {
     /// The first layer that has the key at all, blank or not.
     fn raw(&self, key: Key) -> Option<(Origin, &Value)> {
         let (_, custom) = &self.properties[0];
-        let custom = custom.iter().find(|(name, _)| name == key.plist).map(|(_, value)| (Origin::Bookmark, value));
+        let custom =
+            custom.iter().find(|(name, _)| name == key.plist).map(|(_, value)| (Origin::Bookmark, value));
         custom
             .or_else(|| Some((Origin::Profile, self.stored.profile.dictionary.get(key.plist)?)))
             .or_else(|| Some((Origin::Configuration, self.configuration.defaults.get(key.plist)?)))
@@ -609,9 +619,9 @@ impl Settings {
         }
         let mut base = self.endpoint()?.value;
         base.set_path("/");
-        base.join(&format!("/{}", text.value.trim_start_matches('/')))
-            .map(Some)
-            .map_err(|_| self.wrong(key.plist, text.origin, format!("is `{}`, which is not an address", text.value)))
+        base.join(&format!("/{}", text.value.trim_start_matches('/'))).map(Some).map_err(|_| {
+            self.wrong(key.plist, text.origin, format!("is `{}`, which is not an address", text.value))
+        })
     }
 
     fn url_of(&self, key: &str, text: &Valued<String>) -> Result<Url, SettingsError> {

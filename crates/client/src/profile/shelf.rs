@@ -35,7 +35,9 @@ pub enum ShelfError {
         known: Vec<String>,
     },
     /// The name cannot be a file's.
-    #[error("`{0}` cannot be a profile's name: use up to 64 lower-case letters, digits, `-`, `_` and `.`, beginning with a letter or digit")]
+    #[error(
+        "`{0}` cannot be a profile's name: use up to 64 lower-case letters, digits, `-`, `_` and `.`, beginning with a letter or digit"
+    )]
     Name(String),
     /// The name is taken.
     #[error("there is a profile `{0}` already")]
@@ -98,7 +100,8 @@ impl Shelf {
             Document::Bookmark(_) => Err(ShelfError::Damaged(ProfileError {
                 file: path.display().to_string(),
                 line: 1,
-                problem: "a stored profile needs `protocol` and `vendor`, and there is only a bookmark".to_owned(),
+                problem: "a stored profile needs `protocol` and `vendor`, and there is only a bookmark"
+                    .to_owned(),
             })),
         }
     }
@@ -146,7 +149,11 @@ impl Shelf {
     }
 
     fn path(&self, name: &str) -> Result<PathBuf, ShelfError> {
-        if is_name(name) { Ok(self.dir.join(format!("{name}.toml"))) } else { Err(ShelfError::Name(name.to_owned())) }
+        if is_name(name) {
+            Ok(self.dir.join(format!("{name}.toml")))
+        } else {
+            Err(ShelfError::Name(name.to_owned()))
+        }
     }
 
     /// Where the profiles are.

@@ -114,10 +114,11 @@ fn from_toml(value: &Toml, key: &str) -> Result<Value, String> {
         Toml::Boolean(flag) => Value::Boolean(*flag),
         Toml::Float(number) => Value::Real(*number),
         Toml::Integer(number) => Value::from(*number),
-        Toml::Datetime(date) => Value::Date(
-            Date::from_xml_format(&date.to_string())
-                .map_err(|_| format!("the time `{date}` of `{key}` needs a date and an offset such as `Z`"))?,
-        ),
+        Toml::Datetime(date) => {
+            Value::Date(Date::from_xml_format(&date.to_string()).map_err(|_| {
+                format!("the time `{date}` of `{key}` needs a date and an offset such as `Z`")
+            })?)
+        }
         Toml::Array(items) => {
             Value::Array(items.iter().map(|item| from_toml(item, key)).collect::<Result<_, _>>()?)
         }
@@ -131,7 +132,11 @@ fn entries(table: &Table) -> Result<Dictionary, String> {
 }
 
 fn unmarked(table: &Table, key: &str) -> Result<Value, String> {
-    let wrong = || format!("the table of `{key}` begins with `$` but is none of `$data`, `$date`, `$integer`, `$uid`, `$table`");
+    let wrong = || {
+        format!(
+            "the table of `{key}` begins with `$` but is none of `$data`, `$date`, `$integer`, `$uid`, `$table`"
+        )
+    };
     let (mark, value) = table.iter().next().ok_or_else(wrong)?;
     Ok(match (mark.as_str(), value) {
         ("$data", Toml::String(text)) => Value::Data(STANDARD.decode(text).map_err(|_| wrong())?),

@@ -29,8 +29,10 @@ impl FileStore {
 
     fn place(&self, profile: &str) -> PathBuf {
         // Profile names are checked where they are made; here nothing may leave the directory all the same.
-        let name: String =
-            profile.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect();
+        let name: String = profile
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' })
+            .collect();
         self.dir.join(format!("p-{name}"))
     }
 

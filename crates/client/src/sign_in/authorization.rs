@@ -92,7 +92,7 @@ impl Attempt {
             }
             if let Some(prompt) = &oauth.prompt {
                 query.append_pair("prompt", prompt);
-            } else if scopes.iter().any(|scope| *scope == "offline_access") {
+            } else if scopes.contains(&"offline_access") {
                 // OpenID Connect Core, section 11: offline access wants the person's consent.
                 query.append_pair("prompt", "consent");
             }
@@ -231,7 +231,10 @@ mod tests {
         }
         assert_eq!(read("code=a&code=b&state=s", &plain), Err(ResponseError::Twice("code")));
         assert_eq!(read("code=a&state=s&state=s", &plain), Err(ResponseError::Twice("state")));
-        assert!(matches!(read("code=c&state=s&iss=https://other", &plain), Err(ResponseError::Issuer { .. })));
+        assert!(matches!(
+            read("code=c&state=s&iss=https://other", &plain),
+            Err(ResponseError::Issuer { .. })
+        ));
         let refused = read("error=access_denied&error_description=not+you&state=s", &plain).unwrap_err();
         assert_eq!(refused.to_string(), "the provider refuses: access_denied (not you)");
     }
@@ -253,7 +256,12 @@ mod tests {
 
     #[test]
     fn pasted_texts() {
-        for text in [" x-cyberduck-action:oauth?code=c&state=s\n", "code=c&state=s", "https://x/#code=c&state=s", "?code=c&state=s"] {
+        for text in [
+            " x-cyberduck-action:oauth?code=c&state=s\n",
+            "code=c&state=s",
+            "https://x/#code=c&state=s",
+            "?code=c&state=s",
+        ] {
             assert_eq!(query_of_pasted(text), Some("code=c&state=s"), "{text}");
         }
         assert_eq!(query_of_pasted("hello"), None);

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use wigeon_core::claims::{ClaimShapeError, Claims};
-use wigeon_core::jwt::{AllowedAlgorithms, Algorithm, KeySet, TokenError, UnverifiedToken, at_hash};
+use wigeon_core::jwt::{Algorithm, AllowedAlgorithms, KeySet, TokenError, UnverifiedToken, at_hash};
 use wigeon_core::secret::Secret;
 use wigeon_core::time::{SignedDuration, Timestamp, iso8601};
 

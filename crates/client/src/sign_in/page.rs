@@ -36,13 +36,19 @@ impl Page {
     /// The HTML.
     pub(super) fn html(&self) -> String {
         let (title, text) = match self {
-            Self::SignedIn { user, .. } => (format!("Signed in as {user}"), html! {
-                p { "You can close this tab and go back to the terminal." }
-            }),
-            Self::Failed { reason } => ("Not signed in".to_owned(), html! {
-                p { (reason) }
-                p { "Go back to the terminal and try again." }
-            }),
+            Self::SignedIn { user, .. } => (
+                format!("Signed in as {user}"),
+                html! {
+                    p { "You can close this tab and go back to the terminal." }
+                },
+            ),
+            Self::Failed { reason } => (
+                "Not signed in".to_owned(),
+                html! {
+                    p { (reason) }
+                    p { "Go back to the terminal and try again." }
+                },
+            ),
             Self::Refused { reason } => ("Refused".to_owned(), html! { p { (reason) } }),
         };
         let place = match self {
@@ -85,7 +91,9 @@ mod tests {
 
     #[test]
     fn names_are_escaped() {
-        let html = Page::SignedIn { user: "<script>alert(1)</script>".to_owned(), provider: "\"x".to_owned() }.html();
+        let html =
+            Page::SignedIn { user: "<script>alert(1)</script>".to_owned(), provider: "\"x".to_owned() }
+                .html();
         assert!(!html.contains("<script"), "{html}");
         assert!(html.contains("Signed in as &lt;script&gt;"));
     }

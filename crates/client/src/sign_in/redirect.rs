@@ -71,8 +71,12 @@ impl Listener {
         let (stop, _) = watch::channel(false);
         let host = url.host_str().unwrap_or_default().to_ascii_lowercase();
         let authority = if port == 80 { host } else { format!("{host}:{port}") };
-        let shared =
-            Arc::new(Shared { authority, path: url.path().to_owned(), arrivals: sender, taken: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            authority,
+            path: url.path().to_owned(),
+            arrivals: sender,
+            taken: AtomicBool::new(false),
+        });
         let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
         let servers = listeners
             .into_iter()
@@ -129,7 +133,10 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     } else if request.uri().path() != shared.path {
         return page(404, &Page::Refused { reason: "There is nothing here." });
     } else if request.method() != Method::GET {
-        return page(405, &Page::Refused { reason: "Only a browser that comes back from signing in is awaited here." });
+        return page(
+            405,
+            &Page::Refused { reason: "Only a browser that comes back from signing in is awaited here." },
+        );
     } else if shared.taken.load(Ordering::SeqCst) {
         Page::Refused { reason: "This sign-in has already been answered; a code works once." }
     } else {

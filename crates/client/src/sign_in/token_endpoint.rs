@@ -9,7 +9,6 @@ use base64::engine::general_purpose::STANDARD;
 use http::{Method, header};
 use serde::Deserialize;
 use url::Url;
-use reqwest::RequestBuilder;
 use url::form_urlencoded::{Serializer, byte_serialize};
 use wigeon_core::secret::Secret;
 use zeroize::Zeroizing;
@@ -140,8 +139,25 @@ pub async fn redeem(
     grant: Grant<'_>,
 ) -> Result<Tokens, TokenEndpointError> {
     let url = &provider.token_endpoint;
-    let request = prepare(connector, provider, client, url, form_of(grant))?;
-    let (status, body) = send(request).await?;
+    let form = match grant {
+        Grant::Code { code, redirect_uri, verifier } => {
+            let mut form = vec![
+                ("grant_type", "authorization_code"),
+                ("code", code.expose()),
+                ("redirect_uri", redirect_uri),
+            ];
+            form.extend(verifier.map(|verifier| ("code_verifier", verifier.expose())));
+            form
+        }
+        Grant::Refresh(token) => vec![("grant_type", "refresh_token"), ("refresh_token", token.expose())],
+        Grant::Password { username, password, scope } => vec![
+            ("grant_type", "password"),
+            ("username", username),
+            ("password", password.expose()),
+            ("scope", scope),
+        ],
+    };
+    let (status, body) = post(connector, provider, client, url, form).await?;
     let unreadable = || TokenEndpointError::Unreadable { url: url.clone(), status };
     if (200..300).contains(&status) {
         return serde_json::from_slice(&body).map_err(|_| unreadable());
@@ -168,13 +184,8 @@ pub async fn revoke(
     kind: &str,
 ) -> Result<bool, TokenEndpointError> {
     let Some(url) = &provider.revocation_endpoint else { return Ok(false) };
-    let form = || {
-        let mut form = Serializer::new(String::new());
-        form.append_pair("token", token.expose()).append_pair("token_type_hint", kind);
-        form
-    };
-    let request = prepare(connector, provider, client, url, form())?;
-    let (status, body) = send(request).await?;
+    let form = vec![("token", token.expose()), ("token_type_hint", kind)];
+    let (status, body) = post(connector, provider, client, url, form).await?;
     if (200..300).contains(&status) {
         return Ok(true);
     }
@@ -188,38 +199,13 @@ pub async fn revoke(
     }
 }
 
-fn form_of(grant: Grant<'_>) -> Serializer<'static, String> {
-    let mut form = Serializer::new(String::new());
-    match grant {
-        Grant::Code { code, redirect_uri, verifier } => {
-            form.append_pair("grant_type", "authorization_code")
-                .append_pair("code", code.expose())
-                .append_pair("redirect_uri", redirect_uri);
-            if let Some(verifier) = verifier {
-                form.append_pair("code_verifier", verifier.expose());
-            }
-        }
-        Grant::Refresh(token) => {
-            form.append_pair("grant_type", "refresh_token").append_pair("refresh_token", token.expose());
-        }
-        Grant::Password { username, password, scope } => {
-            form.append_pair("grant_type", "password")
-                .append_pair("username", username)
-                .append_pair("password", password.expose())
-                .append_pair("scope", scope);
-        }
-    }
-    form
-}
-
-/// The request, with the client's authentication. Not asynchronous: the form could not change its thread.
-fn prepare(
+async fn post<'a>(
     connector: &Connector,
     provider: &Provider,
-    client: &Client,
+    client: &'a Client,
     url: &Url,
-    mut form: Serializer<'_, String>,
-) -> Result<(Url, RequestBuilder), TokenEndpointError> {
+    mut form: Vec<(&'static str, &'a str)>,
+) -> Result<(u16, Zeroizing<Vec<u8>>), TokenEndpointError> {
     let url = secure(url.clone()).map_err(|_| TokenEndpointError::Insecure(url.clone()))?;
     let mut request = connector
         .request(Method::POST, &url)
@@ -227,31 +213,27 @@ fn prepare(
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
     match authentication(provider, client) {
         Authentication::None => {}
-        Authentication::Id(id) => {
-            form.append_pair("client_id", id);
-        }
+        Authentication::Id(id) => form.push(("client_id", id)),
         Authentication::Post(id, secret) => {
-            form.append_pair("client_id", id).append_pair("client_secret", secret.expose());
+            form.extend([("client_id", id), ("client_secret", secret.expose())]);
         }
         Authentication::Basic(id, secret) => {
             // RFC 6749, section 2.3.1: both halves are form-encoded first.
             let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
             let pair = Zeroizing::new(format!("{}:{}", encoded(id), encoded(secret.expose())));
-            request = request.header(header::AUTHORIZATION, format!("Basic {}", STANDARD.encode(pair.as_bytes())));
+            request =
+                request.header(header::AUTHORIZATION, format!("Basic {}", STANDARD.encode(pair.as_bytes())));
         }
     }
-    Ok((url, request.body(form.finish())))
-}
-
-async fn send(
-    (url, request): (Url, RequestBuilder),
-) -> Result<(u16, Zeroizing<Vec<u8>>), TokenEndpointError> {
-    let answer = request
-        .send()
-        .await
-        .map_err(|source| TokenEndpointError::Unreachable { url: url.clone(), source: source.without_url() })?;
+    let body = Serializer::new(String::new()).extend_pairs(form).finish();
+    let answer = request.body(body).send().await.map_err(|source| TokenEndpointError::Unreachable {
+        url: url.clone(),
+        source: source.without_url(),
+    })?;
     let status = answer.status().as_u16();
-    let body = connect::body(answer, ANSWER_LIMIT).await.map_err(|source| TokenEndpointError::Body { url, source })?;
+    let body = connect::body(answer, ANSWER_LIMIT)
+        .await
+        .map_err(|source| TokenEndpointError::Body { url, source })?;
     Ok((status, Zeroizing::new(body)))
 }
 
@@ -269,7 +251,10 @@ fn authentication<'a>(provider: &Provider, client: &'a Client) -> Authentication
         (None, _) => return Authentication::None,
     };
     let offers = |method: &str| {
-        provider.client_authentication.as_ref().is_some_and(|methods| methods.iter().any(|offered| offered == method))
+        provider
+            .client_authentication
+            .as_ref()
+            .is_some_and(|methods| methods.iter().any(|offered| offered == method))
     };
     if offers("client_secret_basic") {
         Authentication::Basic(id, secret)

@@ -1,5 +1,6 @@
 //! Tokens and key sets, row by row of sts.md's table, with keys of our own and one foreign certificate.
 
+use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::{Map, Value, json};
 
@@ -299,4 +300,23 @@ fn debug_shows_neither_token_nor_claims_nor_key() {
     assert!(!shown.contains("alice") && !shown.contains(signature), "{shown}");
     let token = token.verify(&set(&[key.public_jwk()]), &all()).unwrap();
     assert!(!format!("{token:?}").contains("alice"));
+}
+
+proptest! {
+    #[test]
+    fn any_text_as_a_token_or_a_key_set_ends_without_a_panic(
+        text in "[A-Za-z0-9_.=-]{0,120}", json in "\\PC{0,120}"
+    ) {
+        let _ = UnverifiedToken::parse(&text);
+        let _ = UnverifiedToken::parse(&json);
+        let _ = KeySet::parse(json.as_bytes());
+    }
+
+    #[test]
+    fn any_members_of_a_key_end_without_a_panic(
+        kty in "RSA|EC|OKP", crv in "P-256|P-384|P-521|Ed25519", x in "[A-Za-z0-9_-]{0,100}", n in "[A-Za-z0-9_-]{340,350}"
+    ) {
+        let jwk = json!({"kty": kty, "crv": crv, "x": x, "y": x, "n": n, "e": "AQAB", "x5c": [n]});
+        prop_assert_eq!(set(&[jwk]).len(), 0);
+    }
 }

@@ -116,6 +116,18 @@ impl<'a> Context<'a> {
         fresh
     }
 
+    /// Enters keys that were prepared once for many requests, borrowing their values. As with [`Self::set`],
+    /// what stands already stays; among themselves the prepared keys must differ, which is not looked at.
+    pub fn set_prepared(&mut self, prepared: &'a [(String, Value<'static>)]) {
+        let standing = self.entries.len();
+        for (key, value) in prepared {
+            let taken = self.entries.iter().take(standing).any(|(name, _)| name.eq_ignore_ascii_case(key));
+            if !taken {
+                self.entries.push((Cow::Borrowed(key), value.borrowed()));
+            }
+        }
+    }
+
     /// The value of a key, in any case.
     #[must_use]
     pub fn value(&self, key: &str) -> Option<&Value<'a>> {
@@ -148,6 +160,21 @@ pub enum Value<'a> {
 }
 
 impl Value<'_> {
+    /// The same value, its text lent.
+    #[must_use]
+    pub fn borrowed(&self) -> Value<'_> {
+        match self {
+            Self::Text(text) => Value::Text(Cow::Borrowed(text)),
+            Self::Texts(texts) => {
+                Value::Texts(texts.iter().map(|text| Cow::Borrowed(text.as_ref())).collect())
+            }
+            Self::Time(at) => Value::Time(*at),
+            Self::Number(number) => Value::Number(*number),
+            Self::Bool(flag) => Value::Bool(*flag),
+            Self::Address(address) => Value::Address(*address),
+        }
+    }
+
     /// Each value as text, as explanations show it.
     #[must_use]
     pub fn texts(&self) -> Vec<String> {
@@ -287,6 +314,21 @@ mod tests {
         assert_eq!(context.value("aws:USERID"), Some(&Value::from("AROA:alice")));
         assert_eq!(context.value("aws:userid2"), None);
         assert_eq!(context.iter().count(), 1);
+    }
+
+    #[test]
+    fn prepared_keys_shadow_nothing() {
+        let prepared = [
+            ("AWS:userid".to_owned(), Value::from("admin")),
+            ("jwt:groups".to_owned(), Value::from(vec!["a".to_owned()])),
+        ];
+        let mut context = Context::new();
+        context.set("aws:userid", "AROA:alice");
+        context.set_prepared(&prepared);
+        assert_eq!(context.value("aws:userid"), Some(&Value::from("AROA:alice")));
+        assert!(!context.set("JWT:groups", "b"));
+        assert_eq!(context.value("jwt:groups"), Some(&Value::from(vec!["a"])));
+        assert_eq!(context.iter().count(), 2);
     }
 
     #[test]

@@ -131,6 +131,13 @@ mod tests {
         assert_eq!(refused("", &many), FaultCode::InvalidParameterValue);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_text_ends_without_a_panic(query in "\\PC{0,80}", body in "[%&=+a-f0-9.]{0,80}") {
+            let _ = Parameters::parse(&query, &body);
+        }
+    }
+
     #[test]
     fn debug_shows_no_values() {
         let parameters = Parameters::parse("", "WebIdentityToken=secret").unwrap();

@@ -1,5 +1,28 @@
 //! The declarative home of a directory: one TOML file, with policies in it or beside it.
 //!
+//! ```toml
+//! account = "000000000000"
+//!
+//! [[provider]]
+//! url = "https://idp.example/realms/x"   # as it stands in `iss`
+//! client_ids = ["s3-cli"]
+//! # jwks_url or jwks_file, ca_file, thumbprints, algorithms, allow_http, sessions_end_with_token, revoked_before
+//!
+//! [[policy]]                             # managed
+//! name = "read-shared"
+//! file = "read-shared.json"              # or document = '''…'''
+//!
+//! [[role]]
+//! name = "reader"
+//! trust_file = "trust.json"              # or trust = '''…'''
+//! attached = ["read-shared"]
+//! # path, max_session_duration, boundary, revoked_before
+//!
+//! [[role.policy]]                        # inline
+//! name = "home"
+//! document = '''…'''
+//! ```
+//!
 //! Enters: the file's path. Leaves: a [`Snapshot`], and a [`Fingerprint`] of every file that was read.
 //! Refused, with the file, the place and the cause: broken TOML, unknown keys, names and addresses out of
 //! their rules, policy documents that do not parse, references to nothing, duplicates.

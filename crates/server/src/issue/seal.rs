@@ -4,7 +4,7 @@
 //! and key id are authenticated too. The plain text is the session as JSON.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_lc_rs::aead::{Aad, NONCE_LEN, Nonce};
@@ -14,7 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use moka::sync::Cache;
 use wigeon_core::credentials::Credentials;
-use wigeon_core::policy::{Document, Kind};
+use wigeon_core::policy::Document;
 use wigeon_core::secret::Secret;
 use wigeon_core::time::{SignedDuration, Timestamp};
 
@@ -149,7 +149,8 @@ impl Sealer {
             claims: kept_claims(token.claims()),
             issued_at,
             expires_at,
-            compiled: grant.policy.map(|document| Arc::new(document.named("session policy"))),
+            compiled: OnceLock::new(),
+            keys: OnceLock::new(),
             access_key_id,
         };
         let session_token = self.seal(&session, grant.minimum_token_len)?;
@@ -220,12 +221,7 @@ impl Sealer {
         let nonce = Nonce::assume_unique_for_key(*nonce);
         let plain = key.sealing.open_in_place(nonce, Aad::from(header(key.id)), sealed).ok()?;
 
-        let mut session: Session = serde_json::from_slice(plain).ok()?;
-        if let Some(text) = &session.policy {
-            // It was parsed before it was sealed; if it does not parse now, the session is not accepted.
-            let document = Document::parse(text, Kind::Session).ok()?;
-            session.compiled = Some(Arc::new(document.named("session policy")));
-        }
+        let session: Session = serde_json::from_slice(plain).ok()?;
         let secret_key = key.secret_key(&session.access_key_id);
         Some(Unsealed { session: Arc::new(session), secret_key })
     }

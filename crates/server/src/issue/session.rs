@@ -1,13 +1,14 @@
 //! A session: what the exchange created, as far as later requests need it.
 
+use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use wigeon_core::arn::{Arn, without_scheme};
 use wigeon_core::claims::Claims;
-use wigeon_core::policy::{Context, Policy, Value};
+use wigeon_core::policy::{Context, Document, Kind, Policy, Value};
 use wigeon_core::time::Timestamp;
 
 use crate::directory::{Role, Snapshot};
@@ -67,10 +68,13 @@ pub struct Session {
     pub issued_at: Timestamp,
     #[serde(rename = "e", with = "jiff::fmt::serde::timestamp::second::required")]
     pub expires_at: Timestamp,
-    /// The inline session policy, compiled when the session was unsealed. That others cannot name this
-    /// field is also what keeps them from building a session.
+    /// The inline session policy, compiled when it is first asked for. That others cannot name this field is
+    /// also what keeps them from building a session.
     #[serde(skip)]
-    pub(super) compiled: Option<Arc<Policy>>,
+    pub(super) compiled: OnceLock<Option<Arc<Policy>>>,
+    /// The condition keys that the session is the source of, built when they are first asked for.
+    #[serde(skip)]
+    pub(super) keys: OnceLock<Vec<(String, Value<'static>)>>,
 }
 
 /// Why a session that has not expired is over all the same.
@@ -101,6 +105,9 @@ pub enum SessionEnded {
     /// A managed session policy is gone: what it allowed cannot be known any more.
     #[error("the session policy `{0}` is gone")]
     PolicyGone(String),
+    /// The inline session policy does not parse any more. It did when it was sealed.
+    #[error("the inline session policy cannot be read")]
+    PolicyUnreadable,
 }
 
 impl Session {
@@ -149,10 +156,15 @@ impl Session {
     /// The session policies as they are now; an empty list means that there is no such limit. An error when
     /// one is gone: the session then may do nothing, rather than everything.
     pub fn policies(&self, snapshot: &Snapshot) -> Result<Vec<Arc<Policy>>, SessionEnded> {
-        if self.compiled.is_none() && self.policy_arns.is_empty() {
-            return Ok(Vec::new());
+        let mut policies = Vec::new();
+        if let Some(text) = &self.policy {
+            let compile = || {
+                let document = Document::parse(text, Kind::Session).ok()?;
+                Some(Arc::new(document.named("session policy")))
+            };
+            let compiled = self.compiled.get_or_init(compile).as_ref();
+            policies.push(Arc::clone(compiled.ok_or(SessionEnded::PolicyUnreadable)?));
         }
-        let mut policies: Vec<Arc<Policy>> = self.compiled.iter().cloned().collect();
         for arn in &self.policy_arns {
             let policy = snapshot.policy(arn).ok_or_else(|| SessionEnded::PolicyGone(arn.clone()))?;
             policies.push(Arc::clone(policy));
@@ -161,41 +173,58 @@ impl Session {
     }
 
     /// Enters the condition keys that the session is the source of. What stands there already stays, so the
-    /// server's own keys come first, and within these the claims come last.
+    /// server's own keys come first.
     pub fn enter_keys<'a>(&'a self, context: &mut Context<'a>) {
-        context.set("aws:PrincipalArn", self.role_arn.as_str());
-        context.set("aws:PrincipalAccount", self.account.as_str());
-        context.set("aws:PrincipalType", "AssumedRole");
-        context.set("aws:userid", self.user_id());
-        context.set("aws:TokenIssueTime", self.issued_at);
-        context.set("aws:FederatedProvider", self.provider_arn.as_str());
+        context.set_prepared(self.keys.get_or_init(|| self.condition_keys()));
+    }
+
+    /// What the session itself is comes first, the claims last: a claim shadows nothing.
+    fn condition_keys(&self) -> Vec<(String, Value<'static>)> {
+        let mut keys: Vec<(String, Value<'static>)> = Vec::with_capacity(16 + 2 * self.claims.len());
+        let mut add = |key: String, value: Value<'static>| {
+            if !keys.iter().any(|(present, _)| present.eq_ignore_ascii_case(&key)) {
+                keys.push((key, value));
+            }
+        };
+        let text = |text: &str| Value::from(text.to_owned());
+        add("aws:PrincipalArn".to_owned(), text(self.role_arn.as_str()));
+        add("aws:PrincipalAccount".to_owned(), text(&self.account));
+        add("aws:PrincipalType".to_owned(), text("AssumedRole"));
+        add("aws:userid".to_owned(), text(&self.user_id()));
+        add("aws:TokenIssueTime".to_owned(), Value::from(self.issued_at));
+        add("aws:FederatedProvider".to_owned(), text(self.provider_arn.as_str()));
         if let Some(source_identity) = &self.source_identity {
-            context.set("aws:SourceIdentity", source_identity);
+            add("aws:SourceIdentity".to_owned(), text(source_identity));
         }
         for (key, value) in &self.principal_tags {
-            context.set(format!("aws:PrincipalTag/{key}"), value);
+            add(format!("aws:PrincipalTag/{key}"), text(value));
         }
         let issuer = without_scheme(&self.issuer);
-        let amr: Vec<&str> = self.amr.iter().map(String::as_str).collect();
         for prefix in [issuer, "jwt"] {
-            context.set(format!("{prefix}:sub"), &self.subject);
-            context.set(format!("{prefix}:aud"), &self.audience);
-            context.set(format!("{prefix}:amr"), amr.clone());
+            add(format!("{prefix}:sub"), text(&self.subject));
+            add(format!("{prefix}:aud"), text(&self.audience));
+            add(format!("{prefix}:amr"), Value::from(self.amr.clone()));
         }
-        context.set("jwt:iss", &self.issuer);
+        add("jwt:iss".to_owned(), text(&self.issuer));
         for (name, claim) in &self.claims {
             for prefix in [issuer, "jwt"] {
                 if let Some(value) = claim_value(claim) {
-                    context.set(format!("{prefix}:{name}"), value);
+                    add(format!("{prefix}:{name}"), owned(value));
                 }
             }
         }
+        keys
     }
+}
 
-    /// How the keys of a claim read to a policy author: `jwt:NAME` as a value, if the session has it.
-    #[must_use]
-    pub fn claim(&self, name: &str) -> Option<Value<'_>> {
-        self.claims.get(name).and_then(claim_value)
+fn owned(value: Value<'_>) -> Value<'static> {
+    match value {
+        Value::Text(text) => Value::from(text.into_owned()),
+        Value::Texts(texts) => Value::from(texts.into_iter().map(Cow::into_owned).collect::<Vec<String>>()),
+        Value::Time(at) => Value::Time(at),
+        Value::Number(number) => Value::Number(number),
+        Value::Bool(flag) => Value::Bool(flag),
+        Value::Address(address) => Value::Address(address),
     }
 }
 

@@ -1,0 +1,233 @@
+"""Real servers and real tools around the `wigeon` binary.
+
+The peers (Ceph RGW, OpenID providers) are started by scripts of their own, found in
+`$WIGEON_SHARED/peers`. Everything listens on loopback; what is started here is stopped here, by pid.
+"""
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import textwrap
+import time
+import urllib.request
+
+import pytest
+
+BINARY = pathlib.Path(os.environ["WIGEON_BIN"])
+SHARED = pathlib.Path(os.environ["WIGEON_SHARED"])
+PEERS = SHARED / "peers"
+STATE = pathlib.Path(os.environ.get("WIGEON_PEERS_STATE", "/tmp/wigeon-e2e-peers"))
+ACCOUNT = "000000000000"
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def environment(home, **more):
+    """A clean environment: no credentials, profiles or proxies of the person who runs the tests."""
+    keep = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+    return {
+        **keep,
+        "HOME": str(home),
+        "AWS_CONFIG_FILE": str(home / "aws-config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(home / "aws-credentials"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_PAGER": "",
+        **more,
+    }
+
+
+class Peer:
+    """One of the peers, with the KEY=VALUE lines that it printed."""
+
+    def __init__(self, name, **settings):
+        script = PEERS / name / "start"
+        if not script.exists():
+            pytest.skip(f"no peers at {PEERS}: set WIGEON_SHARED to the folder that holds them")
+        self.name = name
+        self.environment = {**os.environ, "PEERS_STATE": str(STATE), **settings}
+        started = subprocess.run([script], env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        assert started.returncode == 0, started.stderr
+        self.values = dict(line.split("=", 1) for line in started.stdout.splitlines() if "=" in line)
+
+    def __getitem__(self, name):
+        return self.values[name]
+
+    def stop(self):
+        subprocess.run([PEERS / self.name / "stop"], env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+
+
+@pytest.fixture(scope="session")
+def oidc():
+    """panva's oidc-provider."""
+    peer = Peer("oidc-provider", OIDC_PORT=str(free_port()))
+    yield peer
+    peer.stop()
+
+
+@pytest.fixture(scope="session")
+def rgw():
+    """Ceph RGW: S3, STS and IAM."""
+    base = 24080
+    peer = Peer(
+        "ceph-rgw",
+        RGW_PORT=str(free_port()),
+        RGW_TLS_PORT=str(free_port()),
+        CEPH_MON_PORT=str(free_port()),
+        CEPH_OSD_PORT_MIN=str(base),
+        CEPH_OSD_PORT_MAX=str(base + 29),
+    )
+    yield peer
+    peer.stop()
+
+
+class Identity:
+    """Tokens of an OpenID provider."""
+
+    def __init__(self, peer):
+        self.peer = peer
+        self.issuer = peer["OIDC_ISSUER"]
+
+    def token(self, user="alice", client="s3-cli", scope="openid email profile groups"):
+        command = [PEERS / "signin", "--issuer", self.issuer, "--client-id", client, "--user", user]
+        command += ["--password", f"{user}-password", "--scope", scope, "--only", "id_token"]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    def mint(self, claims, header=None):
+        """Signs any claims with the provider's key."""
+        command = [PEERS / "oidc-provider" / "mint", json.dumps(claims)]
+        command += [json.dumps(header)] if header else []
+        return subprocess.run(command, check=True, capture_output=True, text=True, env=self.peer.environment).stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def identity(oidc):
+    return Identity(oidc)
+
+
+class Server:
+    """`wigeon serve` with a directory of its own."""
+
+    def __init__(self, folder, identity, provider="", key_id="AKIAWIGEONROOTKEY000", secret="e2e-root-secret-key-0000"):
+        self.folder = folder
+        self.url = f"http://127.0.0.1:{free_port()}"
+        self.root = {"aws_access_key_id": key_id, "aws_secret_access_key": secret}
+        issuer = identity.issuer
+        name = issuer.split("://", 1)[1]
+        trust = json.dumps({
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Effect": "Allow",
+                "Principal": {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{name}"},
+                "Action": "sts:AssumeRoleWithWebIdentity",
+                "Condition": {"StringEquals": {f"{name}:aud": "s3-cli"}},
+            }],
+        })
+        permissions = json.dumps({
+            "Version": "2012-10-17",
+            "Statement": [
+                {"Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": ["arn:aws:s3:::shared", "arn:aws:s3:::shared/*"]},
+                {"Effect": "Allow", "Action": "s3:*Object", "Resource": f"arn:aws:s3:::home/${{{name}:sub}}/*"},
+                {"Effect": "Allow", "Action": ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"], "Resource": "arn:aws:s3:::home/*"},
+                {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::home",
+                 "Condition": {"StringLike": {"s3:prefix": f"${{{name}:sub}}/*"}}},
+                {"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"},
+            ],
+        })
+        self.role = f"arn:aws:iam::{ACCOUNT}:role/person"
+        (folder / "directory.toml").write_text(textwrap.dedent(f"""\
+            account = "{ACCOUNT}"
+
+            [[provider]]
+            url = "{issuer}"
+            client_ids = ["s3-cli", "other-app"]
+            {provider}
+
+            [[role]]
+            name = "person"
+            trust = '{trust}'
+
+            [[role.policy]]
+            name = "buckets"
+            document = '{permissions}'
+            """))
+        secret_file = folder / "root-secret"
+        secret_file.write_text(secret)
+        secret_file.chmod(0o600)
+        (folder / "serve.toml").write_text(textwrap.dedent(f"""\
+            listen = "{self.url.removeprefix('http://')}"
+            data = "data"
+            directory = "directory.toml"
+            domains = ["localhost"]
+            audit = "audit.jsonl"
+
+            [root]
+            access_key_id = "{key_id}"
+            secret_key_file = "root-secret"
+            """))
+        self.process = None
+        self.start()
+
+    def start(self):
+        self.log = open(self.folder / "serve.log", "ab")
+        command = [BINARY, "serve", "--config", self.folder / "serve.toml"]
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=environment(self.folder))
+        for _ in range(200):
+            try:
+                with urllib.request.urlopen(f"{self.url}/healthz", timeout=5) as answer:
+                    assert answer.status == 200
+                    return
+            except OSError:
+                assert self.process.poll() is None, (self.folder / "serve.log").read_text()
+                time.sleep(0.05)
+        raise AssertionError("the server did not start")
+
+    def stop(self):
+        self.process.terminate()
+        code = self.process.wait(timeout=40)
+        self.log.close()
+        return code
+
+    def audit(self):
+        return [json.loads(line) for line in (self.folder / "audit.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory, identity):
+    server = Server(tmp_path_factory.mktemp("server"), identity)
+    yield server
+    assert server.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def short_server(tmp_path_factory, identity):
+    """Its sessions end when the token does that they were made from."""
+    server = Server(tmp_path_factory.mktemp("short"), identity, provider="sessions_end_with_token = true")
+    yield server
+    assert server.stop() == 0
+
+
+@pytest.fixture
+def home(tmp_path):
+    return tmp_path
+
+
+@pytest.fixture
+def wigeon(home):
+    """Runs the binary in a home of its own; gives the finished process."""
+
+    def run(*arguments, code=0, input=None, binary=False, env=None, timeout=120):
+        done = subprocess.run(
+            [BINARY, *map(str, arguments)], env=environment(home, **(env or {})), cwd=home, timeout=timeout,
+            input=input, stdin=subprocess.DEVNULL if input is None else None, capture_output=True, text=not binary,
+        )
+        assert done.returncode == code, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    return run
