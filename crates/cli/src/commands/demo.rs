@@ -68,7 +68,8 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let place = Place::new(folder).map_err(failed)?;
     let say = |text: &str| context.output.note(text);
 
-    let provider = Provider::start(provider_config().await, Arc::clone(&context.clock)).await.map_err(failed)?;
+    let provider =
+        Provider::start(provider_config().await, Arc::clone(&context.clock)).await.map_err(failed)?;
     let root = root_key()?;
     let config = Config {
         listen: free(SERVER_PORT).await,
@@ -84,7 +85,10 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     };
     let server = serve::start(&config, Arc::clone(&context.clock)).await.map_err(failed)?;
     let address = server.address();
-    say(&format!("Identity provider at {} (users alice and bob; password alice-password, bob-password)", provider.issuer));
+    say(&format!(
+        "Identity provider at {} (users alice and bob; password alice-password, bob-password)",
+        provider.issuer
+    ));
     say(&format!("STS and S3 at http://{address}, over {}", place.folder.display()));
 
     tour::furnish(&root_client(context, address, root)?).await?;
@@ -107,7 +111,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Signs in and exchanges, as `wigeon login` does; gives the user's name.
+/// Signs in and exchanges, as `wigeon login` does; gives the subject, which is the login here.
 async fn sign_in(context: &Context, settings: &Settings, user: Option<&str>) -> Result<String, Failure> {
     let session = context.session_of(settings)?;
     let oauth = settings.oauth()?;
@@ -125,7 +129,7 @@ async fn sign_in(context: &Context, settings: &Settings, user: Option<&str>) -> 
     let (_sender, pasted) = mpsc::channel(1);
     let limit = if user.is_some() { Duration::from_secs(30) } else { SIGN_IN_LIMIT };
     let tokens = sign_in::in_browser(session.sign_in()?, browser, pasted, limit).await?;
-    let user = tokens.identity.user.clone();
+    let user = tokens.identity.subject.clone();
     let record = session.begin(tokens).await?;
     report(context, &session, &record)?;
     Ok(user)
@@ -186,7 +190,6 @@ fn root_client(context: &Context, server: SocketAddr, root: Credentials) -> Resu
     Ok(Client::new(connector, endpoint, Arc::new(StaticCredentials::new(root)), Arc::clone(&context.clock)))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is made to be given to `map_err`")]
 fn failed(error: impl std::error::Error + 'static) -> Failure {
     Failure::because(Kind::Error, &error)
 }

@@ -15,7 +15,8 @@ use crate::context::Context;
 use crate::errors::Failure;
 use crate::output::printable;
 
-const WELCOME: &str = "Everyone who is signed in can read this; nobody but the administrator can write here.\n";
+const WELCOME: &str =
+    "Everyone who is signed in can read this; nobody but the administrator can write here.\n";
 
 const COLORS: &str = "color,hex\nteal,#008080\nbuff,#f0dc82\nchestnut,#954535\n";
 
@@ -29,7 +30,14 @@ pub(super) async fn furnish(client: &Client) -> Result<(), Failure> {
         }
     }
     for (path, text) in [("welcome.txt", WELCOME), ("data/colors.csv", COLORS)] {
-        client.put_object(&name("shared")?, &key(path)?, Bytes::from_static(text.as_bytes()), &PutOptions::default()).await?;
+        client
+            .put_object(
+                &name("shared")?,
+                &key(path)?,
+                Bytes::from_static(text.as_bytes()),
+                &PutOptions::default(),
+            )
+            .await?;
     }
     Ok(())
 }
