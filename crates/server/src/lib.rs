@@ -37,4 +37,6 @@ pub mod gateway;
 
 pub mod config;
 
+pub mod tls;
+
 pub mod serve;
