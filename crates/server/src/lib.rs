@@ -37,4 +37,6 @@ pub mod gateway;
 
 pub mod config;
 
+pub mod connection;
+
 pub mod serve;

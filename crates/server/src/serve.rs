@@ -19,6 +19,7 @@ use crate::authenticate::Authenticator;
 use crate::backend::local::{Options, Store, StoreError};
 use crate::backend::protocol::LocalBackend;
 use crate::config::Config;
+use crate::connection::Pulse;
 use crate::directory::{Directory, DirectoryError};
 use crate::gateway::Gateway;
 use crate::issue::{KeyRing, KeyRingError, Sealer};
@@ -185,18 +186,24 @@ fn serve_connection(
 ) -> impl Future<Output = ()> + use<> {
     // Small answers should not wait for each other.
     let _ = stream.set_nodelay(true);
+    let pulse = Pulse::start();
+    let answering = pulse.clone();
     let service = service_fn(move |request| {
-        let gateway = Arc::clone(&gateway);
-        async move { Ok::<_, std::convert::Infallible>(gateway.handle(request, peer.ip()).await) }
+        let (gateway, pulse) = (Arc::clone(&gateway), answering.clone());
+        async move { Ok::<_, std::convert::Infallible>(pulse.answer(gateway.handle(request, peer.ip())).await) }
     });
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     builder.http2().timer(TokioTimer::new());
-    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+    let stream = TokioIo::new(pulse.watch(stream));
+    let connection = builder.serve_connection(stream, service).into_owned();
     let connection = graceful.watch(connection);
     async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, %peer, "a connection ended");
+        tokio::select! {
+            ended = connection => if let Err(error) = ended {
+                tracing::debug!(%error, %peer, "a connection ended");
+            },
+            () = pulse.over() => tracing::debug!(%peer, "a connection had nothing to do and was closed"),
         }
     }
 }
