@@ -232,7 +232,8 @@ fn missing_length() -> Refusal {
 }
 
 fn too_slow() -> Refusal {
-    let message = "Your socket connection to the server was not read from or written to within the timeout period.";
+    let message =
+        "Your socket connection to the server was not read from or written to within the timeout period.";
     Refusal::new("RequestTimeout", StatusCode::BAD_REQUEST, message)
 }
 
