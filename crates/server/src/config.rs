@@ -128,7 +128,9 @@ impl Config {
             domains: file.domains,
             root,
             audit: file.audit.map(|path| beside(&path)),
-            tls: file.tls.map(|tls| Certificate { certificate: beside(&tls.certificate), key: beside(&tls.key) }),
+            tls: file
+                .tls
+                .map(|tls| Certificate { certificate: beside(&tls.certificate), key: beside(&tls.key) }),
         })
     }
 }

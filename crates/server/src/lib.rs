@@ -39,4 +39,6 @@ pub mod config;
 
 pub mod tls;
 
+pub mod connection;
+
 pub mod serve;

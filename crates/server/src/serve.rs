@@ -20,6 +20,7 @@ use crate::authenticate::Authenticator;
 use crate::backend::local::{Options, Store, StoreError};
 use crate::backend::protocol::LocalBackend;
 use crate::config::Config;
+use crate::connection::Pulse;
 use crate::directory::{Directory, DirectoryError};
 use crate::gateway::Gateway;
 use crate::issue::{KeyRing, KeyRingError, Sealer};
@@ -216,19 +217,32 @@ async fn accept(
     }
 }
 
-async fn serve_connection<S>(stream: S, peer: SocketAddr, secure: bool, gateway: Arc<Gateway>, watcher: Watcher)
-where
+async fn serve_connection<S>(
+    stream: S,
+    peer: SocketAddr,
+    secure: bool,
+    gateway: Arc<Gateway>,
+    watcher: Watcher,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let pulse = Pulse::start();
+    let answering = pulse.clone();
     let service = service_fn(move |request| {
-        let gateway = Arc::clone(&gateway);
-        async move { Ok::<_, std::convert::Infallible>(gateway.handle(request, peer.ip(), secure).await) }
+        let (gateway, pulse) = (Arc::clone(&gateway), answering.clone());
+        async move {
+            Ok::<_, std::convert::Infallible>(pulse.answer(gateway.handle(request, peer.ip(), secure)).await)
+        }
     });
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     builder.http2().timer(TokioTimer::new());
-    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-    if let Err(error) = watcher.watch(connection).await {
-        tracing::debug!(%error, %peer, "a connection ended");
+    let stream = TokioIo::new(pulse.watch(stream));
+    let connection = builder.serve_connection(stream, service).into_owned();
+    tokio::select! {
+        ended = watcher.watch(connection) => if let Err(error) = ended {
+            tracing::debug!(%error, %peer, "a connection ended");
+        },
+        () = pulse.over() => tracing::debug!(%peer, "a connection had nothing to do and was closed"),
     }
 }
