@@ -157,7 +157,11 @@ pub async fn discover(connector: &Connector, issuer: &str) -> Result<Provider, D
     // Discovery 4.3. People write an issuer with and without its last slash; the document's own form is the one
     // that tokens are then compared with, exactly.
     if document.issuer.trim_end_matches('/') != issuer.trim_end_matches('/') {
-        return Err(DiscoveryError::OtherIssuer { url: url.to_string(), found: document.issuer, asked: issuer.to_owned() });
+        return Err(DiscoveryError::OtherIssuer {
+            url: url.to_string(),
+            found: document.issuer,
+            asked: issuer.to_owned(),
+        });
     }
     let token_endpoint =
         document.token_endpoint.ok_or_else(|| malformed("it has no `token_endpoint`".to_owned()))?;
@@ -222,7 +226,10 @@ async fn fetch(connector: &Connector, url: &Url) -> Result<Value, DiscoveryError
         .header(http::header::ACCEPT, "application/json")
         .send()
         .await
-        .map_err(|source| DiscoveryError::Unreachable { url: url.to_string(), source: source.without_url() })?;
+        .map_err(|source| DiscoveryError::Unreachable {
+            url: url.to_string(),
+            source: source.without_url(),
+        })?;
     let status = answer.status();
     if !status.is_success() {
         return Err(DiscoveryError::Status { url: url.to_string(), status: status.as_u16() });
