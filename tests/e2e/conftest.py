@@ -7,6 +7,7 @@ The peers (Ceph RGW, OpenID providers) are started by scripts of their own, foun
 import json
 import os
 import pathlib
+import shutil
 import socket
 import subprocess
 import textwrap
@@ -231,3 +232,39 @@ def wigeon(home):
         return done
 
     return run
+
+
+def listening(pid):
+    """The local addresses on which a process listens, as the kernel tells."""
+    sockets = set()
+    for descriptor in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            target = os.readlink(descriptor)
+        except OSError:
+            continue
+        if target.startswith("socket:["):
+            sockets.add(target[8:-1])
+    addresses = []
+    for table, width in (("tcp", 8), ("tcp6", 32)):
+        for line in pathlib.Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and fields[9] in sockets:
+                address, port = fields[1].split(":")
+                family = socket.AF_INET if width == 8 else socket.AF_INET6
+                packed = b"".join(bytes.fromhex(address[at : at + 8])[::-1] for at in range(0, width, 8))
+                addresses.append((socket.inet_ntop(family, packed), int(port, 16)))
+    return addresses
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Debian's Chromium, installed if it is missing and this is root."""
+    program = shutil.which("chromium")
+    if program is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        subprocess.run(["apt-get", "update", "-qq"], env=env, capture_output=True, check=False)
+        subprocess.run(["apt-get", "install", "-y", "-qq", "chromium"], env=env, capture_output=True, check=False)
+        program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("there is no Chromium here")
+    return program

@@ -62,4 +62,7 @@ pub use put::{PutOptions, Stored, Verified};
 pub use retry::RetryPolicy;
 
 #[cfg(test)]
+pub(crate) mod test_store;
+
+#[cfg(test)]
 mod tests;

@@ -3,6 +3,12 @@
 //!
 //! Ignored by default; with the store running: `cargo test -p wigeon-client --test store -- --ignored`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "clippy takes only test functions for tests, not what they call"
+)]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;

@@ -20,7 +20,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     for address in &args.addresses {
         let place = StorePlace::parse(address)?;
         let (client, object) = (store::open(context, &place)?, place.object()?);
-        run.transfers.download_stream(&client, &object, tokio::io::stdout()).await?;
+        run.print(&client, &object).await?;
     }
     Ok(())
 }

@@ -123,13 +123,12 @@ async fn expected_size(client: &Client, object: &Address) -> Result<u64, Failure
 async fn to_stream(from: &StorePlace, context: &Context) -> Result<(), Failure> {
     let (client, object) = (store::open(context, from)?, from.object()?);
     // Standard output belongs to the object: nothing else is said there, and no report.
-    let run = Run::start(context);
-    run.transfers.download_stream(&client, &object, tokio::io::stdout()).await?;
-    Ok(())
+    Run::start(context).print(&client, &object).await
 }
 
 async fn across(args: &Args, from: &StorePlace, to: &StorePlace, context: &Context) -> Result<(), Failure> {
-    (from.bucket()?, to.bucket()?);
+    from.bucket()?;
+    to.bucket()?;
     let client = store::open(context, from)?;
     let other = if from.profile == to.profile { None } else { Some(store::open(context, to)?) };
     let run = Run::start(context);

@@ -1,9 +1,9 @@
 //! `wigeon presign`: an address that works without signing in, and until when it really does.
 
 use clap::ValueEnum;
-use jiff::SignedDuration;
 use serde_json::json;
 use wigeon_client::s3::PresignMethod;
+use wigeon_core::time::SignedDuration;
 use wigeon_core::time::iso8601;
 
 use super::objects::address::StorePlace;

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::objects::address::StorePlace;
-use super::objects::removal::{Removal, remove_all};
+use super::objects::removal::{Removal, Tell, remove_all};
 use super::objects::{human, store};
 use crate::context::Context;
 use crate::errors::Failure;
@@ -32,8 +32,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         let client = store::open(context, &place)?;
         if args.recursive {
             let mut tell = |key: &str| would_remove(context, &place, key);
-            let dry: Option<&mut (dyn FnMut(&str) -> Result<(), Failure> + Send)> =
-                if args.dry_run { Some(&mut tell) } else { None };
+            let dry: Option<Tell<'_>> = if args.dry_run { Some(&mut tell) } else { None };
             let removal = remove_all(&client, &place.folder()?, dry).await?;
             if removal.removed + removal.kept_count == 0 && !place.key.is_empty() {
                 return Err(Failure::error(format!("there is nothing below `{place}`")));

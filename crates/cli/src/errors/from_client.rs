@@ -8,7 +8,7 @@ use wigeon_client::secret_store::StoreError;
 use wigeon_client::session::SessionError;
 use wigeon_client::sign_in::{DiscoveryError, ResponseError, SignInError, TokenEndpointError};
 
-use super::{Failure, Kind, sign_in_needed};
+use super::failure::{Failure, Kind, sign_in_needed};
 use crate::environment::NoPlace;
 
 macro_rules! plain {

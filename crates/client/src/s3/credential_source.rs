@@ -87,16 +87,7 @@ impl CredentialSource for Session {
         &'a self,
         refused: &'a Credentials,
     ) -> BoxFuture<'a, Result<Arc<Credentials>, CredentialError>> {
-        Box::pin(async {
-            let current = Session::credentials(self).await?;
-            if current.access_key_id != refused.access_key_id {
-                return Ok(current);
-            }
-            // By our clock they are good: the store has ended them, or one of the two clocks is wrong.
-            let reason = "the store says that the session has expired, before its time".to_owned();
-            Err(SessionError::SignInNeeded { profile: self.profile().to_owned(), reason: Some(reason) }
-                .into())
-        })
+        Box::pin(async { Session::instead_of(self, refused).await.map_err(CredentialError::from) })
     }
 }
 

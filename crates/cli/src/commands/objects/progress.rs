@@ -2,14 +2,15 @@
 //!
 //! The first interrupt (Ctrl-C) ends the transfers in good order, the second one ends the process.
 
+use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-use wigeon_client::s3::Verified;
-use wigeon_client::transfer::{Done, Progress, TransferError, Transfers, TreeReport, Tuning};
+use wigeon_client::s3::{Client, Verified};
+use wigeon_client::transfer::{Address, Done, Progress, TransferError, Transfers, TreeReport, Tuning};
 
 use super::human;
 use crate::context::Context;
@@ -61,6 +62,15 @@ impl Run {
     /// Says how many bytes one file has, where it is alone.
     pub(crate) fn expect(&self, bytes: u64) {
         self.shown.expected(1, bytes);
+    }
+
+    /// Writes an object to standard output. Whoever closed the pipe has seen enough.
+    pub(crate) async fn print(&self, client: &Client, object: &Address) -> Result<(), Failure> {
+        match self.transfers.download_stream(client, object, tokio::io::stdout()).await {
+            Err(TransferError::Stream(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            Err(error) => Err(error.into()),
+            Ok(_) => Ok(()),
+        }
     }
 
     /// The report of one file.

@@ -38,11 +38,14 @@ impl Removal {
     }
 }
 
+/// Is told of each key in place of its removal.
+pub(crate) type Tell<'a> = &'a mut (dyn FnMut(&str) -> Result<(), Failure> + Send);
+
 /// Removes all objects whose keys begin with the prefix. `dry` tells of each key and removes nothing.
 pub(crate) async fn remove_all(
     client: &Client,
     from: &Prefix,
-    mut dry: Option<&mut (dyn FnMut(&str) -> Result<(), Failure> + Send)>,
+    mut dry: Option<Tell<'_>>,
 ) -> Result<Removal, Failure> {
     let query = ListQuery { prefix: from.prefix.clone(), ..ListQuery::default() };
     let mut entries = client.list(&from.bucket, query);
