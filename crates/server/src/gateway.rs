@@ -5,6 +5,7 @@
 //! STS:  read ─► parameters ─► (authenticate) ─► sts
 //! ```
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -69,18 +70,19 @@ struct Trace {
 }
 
 impl Gateway {
-    /// Answers one request.
+    /// Answers one request; `secure` says whether it came over TLS.
     pub async fn handle(
         &self,
         request: http::Request<Incoming>,
-        peer: std::net::IpAddr,
+        peer: IpAddr,
+        secure: bool,
     ) -> Response<ResponseBody> {
         let started = Instant::now();
         let (parts, mut incoming) = request.into_parts();
         if parts.method == Method::GET && parts.uri.path() == "/healthz" && parts.uri.query().is_none() {
             return Response::new(full("ok\n"));
         }
-        let arrival = Arrival { id: request_id(), at: self.clock.now(), source_ip: peer, secure: false };
+        let arrival = Arrival { id: request_id(), at: self.clock.now(), source_ip: peer, secure };
         let (id, at) = (arrival.id.clone(), arrival.at);
         let mut trace = Trace {
             service: if is_sts(&parts, &self.domains) { "sts" } else { "s3" },

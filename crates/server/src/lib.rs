@@ -37,6 +37,8 @@ pub mod gateway;
 
 pub mod config;
 
+pub mod tls;
+
 pub mod connection;
 
 pub mod serve;
