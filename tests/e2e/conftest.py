@@ -9,7 +9,9 @@ import http.cookiejar
 import json
 import os
 import pathlib
+import shutil
 import socket
+import ssl
 import subprocess
 import textwrap
 import time
@@ -120,10 +122,12 @@ def identity(oidc):
 class Server:
     """`wigeon serve` with a directory of its own."""
 
-    def __init__(self, folder, identity, provider="", key_id="AKIAWIGEONROOTKEY000", secret="e2e-root-secret-key-0000",
-                 domains=("localhost",)):
+    def __init__(self, folder, identity, provider="", tls=None, domains=("localhost",),
+                 key_id="AKIAWIGEONROOTKEY000", secret="e2e-root-secret-key-0000"):
         self.folder = folder
-        self.url = f"http://127.0.0.1:{free_port()}"
+        self.address = f"127.0.0.1:{free_port()}"
+        self.url = f"https://localhost:{self.address.split(':')[1]}" if tls else f"http://{self.address}"
+        self.trust = ssl.create_default_context(cafile=tls.ca) if tls else None
         self.root = {"aws_access_key_id": key_id, "aws_secret_access_key": secret}
         issuer = identity.issuer
         name = issuer.split("://", 1)[1]
@@ -168,7 +172,7 @@ class Server:
         secret_file.write_text(secret)
         secret_file.chmod(0o600)
         (folder / "serve.toml").write_text(textwrap.dedent(f"""\
-            listen = "{self.url.removeprefix('http://')}"
+            listen = "{self.address}"
             data = "data"
             directory = "directory.toml"
             domains = {json.dumps(domains)}
@@ -177,7 +181,7 @@ class Server:
             [root]
             access_key_id = "{key_id}"
             secret_key_file = "root-secret"
-            """))
+            """) + (f'[tls]\ncertificate = "{tls.certificate}"\nkey = "{tls.key}"\n' if tls else ""))
         self.process = None
         self.start()
 
@@ -187,7 +191,7 @@ class Server:
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=environment(self.folder))
         for _ in range(200):
             try:
-                with urllib.request.urlopen(f"{self.url}/healthz", timeout=5) as answer:
+                with urllib.request.urlopen(f"{self.url}/healthz", timeout=5, context=self.trust) as answer:
                     assert answer.status == 200
                     return
             except OSError:
@@ -203,6 +207,30 @@ class Server:
 
     def audit(self):
         return [json.loads(line) for line in (self.folder / "audit.jsonl").read_text().splitlines()]
+
+
+class Certificates:
+    """An authority of its own, and a server's certificate that can be replaced."""
+
+    def __init__(self, folder):
+        self.ca, self.certificate, self.key = (folder / name for name in ("ca.pem", "server.pem", "server.key"))
+        self.folder = folder
+        self.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                     "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=end-to-end authority",
+                     "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+        self.issue("first")
+
+    def openssl(self, *arguments):
+        subprocess.run(["openssl", *arguments], cwd=self.folder, check=True, capture_output=True)
+
+    def issue(self, name):
+        self.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                     "-keyout", "new.key", "-out", "new.csr", "-subj", f"/CN={name}")
+        (self.folder / "names").write_text("subjectAltName=DNS:localhost,DNS:*.localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n")
+        self.openssl("x509", "-req", "-in", "new.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", "1",
+                     "-CAcreateserial", "-out", "new.pem", "-extfile", "names")
+        (self.folder / "new.key").replace(self.key)
+        (self.folder / "new.pem").replace(self.certificate)
 
 
 @pytest.fixture(scope="session")
@@ -238,6 +266,42 @@ def runner(home):
 
     run.home = home
     return run
+
+
+def listening(pid):
+    """The local addresses on which a process listens, as the kernel tells."""
+    sockets = set()
+    for descriptor in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            target = os.readlink(descriptor)
+        except OSError:
+            continue
+        if target.startswith("socket:["):
+            sockets.add(target[8:-1])
+    addresses = []
+    for table, width in (("tcp", 8), ("tcp6", 32)):
+        for line in pathlib.Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and fields[9] in sockets:
+                address, port = fields[1].split(":")
+                family = socket.AF_INET if width == 8 else socket.AF_INET6
+                packed = b"".join(bytes.fromhex(address[at : at + 8])[::-1] for at in range(0, width, 8))
+                addresses.append((socket.inet_ntop(family, packed), int(port, 16)))
+    return addresses
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Debian's Chromium, installed if it is missing and this is root."""
+    program = shutil.which("chromium")
+    if program is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        subprocess.run(["apt-get", "update", "-qq"], env=env, capture_output=True, check=False)
+        subprocess.run(["apt-get", "install", "-y", "-qq", "chromium"], env=env, capture_output=True, check=False)
+        program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("there is no Chromium here")
+    return program
 
 
 @pytest.fixture

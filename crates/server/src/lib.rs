@@ -9,6 +9,12 @@
 
 pub mod directory;
 
+pub mod session;
+
+pub mod denial;
+
+pub mod rights;
+
 pub mod verify;
 
 pub mod trust;
@@ -36,5 +42,9 @@ pub mod backend;
 pub mod gateway;
 
 pub mod config;
+
+pub mod tls;
+
+pub mod connection;
 
 pub mod serve;
