@@ -117,7 +117,7 @@ def test_between_buckets_and_streams(lab, bucket):
     assert lab("cp", f"{bucket}/stream", "-", binary=True).stdout == body
     lab("cp", "-", f"{bucket}/tree/a", input="A")
     lab("cp", "-", f"{bucket}/tree/b/c", input="C", env={"NO_COLOR": "1"})
-    lab("cp", f"{bucket}/stream", "s3://ceph-two/")
+    assert "verified by the store" in lab("cp", f"{bucket}/stream", "s3://ceph-two/").stderr
     assert json.loads(lab("stat", "s3://ceph-two/stream", "--json").stdout)["size"] == len(body)
     assert "Copied 2 files" in lab("cp", "-r", f"{bucket}/tree", "lab:ceph-two/copied").stderr
     assert lab("cat", "s3://ceph-two/copied/a", "s3://ceph-two/copied/b/c").stdout == "AC"

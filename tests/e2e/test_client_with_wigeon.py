@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -95,6 +96,14 @@ def test_who_and_what(own, server):
     assert who["confirmed_by_sts"] is True and who["arn"].split("/")[1:] == ["person", "alice"]
     assert [entry["name"] for entry in lines(own("ls", "--json").stdout)] == ["home", "shared"]
     assert own("cat", "s3://shared/readme.txt").stdout == "for everyone\n"
+
+
+def test_a_profile_may_begin_in_a_bucket(own, server, identity):
+    (own.home / "begins.toml").write_text(profile(server, identity.issuer).replace('scheme =', 'default_path = "/shared"\nscheme ='))
+    own("profile", "import", "begins.toml", "--name", "own", "--replace")
+    assert [entry["key"] for entry in lines(own("ls", "--json").stdout)] == ["readme.txt"]
+    assert [entry["name"] for entry in lines(own("ls", "s3://", "--json").stdout)] == ["home", "shared"]
+    own("profile", "import", "own.toml", "--name", "own", "--replace")
 
 
 def test_a_tree_both_ways(own):
@@ -336,3 +345,19 @@ def test_help_fits_a_terminal_and_names_everything(wigeon):
         text = wigeon(command, "--help").stdout
         assert max(map(len, text.splitlines())) <= 100, command
         assert "Usage: wigeon " + command in text
+
+
+def test_the_reference_names_every_command_and_option(wigeon):
+    docs = pathlib.Path(__file__).resolve().parents[2] / "docs"
+    reference = (docs / "commands.md").read_text()
+    everywhere = set(re.findall(r"--[a-z-]+", wigeon("--help").stdout))
+    for command in re.findall(r"^  ([a-z]+)  +\S", wigeon("--help").stdout.split("Options:")[0], re.MULTILINE):
+        assert re.search(rf"^## (.*, )?{command}\b", reference, re.MULTILINE), command
+        if command in ("serve", "demo"):
+            continue
+        texts = [wigeon(command, "--help").stdout]
+        if command == "profile":
+            texts += [wigeon("profile", action, "--help").stdout for action in re.findall(r"^  ([a-z]+)  +\S", texts[0].split("Options")[0], re.MULTILINE)]
+        for option in {option for text in texts for option in re.findall(r"--[a-z-]+", text)} | everywhere - {"--help", "--version"}:
+            assert option == "--help" or option in reference, f"{command} {option}"
+    assert all((docs / link).exists() for link in re.findall(r"\]\(([a-z-]+\.md)\)", reference))
