@@ -55,7 +55,7 @@ pub struct AssumedRole {
 #[derive(Debug)]
 pub enum By {
     /// The bearer of a provider's token.
-    WebIdentity(WebIdentity),
+    WebIdentity(Box<WebIdentity>),
     /// A session.
     Session {
         /// Its ARN.

@@ -53,7 +53,7 @@ pub fn assume(
         session_name,
         tags: token.tags().clone(),
         source_identity: token.source_identity().map(str::to_owned),
-        by: By::WebIdentity(identity),
+        by: By::WebIdentity(Box::new(identity)),
     })
 }
 
