@@ -4,16 +4,22 @@ The peers (Ceph RGW, OpenID providers) are started by scripts of their own, foun
 `$WIGEON_SHARED/peers`. Everything listens on loopback; what is started here is stopped here, by pid.
 """
 
+import html.parser
+import http.cookiejar
 import json
 import os
 import pathlib
 import shutil
 import socket
+import ssl
 import subprocess
 import textwrap
 import time
+import urllib.error
+import urllib.parse
 import urllib.request
 
+import boto3
 import pytest
 
 BINARY = pathlib.Path(os.environ["WIGEON_BIN"])
@@ -83,6 +89,7 @@ def rgw():
         CEPH_MON_PORT=str(free_port()),
         CEPH_OSD_PORT_MIN=str(base),
         CEPH_OSD_PORT_MAX=str(base + 29),
+        RGW_STS_MIN_SECONDS="1",
     )
     yield peer
     peer.stop()
@@ -115,9 +122,12 @@ def identity(oidc):
 class Server:
     """`wigeon serve` with a directory of its own."""
 
-    def __init__(self, folder, identity, provider="", key_id="AKIAWIGEONROOTKEY000", secret="e2e-root-secret-key-0000"):
+    def __init__(self, folder, identity, provider="", tls=None, domains=("localhost",),
+                 key_id="AKIAWIGEONROOTKEY000", secret="e2e-root-secret-key-0000"):
         self.folder = folder
-        self.url = f"http://127.0.0.1:{free_port()}"
+        self.address = f"127.0.0.1:{free_port()}"
+        self.url = f"https://localhost:{self.address.split(':')[1]}" if tls else f"http://{self.address}"
+        self.trust = ssl.create_default_context(cafile=tls.ca) if tls else None
         self.root = {"aws_access_key_id": key_id, "aws_secret_access_key": secret}
         issuer = identity.issuer
         name = issuer.split("://", 1)[1]
@@ -162,16 +172,16 @@ class Server:
         secret_file.write_text(secret)
         secret_file.chmod(0o600)
         (folder / "serve.toml").write_text(textwrap.dedent(f"""\
-            listen = "{self.url.removeprefix('http://')}"
+            listen = "{self.address}"
             data = "data"
             directory = "directory.toml"
-            domains = ["localhost"]
+            domains = {json.dumps(domains)}
             audit = "audit.jsonl"
 
             [root]
             access_key_id = "{key_id}"
             secret_key_file = "root-secret"
-            """))
+            """) + (f'[tls]\ncertificate = "{tls.certificate}"\nkey = "{tls.key}"\n' if tls else ""))
         self.process = None
         self.start()
 
@@ -181,7 +191,7 @@ class Server:
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=environment(self.folder))
         for _ in range(200):
             try:
-                with urllib.request.urlopen(f"{self.url}/healthz", timeout=5) as answer:
+                with urllib.request.urlopen(f"{self.url}/healthz", timeout=5, context=self.trust) as answer:
                     assert answer.status == 200
                     return
             except OSError:
@@ -197,6 +207,30 @@ class Server:
 
     def audit(self):
         return [json.loads(line) for line in (self.folder / "audit.jsonl").read_text().splitlines()]
+
+
+class Certificates:
+    """An authority of its own, and a server's certificate that can be replaced."""
+
+    def __init__(self, folder):
+        self.ca, self.certificate, self.key = (folder / name for name in ("ca.pem", "server.pem", "server.key"))
+        self.folder = folder
+        self.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                     "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=end-to-end authority",
+                     "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+        self.issue("first")
+
+    def openssl(self, *arguments):
+        subprocess.run(["openssl", *arguments], cwd=self.folder, check=True, capture_output=True)
+
+    def issue(self, name):
+        self.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                     "-keyout", "new.key", "-out", "new.csr", "-subj", f"/CN={name}")
+        (self.folder / "names").write_text("subjectAltName=DNS:localhost,DNS:*.localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n")
+        self.openssl("x509", "-req", "-in", "new.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", "1",
+                     "-CAcreateserial", "-out", "new.pem", "-extfile", "names")
+        (self.folder / "new.key").replace(self.key)
+        (self.folder / "new.pem").replace(self.certificate)
 
 
 @pytest.fixture(scope="session")
@@ -219,8 +253,7 @@ def home(tmp_path):
     return tmp_path
 
 
-@pytest.fixture
-def wigeon(home):
+def runner(home):
     """Runs the binary in a home of its own; gives the finished process."""
 
     def run(*arguments, code=0, input=None, binary=False, env=None, timeout=120):
@@ -231,6 +264,7 @@ def wigeon(home):
         assert done.returncode == code, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
+    run.home = home
     return run
 
 
@@ -268,3 +302,118 @@ def chromium():
     if program is None:
         pytest.skip("there is no Chromium here")
     return program
+
+
+@pytest.fixture
+def wigeon(home):
+    return runner(home)
+
+
+@pytest.fixture(scope="session")
+def browse():
+    """A browser that signs alice in."""
+    root = pathlib.Path(__file__).resolve().parent.parent.parent
+    subprocess.run(["cargo", "build", "--quiet", "-p", "wigeon-testkit", "--example", "browse"], cwd=root, check=True)
+    return BINARY.parent / "examples" / "browse"
+
+
+def forms_until(address, stop, fields):
+    """Follows redirects and fills in forms, as a browser on another machine, up to the redirect to `stop`."""
+
+    class Halt(urllib.request.HTTPRedirectHandler):
+        def redirect_request(self, request, fp, code, msg, headers, newurl):
+            return None
+
+    class Form(html.parser.HTMLParser):
+        def __init__(self, text):
+            super().__init__()
+            self.action, self.values = None, {}
+            self.feed(text)
+
+        def handle_starttag(self, tag, attributes):
+            attributes = dict(attributes)
+            if tag == "form" and self.action is None:
+                self.action = attributes.get("action", "")
+            elif tag == "input" and attributes.get("name"):
+                name = attributes["name"]
+                self.values[name] = fields.get(name, attributes.get("value", ""))
+
+    jar = http.cookiejar.CookieJar()
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), Halt, urllib.request.HTTPCookieProcessor(jar))
+    form = None
+    for _ in range(20):
+        try:
+            answer = opener.open(address, data=form)
+        except urllib.error.HTTPError as redirected:
+            assert redirected.code in (301, 302, 303, 307), f"{redirected.code} {redirected.read()!r}"
+            address, form = urllib.parse.urljoin(address, redirected.headers["Location"]), None
+            if address.startswith(stop):
+                return address
+            continue
+        page = Form(answer.read().decode())
+        assert page.action is not None, address
+        address, form = urllib.parse.urljoin(address, page.action), urllib.parse.urlencode(page.values).encode()
+    raise AssertionError(f"no redirect to {stop}")
+
+
+class RgwRole:
+    """A role of RGW that may do everything in S3, for people of a provider's client `s3-cli`."""
+
+    def __init__(self, rgw, oidc, name):
+        self.name = name
+        self.iam = boto3.client("iam", endpoint_url=rgw["RGW_ENDPOINT"], region_name="us-east-1",
+                                aws_access_key_id=rgw["RGW_ACCESS_KEY"], aws_secret_access_key=rgw["RGW_SECRET_KEY"])
+        issuer = oidc["OIDC_ISSUER"]
+        host = issuer.split("://", 1)[1]
+        self.provider = f"arn:aws:iam:::oidc-provider/{host}"
+        trust = {"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Principal": {"Federated": [self.provider]}, "Action": ["sts:AssumeRoleWithWebIdentity"],
+            "Condition": {"StringEquals": {f"{host}:app_id": "s3-cli"}}}]}
+        everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::*"}]}
+        # Compact JSON: this RGW does not read `+` as a space.
+        compact = lambda document: json.dumps(document, separators=(",", ":"))
+        self.iam.create_open_id_connect_provider(Url=issuer, ClientIDList=["s3-cli"], ThumbprintList=[oidc["OIDC_THUMBPRINT"]])
+        self.iam.create_role(RoleName=name, AssumeRolePolicyDocument=compact(trust))
+        self.iam.put_role_policy(RoleName=name, PolicyName="s3", PolicyDocument=compact(everything))
+
+    def remove(self):
+        self.iam.delete_role_policy(RoleName=self.name, PolicyName="s3")
+        self.iam.delete_role(RoleName=self.name)
+        self.iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=self.provider)
+
+
+@pytest.fixture(scope="session")
+def rgw_role(oidc, rgw):
+    role = RgwRole(rgw, oidc, "e2e-person")
+    yield role.name
+    role.remove()
+
+
+RGW_PROFILE = """<plist version="1.1"><dict>
+  <!-- as people have them: addresses, no issuer -->
+  <key>Protocol</key><string>s3</string>
+  <key>Vendor</key><string>lab</string>
+  <key>Description</key><string>The lab</string>
+  <key>Scheme</key><string>http</string>
+  <key>Default Hostname</key><string>127.0.0.1</string>
+  <key>Default Port</key><integer>{port}</integer>
+  <key>OAuth Authorization Url</key><string>{issuer}/auth</string>
+  <key>OAuth Token Url</key><string>{issuer}/token</string>
+  <key>OAuth Client ID</key><string>{client}</string>
+  <key>OAuth Client Secret</key><string/>
+  <key>OAuth Redirect Url</key><string>http://127.0.0.1/callback</string>
+  <key>Scopes</key><array><string>openid</string><string>email</string><string>offline_access</string></array>
+  <key>STS Endpoint</key><string>{sts}</string>
+  <key>Properties</key><array>
+    <string>role_arn=arn:aws:iam:::role/{role}</string>
+    <string>s3.bucket.virtualhost.disable=true</string>{properties}
+  </array>
+</dict></plist>
+"""
+
+
+def rgw_profile(rgw, oidc, role, client="s3-cli", properties=()):
+    """A connection profile for RGW, as a property list."""
+    port = rgw["RGW_ENDPOINT"].rsplit(":", 1)[1]
+    more = "".join(f"\n    <string>{text}</string>" for text in properties)
+    return RGW_PROFILE.format(port=port, issuer=oidc["OIDC_ISSUER"], client=client, sts=rgw["RGW_ENDPOINT"], role=role, properties=more)

@@ -174,6 +174,7 @@ async fn serve_folder(folder: &Path, roles: usize) -> Outcome<()> {
         domains: Vec::new(),
         root: None,
         audit: Some(folder.join("audit.jsonl")),
+        tls: None,
     };
     let running = serve::start(&config, Arc::new(System)).await?;
     println!("{}", running.address());

@@ -5,13 +5,15 @@
 //! STS:  read ─► parameters ─► (authenticate) ─► sts
 //! ```
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, SERVER, USER_AGENT};
+use http::header::{CONTENT_TYPE, HOST, SERVER, USER_AGENT};
 use http::request::Parts;
+use http::uri::Authority;
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -68,21 +70,22 @@ struct Trace {
 }
 
 impl Gateway {
-    /// Answers one request.
+    /// Answers one request; `secure` says whether it came over TLS.
     pub async fn handle(
         &self,
         request: http::Request<Incoming>,
-        peer: std::net::IpAddr,
+        peer: IpAddr,
+        secure: bool,
     ) -> Response<ResponseBody> {
         let started = Instant::now();
         let (parts, mut incoming) = request.into_parts();
         if parts.method == Method::GET && parts.uri.path() == "/healthz" && parts.uri.query().is_none() {
             return Response::new(full("ok\n"));
         }
-        let arrival = Arrival { id: request_id(), at: self.clock.now(), source_ip: peer, secure: false };
+        let arrival = Arrival { id: request_id(), at: self.clock.now(), source_ip: peer, secure };
         let (id, at) = (arrival.id.clone(), arrival.at);
         let mut trace = Trace {
-            service: if is_sts(&parts) { "sts" } else { "s3" },
+            service: if is_sts(&parts, &self.domains) { "sts" } else { "s3" },
             who: None,
             operation: parts.method.to_string(),
             resource: parts.uri.path().to_owned(),
@@ -216,8 +219,14 @@ impl Gateway {
     }
 }
 
-/// STS shares its address with S3: its requests are forms posted to `/`, or carry an `Action`.
-fn is_sts(parts: &Parts) -> bool {
+/// STS shares its address with S3: its requests are forms posted to `/`, or carry an `Action`. On the host of a bucket
+/// `/` is the bucket.
+fn is_sts(parts: &Parts, domains: &[String]) -> bool {
+    let header = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+    let host = header.or(parts.uri.authority().map(Authority::as_str)).unwrap_or_default();
+    if Target::parse(host, "/", domains) != Ok(Target::Service) {
+        return false;
+    }
     let form = parts
         .headers
         .get(CONTENT_TYPE)
@@ -267,9 +276,11 @@ async fn drain(parts: &Parts, incoming: Incoming) {
     if parts.headers.contains_key("expect") {
         return;
     }
-    let rest = Limited::new(incoming, DRAINED).collect();
-    // The answer stands either way; what could not be read ends with the connection.
-    let _ = tokio::time::timeout(Duration::from_secs(2), rest).await;
+    let mut rest = Limited::new(incoming, DRAINED);
+    // The answer stands either way; what could not be read ends with the connection. Nothing of it is kept: this
+    // is where the bodies of strangers come.
+    let read = async { while let Some(Ok(_)) = rest.frame().await {} };
+    let _ = tokio::time::timeout(Duration::from_secs(2), read).await;
 }
 
 fn request_id() -> String {

@@ -43,4 +43,8 @@ pub mod gateway;
 
 pub mod config;
 
+pub mod tls;
+
+pub mod connection;
+
 pub mod serve;

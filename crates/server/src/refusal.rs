@@ -131,7 +131,7 @@ impl From<QueryError> for Refusal {
     fn from(error: QueryError) -> Self {
         match error {
             QueryError::Encoding => Self::new("InvalidURI", StatusCode::BAD_REQUEST, sentence(&error)),
-            QueryError::Duplicate(_) => Self::invalid_argument(sentence(&error)),
+            QueryError::Duplicate(_) | QueryError::TooMany => Self::invalid_argument(sentence(&error)),
         }
     }
 }
