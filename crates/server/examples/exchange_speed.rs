@@ -110,7 +110,8 @@ fn verifications_per_second() -> Outcome<f64> {
     let der: aws_lc_rs::rsa::PublicEncryptingKey = components.try_into().map_err(|_| "a key")?;
     let der = aws_lc_rs::encoding::AsDer::as_der(&der).map_err(|_| "an encoding")?;
     let der: aws_lc_rs::encoding::PublicKeyX509Der<'_> = der;
-    let key = ParsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, der.as_ref()).map_err(|_| "a key")?;
+    let key =
+        ParsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, der.as_ref()).map_err(|_| "a key")?;
     let before = thread_cpu_seconds()?;
     let (started, mut count) = (Instant::now(), 0_u32);
     while started.elapsed() < Duration::from_secs(2) {
@@ -206,7 +207,8 @@ impl Server {
     fn cpu_seconds(&self) -> Outcome<f64> {
         let text = fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
         let (_, fields) = text.rsplit_once(") ").ok_or("stat")?;
-        let ticks: f64 = fields.split(' ').skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
+        let ticks: f64 =
+            fields.split(' ').skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
         Ok(ticks / 100.0)
     }
 }
