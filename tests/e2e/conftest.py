@@ -4,6 +4,8 @@ The peers (Ceph RGW, OpenID providers) are started by scripts of their own, foun
 `$WIGEON_SHARED/peers`. Everything listens on loopback; what is started here is stopped here, by pid.
 """
 
+import html.parser
+import http.cookiejar
 import json
 import os
 import pathlib
@@ -13,14 +15,19 @@ import ssl
 import subprocess
 import textwrap
 import time
+import urllib.error
+import urllib.parse
 import urllib.request
 
+import boto3
 import pytest
 
 BINARY = pathlib.Path(os.environ["WIGEON_BIN"])
 SHARED = pathlib.Path(os.environ["WIGEON_SHARED"])
 PEERS = SHARED / "peers"
-STATE = pathlib.Path(os.environ.get("WIGEON_PEERS_STATE", "/tmp/wigeon-e2e-peers"))
+# Each run has peers of its own; what they download is kept for the next run.
+CACHE = pathlib.Path(os.environ.get("WIGEON_PEERS_CACHE", "/tmp/wigeon-e2e-cache"))
+STATE = pathlib.Path(os.environ.get("WIGEON_PEERS_STATE", f"/tmp/wigeon-e2e-{os.getpid()}"))
 ACCOUNT = "000000000000"
 
 
@@ -65,8 +72,23 @@ class Peer:
         subprocess.run([PEERS / self.name / "stop"], env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, check=False)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def peers_state():
+    """The folder of this run's peers, with what earlier runs downloaded."""
+    STATE.mkdir(mode=0o700, exist_ok=True)
+    CACHE.mkdir(mode=0o700, exist_ok=True)
+    for kept in CACHE.iterdir():
+        (STATE / kept.name).symlink_to(kept)
+    yield
+    for made in STATE.iterdir():
+        downloaded = made.name.startswith(("npm-", "venv-")) and (made / "done").exists()
+        if downloaded and not made.is_symlink() and not (CACHE / made.name).exists():
+            made.rename(CACHE / made.name)
+    shutil.rmtree(STATE, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
-def oidc():
+def oidc(peers_state):
     """panva's oidc-provider."""
     peer = Peer("oidc-provider", OIDC_PORT=str(free_port()))
     yield peer
@@ -74,7 +96,7 @@ def oidc():
 
 
 @pytest.fixture(scope="session")
-def rgw():
+def rgw(peers_state):
     """Ceph RGW: S3, STS and IAM."""
     base = 24080
     peer = Peer(
@@ -84,6 +106,7 @@ def rgw():
         CEPH_MON_PORT=str(free_port()),
         CEPH_OSD_PORT_MIN=str(base),
         CEPH_OSD_PORT_MAX=str(base + 29),
+        RGW_STS_MIN_SECONDS="1",
     )
     yield peer
     peer.stop()
@@ -116,7 +139,8 @@ def identity(oidc):
 class Server:
     """`wigeon serve` with a directory of its own."""
 
-    def __init__(self, folder, identity, provider="", tls=None, key_id="AKIAWIGEONROOTKEY000", secret="e2e-root-secret-key-0000"):
+    def __init__(self, folder, identity, provider="", tls=None, domains=("localhost",),
+                 key_id="AKIAWIGEONROOTKEY000", secret="e2e-root-secret-key-0000"):
         self.folder = folder
         self.address = f"127.0.0.1:{free_port()}"
         self.url = f"https://localhost:{self.address.split(':')[1]}" if tls else f"http://{self.address}"
@@ -168,7 +192,7 @@ class Server:
             listen = "{self.address}"
             data = "data"
             directory = "directory.toml"
-            domains = ["localhost"]
+            domains = {json.dumps(domains)}
             audit = "audit.jsonl"
 
             [root]
@@ -246,8 +270,7 @@ def home(tmp_path):
     return tmp_path
 
 
-@pytest.fixture
-def wigeon(home):
+def runner(home):
     """Runs the binary in a home of its own; gives the finished process."""
 
     def run(*arguments, code=0, input=None, binary=False, env=None, timeout=120):
@@ -258,6 +281,7 @@ def wigeon(home):
         assert done.returncode == code, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
+    run.home = home
     return run
 
 
@@ -295,3 +319,118 @@ def chromium():
     if program is None:
         pytest.skip("there is no Chromium here")
     return program
+
+
+@pytest.fixture
+def wigeon(home):
+    return runner(home)
+
+
+@pytest.fixture(scope="session")
+def browse():
+    """A browser that signs alice in."""
+    root = pathlib.Path(__file__).resolve().parent.parent.parent
+    subprocess.run(["cargo", "build", "--quiet", "-p", "wigeon-testkit", "--example", "browse"], cwd=root, check=True)
+    return BINARY.parent / "examples" / "browse"
+
+
+def forms_until(address, stop, fields):
+    """Follows redirects and fills in forms, as a browser on another machine, up to the redirect to `stop`."""
+
+    class Halt(urllib.request.HTTPRedirectHandler):
+        def redirect_request(self, request, fp, code, msg, headers, newurl):
+            return None
+
+    class Form(html.parser.HTMLParser):
+        def __init__(self, text):
+            super().__init__()
+            self.action, self.values = None, {}
+            self.feed(text)
+
+        def handle_starttag(self, tag, attributes):
+            attributes = dict(attributes)
+            if tag == "form" and self.action is None:
+                self.action = attributes.get("action", "")
+            elif tag == "input" and attributes.get("name"):
+                name = attributes["name"]
+                self.values[name] = fields.get(name, attributes.get("value", ""))
+
+    jar = http.cookiejar.CookieJar()
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), Halt, urllib.request.HTTPCookieProcessor(jar))
+    form = None
+    for _ in range(20):
+        try:
+            answer = opener.open(address, data=form)
+        except urllib.error.HTTPError as redirected:
+            assert redirected.code in (301, 302, 303, 307), f"{redirected.code} {redirected.read()!r}"
+            address, form = urllib.parse.urljoin(address, redirected.headers["Location"]), None
+            if address.startswith(stop):
+                return address
+            continue
+        page = Form(answer.read().decode())
+        assert page.action is not None, address
+        address, form = urllib.parse.urljoin(address, page.action), urllib.parse.urlencode(page.values).encode()
+    raise AssertionError(f"no redirect to {stop}")
+
+
+class RgwRole:
+    """A role of RGW that may do everything in S3, for people of a provider's client `s3-cli`."""
+
+    def __init__(self, rgw, oidc, name):
+        self.name = name
+        self.iam = boto3.client("iam", endpoint_url=rgw["RGW_ENDPOINT"], region_name="us-east-1",
+                                aws_access_key_id=rgw["RGW_ACCESS_KEY"], aws_secret_access_key=rgw["RGW_SECRET_KEY"])
+        issuer = oidc["OIDC_ISSUER"]
+        host = issuer.split("://", 1)[1]
+        self.provider = f"arn:aws:iam:::oidc-provider/{host}"
+        trust = {"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Principal": {"Federated": [self.provider]}, "Action": ["sts:AssumeRoleWithWebIdentity"],
+            "Condition": {"StringEquals": {f"{host}:app_id": "s3-cli"}}}]}
+        everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::*"}]}
+        # Compact JSON: this RGW does not read `+` as a space.
+        compact = lambda document: json.dumps(document, separators=(",", ":"))
+        self.iam.create_open_id_connect_provider(Url=issuer, ClientIDList=["s3-cli"], ThumbprintList=[oidc["OIDC_THUMBPRINT"]])
+        self.iam.create_role(RoleName=name, AssumeRolePolicyDocument=compact(trust))
+        self.iam.put_role_policy(RoleName=name, PolicyName="s3", PolicyDocument=compact(everything))
+
+    def remove(self):
+        self.iam.delete_role_policy(RoleName=self.name, PolicyName="s3")
+        self.iam.delete_role(RoleName=self.name)
+        self.iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=self.provider)
+
+
+@pytest.fixture(scope="session")
+def rgw_role(oidc, rgw):
+    role = RgwRole(rgw, oidc, "e2e-person")
+    yield role.name
+    role.remove()
+
+
+RGW_PROFILE = """<plist version="1.1"><dict>
+  <!-- as people have them: addresses, no issuer -->
+  <key>Protocol</key><string>s3</string>
+  <key>Vendor</key><string>lab</string>
+  <key>Description</key><string>The lab</string>
+  <key>Scheme</key><string>http</string>
+  <key>Default Hostname</key><string>127.0.0.1</string>
+  <key>Default Port</key><integer>{port}</integer>
+  <key>OAuth Authorization Url</key><string>{issuer}/auth</string>
+  <key>OAuth Token Url</key><string>{issuer}/token</string>
+  <key>OAuth Client ID</key><string>{client}</string>
+  <key>OAuth Client Secret</key><string/>
+  <key>OAuth Redirect Url</key><string>http://127.0.0.1/callback</string>
+  <key>Scopes</key><array><string>openid</string><string>email</string><string>offline_access</string></array>
+  <key>STS Endpoint</key><string>{sts}</string>
+  <key>Properties</key><array>
+    <string>role_arn=arn:aws:iam:::role/{role}</string>
+    <string>s3.bucket.virtualhost.disable=true</string>{properties}
+  </array>
+</dict></plist>
+"""
+
+
+def rgw_profile(rgw, oidc, role, client="s3-cli", properties=()):
+    """A connection profile for RGW, as a property list."""
+    port = rgw["RGW_ENDPOINT"].rsplit(":", 1)[1]
+    more = "".join(f"\n    <string>{text}</string>" for text in properties)
+    return RGW_PROFILE.format(port=port, issuer=oidc["OIDC_ISSUER"], client=client, sts=rgw["RGW_ENDPOINT"], role=role, properties=more)

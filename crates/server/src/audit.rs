@@ -5,12 +5,11 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 use wigeon_core::time::{Timestamp, iso8601_millis};
 
-use crate::issue::{Caller, Session};
+use crate::session::{Caller, Origin, Session};
 
 /// What is recorded of a request. Never a token, a key or a signature.
 #[derive(Debug, Clone, Serialize)]
@@ -56,6 +55,9 @@ pub struct Who {
     /// The name that the provider shows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Who assumed the role, where that was no token's bearer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     /// The session's access key, which is no secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access_key_id: Option<String>,
@@ -65,14 +67,17 @@ impl Who {
     /// Of an authenticated caller.
     #[must_use]
     pub fn of(caller: &Caller) -> Self {
+        let root = |access_key_id| Self {
+            principal: "root".to_owned(),
+            issuer: None,
+            subject: None,
+            name: None,
+            by: None,
+            access_key_id,
+        };
         match caller {
-            Caller::Root => Self {
-                principal: "root".to_owned(),
-                issuer: None,
-                subject: None,
-                name: None,
-                access_key_id: None,
-            },
+            Caller::Root => root(None),
+            Caller::RootSession(session) => root(Some(session.access_key_id.clone())),
             Caller::Session(session) => Self::of_session(session),
         }
     }
@@ -80,11 +85,16 @@ impl Who {
     /// Of a session, just issued or used.
     #[must_use]
     pub fn of_session(session: &Session) -> Self {
+        let by = match &session.origin {
+            Origin::WebIdentity(_) => None,
+            Origin::Chained(origin) => Some(origin.by.to_string()),
+        };
         Self {
             principal: session.arn().to_string(),
-            issuer: Some(session.issuer.clone()),
-            subject: Some(session.subject.clone()),
+            issuer: session.provider().map(|provider| provider.issuer.clone()),
+            subject: session.web_identity().map(|origin| origin.subject.clone()),
             name: Some(session.display_name().to_owned()),
+            by,
             access_key_id: Some(session.access_key_id.clone()),
         }
     }
@@ -93,7 +103,9 @@ impl Who {
 /// Where records go.
 #[derive(Debug, Default)]
 pub struct Audit {
-    file: Option<Mutex<File>>,
+    /// Open for appending: the kernel puts each write behind the one before, so a record, which is one write,
+    /// stays whole without a lock.
+    file: Option<File>,
 }
 
 impl Audit {
@@ -112,7 +124,7 @@ impl Audit {
         options.create(true).append(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        Ok(Self { file: Some(Mutex::new(options.open(path)?)) })
+        Ok(Self { file: Some(options.open(path)?) })
     }
 
     /// Writes a record.
@@ -128,10 +140,9 @@ impl Audit {
             reason = record.reason,
             micros = record.micros,
         );
-        let Some(file) = &self.file else { return };
+        let Some(mut file) = self.file.as_ref() else { return };
         let Ok(mut line) = serde_json::to_vec(record) else { return };
         line.push(b'\n');
-        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = file.write_all(&line) {
             tracing::error!(%error, "the audit record could not be written");
         }

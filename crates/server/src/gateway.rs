@@ -17,20 +17,20 @@ use http::uri::Authority;
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
+use wigeon_core::s3::error::ErrorDocument;
 use wigeon_core::s3::uri::Target;
 use wigeon_core::sigv4::canonical::{hex, sha256_hex};
 use wigeon_core::sts::{Parameters, StsError};
 use wigeon_core::time::Clock;
 
 use crate::audit::{Audit, Record, Who, time_of};
-use crate::authenticate::Authenticator;
+use crate::authenticate::{Authenticated, Authenticator};
 use crate::authorize::authorize;
 use crate::backend::protocol::LocalBackend;
 use crate::backend::protocol::xml::answer;
 use crate::body::{RequestBody, ResponseBody, empty, full};
 use crate::classify::classify;
 use crate::directory::Directory;
-use crate::issue::Caller;
 use crate::refusal::Refusal;
 use crate::request::{Arrival, Request};
 use crate::sts::{Outcome, StsCall, StsResponse, StsService};
@@ -98,7 +98,9 @@ impl Gateway {
                 Ok(response) => response,
                 Err(refusal) => {
                     drain(&parts, incoming).await;
-                    refused(&parts, refusal, &id, &mut trace)
+                    let denial = refusal.denial.as_deref().filter(|_| parts.method != Method::HEAD);
+                    let encoded = denial.and_then(|document| self.sts.encode(document));
+                    refused(&parts, refusal, encoded, &id, &mut trace)
                 }
             },
         };
@@ -166,7 +168,7 @@ impl Gateway {
         };
         match answered.outcome {
             Outcome::Exchanged(session) => trace.who = Some(Who::of_session(&session)),
-            Outcome::Identified => {}
+            Outcome::Answered => {}
             Outcome::Refused { code, reason } => {
                 trace.code = Some(code.to_string());
                 trace.reason = Some(reason);
@@ -200,10 +202,11 @@ impl Gateway {
             true => Some(self.sts_caller(parts, arrival, &body)?),
             false => None,
         };
-        trace.who = caller.as_ref().map(Who::of);
+        trace.who = caller.as_ref().map(|authenticated| Who::of(authenticated.caller()));
         let call = StsCall {
             parameters: &parameters,
-            caller: caller.as_ref(),
+            caller: caller.as_ref().map(Authenticated::caller),
+            access_key_id: caller.as_ref().map(Authenticated::access_key_id),
             source_ip,
             user_agent: parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()),
             secure_transport,
@@ -212,11 +215,9 @@ impl Gateway {
         Ok(self.sts.handle(call).await)
     }
 
-    fn sts_caller(&self, parts: &Parts, arrival: Arrival, body: &[u8]) -> Result<Caller, StsError> {
+    fn sts_caller(&self, parts: &Parts, arrival: Arrival, body: &[u8]) -> Result<Authenticated, StsError> {
         let request = Request::read(parts, arrival).map_err(|refusal| malformed(&refusal.message))?;
-        let authenticated =
-            self.authenticator.authenticate(&request, "sts", None, Some(&sha256_hex(body)))?;
-        Ok(authenticated.caller().clone())
+        Ok(self.authenticator.authenticate(&request, "sts", None, Some(&sha256_hex(body)))?)
     }
 }
 
@@ -251,14 +252,20 @@ fn malformed(message: &str) -> StsError {
 }
 
 /// S3's answer to a refused request; without a body where the method has none.
-fn refused(parts: &Parts, refusal: Refusal, id: &str, trace: &mut Trace) -> Response<ResponseBody> {
+fn refused(
+    parts: &Parts,
+    refusal: Refusal,
+    encoded_message: Option<String>,
+    id: &str,
+    trace: &mut Trace,
+) -> Response<ResponseBody> {
     if refusal.status.is_server_error() {
         tracing::error!(id, code = refusal.code, reason = refusal.reason, "a request failed");
     }
     trace.code = Some(refusal.code.to_owned());
     trace.reason = refusal.reason.clone().or_else(|| Some(refusal.message.clone()));
-    let xml = refusal.document(parts.uri.path(), id).to_xml();
-    let mut response = answer(refusal.status, xml);
+    let document = ErrorDocument { encoded_message, ..refusal.document(parts.uri.path(), id) };
+    let mut response = answer(refusal.status, document.to_xml());
     if parts.method == Method::HEAD {
         *response.body_mut() = empty();
     }

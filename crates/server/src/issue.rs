@@ -1,7 +1,8 @@
 //! Issue: from an assumed role to a sealed session and its credentials, and back.
 //!
 //! Enters: an [`AssumedRole`](crate::trust::AssumedRole) and what was asked for. Leaves: credentials whose
-//! session token holds the whole [`Session`], encrypted and authenticated; later, the session again.
+//! session token holds the whole [`Session`](crate::session::Session), encrypted and authenticated; later,
+//! the caller again.
 //! Refused: tokens that this key ring did not seal, expired ones, tokens under another access key.
 //!
 //! The secret key is derived from a server secret and the random access key id, never from anything that
@@ -10,13 +11,16 @@
 
 mod key_ring;
 
-mod session;
+mod envelope;
+
+mod origin;
+
+mod version_1;
 
 mod seal;
 
 pub use key_ring::{KeyRing, KeyRingError};
 pub use seal::{Grant, IssueError, Issued, Sealer, UnsealError, Unsealed};
-pub use session::{Caller, Session, SessionEnded};
 
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,12 @@
 
 pub mod directory;
 
+pub mod session;
+
+pub mod denial;
+
+pub mod rights;
+
 pub mod verify;
 
 pub mod trust;

@@ -140,7 +140,12 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Se
     let address =
         listener.local_addr().map_err(|source| ServeError::Listen { address: config.listen, source })?;
     let gateway = Arc::new(Gateway {
-        authenticator: Authenticator::new(Arc::clone(&sealer), config.root.clone(), config.region.clone()),
+        authenticator: Authenticator::new(
+            Arc::clone(&sealer),
+            Arc::clone(&directory),
+            config.root.clone(),
+            config.region.clone(),
+        ),
         sts: StsService::new(Arc::clone(&directory), Arc::clone(&verifier), sealer, Arc::clone(&clock)),
         clock,
         directory: Arc::clone(&directory),

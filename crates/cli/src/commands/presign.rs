@@ -14,6 +14,10 @@ use crate::wording::duration;
 
 /// What the command line says.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  wigeon presign s3://team/report.pdf --expires 12h
+  curl -T report.pdf \"$(wigeon presign --method put s3://team/report.pdf)\"")]
 pub(crate) struct Args {
     /// s3://BUCKET/KEY, or PROFILE:BUCKET/KEY
     #[arg(value_name = "ADDRESS")]
@@ -50,7 +54,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         "ends_at": iso8601(presigned.ends_at),
         "limited_by": if presigned.cut_by_session { "session" } else { "address" },
     });
-    context.output.result(&data, |_| presigned.url.to_string())?;
+    context.output.result(&data, |_| presigned.url.clone())?;
     let left = duration(presigned.ends_at.duration_since(context.clock.now()));
     let mut note = format!("Works until {} ({left}).", iso8601(presigned.ends_at));
     if presigned.cut_by_session {

@@ -5,6 +5,7 @@ use wigeon_core::s3::error::ErrorDocument;
 
 use super::credential_source::{CredentialError, CredentialKind};
 use super::endpoint::EndpointError;
+use crate::connect::SendError;
 
 /// Why an operation has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +28,7 @@ pub enum S3Error {
         host: String,
         /// What the connection says.
         #[source]
-        source: reqwest::Error,
+        source: SendError,
     },
     /// The answer began and then broke off.
     #[error("the answer of `{host}` broke off")]
@@ -36,7 +37,7 @@ pub enum S3Error {
         host: String,
         /// What the connection says.
         #[source]
-        source: reqwest::Error,
+        source: SendError,
     },
     /// The answer is not what S3 defines.
     #[error("the answer of `{host}` to {operation} is not understood: {what}")]
@@ -104,6 +105,8 @@ pub enum ErrorKind {
     Throttled,
     /// The store, or the way to it, is down.
     Unavailable,
+    /// The store's certificate is not to be trusted.
+    Untrusted,
     /// A condition (`If-Match`, `If-None-Match`) does not hold.
     Precondition,
     /// It is there already, or not empty, or being changed.
@@ -132,6 +135,7 @@ impl S3Error {
                 CredentialKind::Unavailable => ErrorKind::Unavailable,
                 CredentialKind::Other => ErrorKind::BadCredentials,
             },
+            Self::Unreachable { source, .. } if source.is_distrust() => ErrorKind::Untrusted,
             Self::Unreachable { .. } | Self::BrokenOff { .. } => ErrorKind::Unavailable,
             Self::Corrupt { .. } => ErrorKind::Corrupt,
             Self::Endpoint(_) | Self::NotUnderstood { .. } | Self::Header(_) => ErrorKind::Invalid,

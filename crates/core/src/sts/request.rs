@@ -26,8 +26,8 @@ pub const MAX_POLICY_ARNS: usize = 10;
 /// The pattern of session names and source identities, in AWS's words.
 pub const SESSION_NAME_PATTERN: &str = r"[\w+=,.@-]*";
 
-const POLICY_PATTERN: &str = r"[\u0009\u000A\u000D\u0020-\u00FF]+";
-const ARN_PATTERN: &str =
+pub(super) const POLICY_PATTERN: &str = r"[\u0009\u000A\u000D\u0020-\u00FF]+";
+pub(super) const ARN_PATTERN: &str =
     r"[\u0009\u000A\u000D\u0020-\u007E\u0085\u00A0-\uD7FF\uE000-\uFFFD\u10000-\u10FFFF]+";
 
 /// Spaces become `%20`: Ceph RGW does not read `+` as a space.
@@ -59,11 +59,11 @@ pub(super) fn session_name_char(char: char) -> bool {
     char.is_ascii_alphanumeric() || "_+=,.@-".contains(char)
 }
 
-fn policy_char(char: char) -> bool {
+pub(super) fn policy_char(char: char) -> bool {
     matches!(char, '\t' | '\n' | '\r' | '\u{20}'..='\u{ff}')
 }
 
-fn arn_char(char: char) -> bool {
+pub(super) fn arn_char(char: char) -> bool {
     matches!(char, '\t' | '\n' | '\r' | '\u{20}'..='\u{7e}' | '\u{85}' | '\u{a0}'..)
 }
 
@@ -108,8 +108,25 @@ impl AssumeRoleWithWebIdentity {
         Secret::new(form)
     }
 
+    /// MinIO's name for the operation, with the token in `Token`.
+    pub const CLIENT_GRANTS: &'static str = "AssumeRoleWithClientGrants";
+
     /// Reads the parameters and checks every rule of the API model. `RoleArn` is required.
     pub fn from_parameters(parameters: &Parameters) -> Result<Self, StsError> {
+        Self::read(parameters, true)
+    }
+
+    /// Reads what MinIO's clients send: no role is needed, nor a session name (which is empty then), and the
+    /// token may stand in `Token`.
+    pub fn from_minio_parameters(parameters: &Parameters) -> Result<Self, StsError> {
+        Self::read(parameters, false)
+    }
+
+    fn read(parameters: &Parameters, strict: bool) -> Result<Self, StsError> {
+        let token_name = match parameters.value("WebIdentityToken") {
+            None if !strict => "Token",
+            _ => "WebIdentityToken",
+        };
         let mut checks = Constraints::default();
         let mut text = |name: &'static str, parameter: &str, required: bool, range: RangeInclusive<usize>| {
             let Some(value) = parameters.value(parameter) else {
@@ -128,9 +145,9 @@ impl AssumeRoleWithWebIdentity {
             }
             Some(value.to_owned())
         };
-        let role_arn = text("roleArn", "RoleArn", true, 20..=2048);
-        let role_session_name = text("roleSessionName", "RoleSessionName", true, 2..=64);
-        let token = text("webIdentityToken", "WebIdentityToken", true, 4..=20_000);
+        let role_arn = text("roleArn", "RoleArn", strict, 20..=2048);
+        let role_session_name = text("roleSessionName", "RoleSessionName", strict, 2..=64);
+        let token = text("webIdentityToken", token_name, true, 4..=20_000);
         let provider_id = text("providerId", "ProviderId", false, 4..=2048);
         let policy = text("policy", "Policy", false, 1..=MAX_POLICY_LEN);
 
@@ -153,7 +170,7 @@ impl AssumeRoleWithWebIdentity {
     }
 }
 
-fn policy_arns(parameters: &Parameters, checks: &mut Constraints) -> Vec<String> {
+pub(super) fn policy_arns(parameters: &Parameters, checks: &mut Constraints) -> Vec<String> {
     let arns = parameters.members("PolicyArns", "arn");
     if arns.len() > MAX_POLICY_ARNS {
         let count = i64::try_from(arns.len()).unwrap_or(i64::MAX);
@@ -166,7 +183,7 @@ fn policy_arns(parameters: &Parameters, checks: &mut Constraints) -> Vec<String>
     arns.into_iter().map(str::to_owned).collect()
 }
 
-fn integer(
+pub(super) fn integer(
     parameters: &Parameters,
     parameter: &str,
     name: &'static str,
