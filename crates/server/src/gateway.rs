@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST, SERVER, USER_AGENT};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, SERVER, USER_AGENT};
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderValue, Method, Response, StatusCode};
@@ -177,6 +177,8 @@ impl Gateway {
         let mut response = Response::new(full(answered.xml.0));
         *response.status_mut() = StatusCode::from_u16(answered.status).unwrap_or(StatusCode::BAD_REQUEST);
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/xml"));
+        // The answer to a GET may hold credentials as well.
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
     }
 

@@ -427,6 +427,32 @@ async fn tags_are_judged_as_they_are_written() {
 }
 
 #[tokio::test]
+async fn a_deny_by_the_tags_of_an_object_holds() {
+    let fixture = Fixture::start().await;
+    let alice = fixture.credentials("alice").await;
+    let tags = [("x-amz-tagging", "secret=yes")];
+    fixture.signed(&fixture.root, "PUT", "/home/alice/s", "", &tags, b"secret").await;
+    fixture.signed(&fixture.root, "PUT", "/home/tagged/s", "", &tags, b"secret").await;
+    let created = fixture.signed(&alice, "POST", "/home/alice/p", "uploads", &[], b"").await;
+    let id =
+        created.body.split("<UploadId>").nth(1).and_then(|rest| rest.split('<').next()).unwrap().to_owned();
+    let source = [("x-amz-copy-source", "/home/alice/s"), ("x-amz-tagging-directive", "REPLACE")];
+    let tagging = b"<Tagging><TagSet><Tag><Key>env</Key><Value>ok</Value></Tag></TagSet></Tagging>";
+    for (method, path, query, headers, body) in [
+        ("GET", "/home/alice/s", "", &[][..], &b""[..]),
+        ("GET", "/home/alice/s", "partNumber=1", &[], b""),
+        ("HEAD", "/home/alice/s", "", &[], b""),
+        ("PUT", "/home/alice/copy", "", &source[..], b""),
+        ("PUT", "/home/alice/p", &format!("partNumber=1&uploadId={id}"), &source[..1], b""),
+        ("PUT", "/home/tagged/s", "tagging", &[], tagging),
+    ] {
+        let answer = fixture.signed(&alice, method, path, query, headers, body).await;
+        assert_eq!(answer.status, 403, "{method} {path}?{query}: {answer:?}");
+        assert!(!answer.body.contains("secret</"), "{answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_copy_takes_no_tags_along_that_its_maker_may_not_write() {
     let fixture = Fixture::start().await;
     let alice = fixture.credentials("alice").await;
@@ -483,6 +509,14 @@ async fn what_is_stored_cannot_write_the_answer() {
     assert!(!listed.body.contains("<Key>"), "{listed:?}");
     let answer = fixture.raw(b"GET /</Resource><x> HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
     assert!(!answer.body.contains("<x>"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn answers_of_the_token_service_are_kept_nowhere() {
+    let fixture = Fixture::start().await;
+    let ask = "GET /?Action=GetCallerIdentity HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let answer = fixture.raw(ask.as_bytes()).await;
+    assert!(answer.head.contains("cache-control: no-store"), "{answer:?}");
 }
 
 #[tokio::test]
