@@ -11,6 +11,7 @@ use wigeon_core::secret::Secret;
 use wigeon_core::sigv4::verify::{Claim, Expected, SignatureError, Verified};
 use wigeon_core::sts::{FaultCode, StsError};
 
+use crate::directory::Directory;
 use crate::issue::{Sealer, UnsealError};
 use crate::refusal::Refusal;
 use crate::request::Request;
@@ -77,6 +78,7 @@ pub enum AuthenticateError {
 #[derive(Clone)]
 pub struct Authenticator {
     sealer: Arc<Sealer>,
+    directory: Arc<Directory>,
     root: Option<RootKey>,
     region: String,
 }
@@ -84,8 +86,13 @@ pub struct Authenticator {
 impl Authenticator {
     /// `region` is the one that signatures must be made for.
     #[must_use]
-    pub fn new(sealer: Arc<Sealer>, root: Option<RootKey>, region: String) -> Self {
-        Self { sealer, root, region }
+    pub fn new(
+        sealer: Arc<Sealer>,
+        directory: Arc<Directory>,
+        root: Option<RootKey>,
+        region: String,
+    ) -> Self {
+        Self { sealer, directory, root, region }
     }
 
     /// The region that signatures must be made for.
@@ -115,7 +122,8 @@ impl Authenticator {
             return Err(SignatureError::UnsupportedMechanism.into());
         }
         let (caller, secret_key) = self.key_of(&claim, claim.session_token(&signed), request)?;
-        let expected = Expected { service, region: &self.region, now: request.at };
+        let empty_region = self.directory.snapshot().is_ceph();
+        let expected = Expected { service, region: &self.region, empty_region, now: request.at };
         let verified = claim.verify(&signed, secret_key.expose(), bucket_of_host, &expected, body_sha256)?;
         Ok(Authenticated { caller, access_key_id: claim.access_key_id().to_owned(), verified })
     }

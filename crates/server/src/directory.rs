@@ -18,7 +18,7 @@ use arc_swap::ArcSwap;
 
 pub use file::DirectoryError;
 pub(crate) use identifier::base32;
-pub use model::{Conflict, Keys, Provider, Role, Snapshot};
+pub use model::{BuiltIn, Conflict, Keys, Minio, Provider, Role, Snapshot};
 
 use file::Fingerprint;
 

@@ -24,7 +24,14 @@ enum Holder {
     /// The account itself.
     Account { arn: String },
     /// A session, by its role and the policies that came with it.
-    Session { session: Arc<Session>, arn: Arn, role: Arc<Role>, session_policies: Vec<Arc<Policy>> },
+    Session {
+        session: Arc<Session>,
+        arn: Arn,
+        role: Arc<Role>,
+        /// With the role's, those that a claim of the token named; `None` where it named none.
+        with_claimed: Option<Vec<Arc<Policy>>>,
+        session_policies: Vec<Arc<Policy>>,
+    },
 }
 
 impl Rights {
@@ -38,12 +45,20 @@ impl Rights {
             Caller::Root | Caller::RootSession(_) => {
                 Holder::Account { arn: format!("arn:aws:iam::{account}:root") }
             }
-            Caller::Session(session) => Holder::Session {
-                arn: session.arn(),
-                role: Arc::clone(session.role(snapshot)?),
-                session_policies: session.policies(snapshot)?,
-                session: Arc::clone(session),
-            },
+            Caller::Session(session) => {
+                let role = Arc::clone(session.role(snapshot)?);
+                // A policy that is gone by now allows nothing, and takes nothing away.
+                let claimed = session.claim_policies.iter().filter_map(|arn| snapshot.policy(arn));
+                let with_claimed = (!session.claim_policies.is_empty())
+                    .then(|| role.policies.iter().chain(claimed).cloned().collect());
+                Holder::Session {
+                    arn: session.arn(),
+                    role,
+                    with_claimed,
+                    session_policies: session.policies(snapshot)?,
+                    session: Arc::clone(session),
+                }
+            }
         };
         Ok(Self { account, holder })
     }
@@ -104,7 +119,7 @@ impl Rights {
                 Principal::Root { account: &self.account },
                 Policies { resource: resource_policy, ..Policies::default() },
             ),
-            Holder::Session { session, arn, role, session_policies } => (
+            Holder::Session { session, arn, role, with_claimed, session_policies } => (
                 Principal::Session {
                     account: &session.account,
                     role: role.arn.as_str(),
@@ -112,7 +127,7 @@ impl Rights {
                 },
                 Policies {
                     resource: resource_policy,
-                    identity: &role.policies,
+                    identity: with_claimed.as_deref().unwrap_or(&role.policies),
                     boundary: role.boundary.as_deref(),
                     session: session_policies,
                 },

@@ -140,7 +140,12 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Se
     let address =
         listener.local_addr().map_err(|source| ServeError::Listen { address: config.listen, source })?;
     let gateway = Arc::new(Gateway {
-        authenticator: Authenticator::new(Arc::clone(&sealer), config.root.clone(), config.region.clone()),
+        authenticator: Authenticator::new(
+            Arc::clone(&sealer),
+            Arc::clone(&directory),
+            config.root.clone(),
+            config.region.clone(),
+        ),
         sts: StsService::new(Arc::clone(&directory), Arc::clone(&verifier), sealer, Arc::clone(&clock)),
         clock,
         directory: Arc::clone(&directory),
@@ -231,16 +236,17 @@ async fn serve_connection<S>(
     let service = service_fn(move |request| {
         let (gateway, pulse) = (Arc::clone(&gateway), answering.clone());
         async move {
-            Ok::<_, std::convert::Infallible>(pulse.answer(gateway.handle(request, peer.ip(), secure)).await)
+            let answer = pulse.answer(gateway.handle(request, peer.ip(), secure)).await;
+            Ok::<_, std::convert::Infallible>(answer)
         }
     });
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     builder.http2().timer(TokioTimer::new());
     let stream = TokioIo::new(pulse.watch(stream));
-    let connection = builder.serve_connection(stream, service).into_owned();
+    let connection = watcher.watch(builder.serve_connection(stream, service).into_owned());
     tokio::select! {
-        ended = watcher.watch(connection) => if let Err(error) = ended {
+        ended = connection => if let Err(error) = ended {
             tracing::debug!(%error, %peer, "a connection ended");
         },
         () = pulse.over() => tracing::debug!(%peer, "a connection had nothing to do and was closed"),

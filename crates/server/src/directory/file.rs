@@ -6,7 +6,11 @@
 //! [[provider]]
 //! url = "https://idp.example/realms/x"   # as it stands in `iss`
 //! client_ids = ["s3-cli"]
+//! # minio = { default_role = "reader", policy_claim = "policy" }
 //! # jwks_url or jwks_file, ca_file, thumbprints, algorithms, allow_http, sessions_end_with_token, revoked_before
+//!
+//! [[built_in]]                           # known to policies by name; no client ids: the trust policy decides
+//! name = "accounts.google.com"
 //!
 //! [[policy]]                             # managed
 //! name = "read-shared"
@@ -40,7 +44,7 @@ use wigeon_core::jwt::{Algorithm, AllowedAlgorithms, KeySet, UnknownAlgorithm};
 use wigeon_core::policy::{Document, Kind, Policy};
 use wigeon_core::time::{Timestamp, parse_iso8601};
 
-use super::model::{Keys, Provider, Role, Snapshot};
+use super::model::{BuiltIn, Keys, Minio, Provider, Role, Snapshot};
 
 /// Issuers whose claims would read as the keys of a service: `https://aws` would own `aws:…`.
 const RESERVED: [&str; 7] = ["aws", "ec2", "iam", "jwt", "s3", "saml", "sts"];
@@ -114,6 +118,11 @@ pub(super) fn load(path: &Path) -> Result<(Snapshot, Fingerprint), DirectoryErro
 #[serde(deny_unknown_fields)]
 struct Contents {
     account: String,
+    /// Ceph RGW's ways: ARNs without an account, providers without client ids, several values per tag.
+    #[serde(default)]
+    ceph: bool,
+    #[serde(default)]
+    built_in: Vec<BuiltInEntry>,
     #[serde(default)]
     provider: Vec<ProviderEntry>,
     #[serde(default)]
@@ -124,8 +133,29 @@ struct Contents {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct BuiltInEntry {
+    name: String,
+    #[serde(default)]
+    client_ids: Vec<String>,
+    jwks_url: Option<String>,
+    jwks_file: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
+}
+
+/// What those who come from MinIO are used to.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MinioEntry {
+    /// By name.
+    default_role: Option<String>,
+    policy_claim: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ProviderEntry {
     url: String,
+    minio: Option<MinioEntry>,
     client_ids: Vec<String>,
     jwks_url: Option<String>,
     jwks_file: Option<PathBuf>,
@@ -185,16 +215,22 @@ impl Reader {
                 self.fault("account", format!("`{account}` is not an account: it needs twelve digits"))
             );
         }
-        let mut snapshot = Snapshot::new(&account);
+        let mut snapshot = if contents.ceph { Snapshot::of_ceph(&account) } else { Snapshot::new(&account) };
+        for entry in contents.built_in {
+            let place = format!("built-in provider `{}`", entry.name);
+            let provider = self.built_in(&account, entry, &place)?;
+            snapshot.add_provider(provider).map_err(|conflict| self.fault(&place, conflict))?;
+        }
         for entry in contents.provider {
             let place = format!("provider `{}`", entry.url);
-            let provider = self.provider(&account, entry, &place)?;
+            let provider = self.provider(&snapshot, entry, &place)?;
             snapshot.add_provider(provider).map_err(|conflict| self.fault(&place, conflict))?;
         }
         for entry in contents.policy {
             let place = format!("policy `{}`", entry.name);
             let policy = self.policy(&entry, &place)?;
-            let arn = policy_arn(&account, &entry.name).map_err(|reason| self.fault(&place, reason))?;
+            let arn = policy_arn(snapshot.account_in_arns(), &entry.name)
+                .map_err(|reason| self.fault(&place, reason))?;
             snapshot.add_policy(&arn, policy).map_err(|conflict| self.fault(&place, conflict))?;
         }
         for entry in contents.role {
@@ -202,12 +238,32 @@ impl Reader {
             let role = self.role(&snapshot, entry, &place)?;
             snapshot.add_role(role).map_err(|conflict| self.fault(&place, conflict))?;
         }
+        for provider in snapshot.providers() {
+            let role = provider.minio.as_ref().and_then(|minio| minio.default_role.as_ref());
+            if let Some(role) = role.filter(|role| snapshot.role(role.as_str()).is_none()) {
+                let place = format!("provider `{}`", provider.url);
+                return Err(self.fault(&place, format!("its default role `{role}` is not there")));
+            }
+        }
         Ok(snapshot)
+    }
+
+    fn built_in(
+        &mut self,
+        account: &str,
+        entry: BuiltInEntry,
+        place: &str,
+    ) -> Result<Provider, DirectoryError> {
+        let built_in = BuiltIn::of(&entry.name)
+            .ok_or_else(|| self.fault(place, "there is no such provider; there is `accounts.google.com`"))?;
+        let mut provider = Provider::built_in(account, built_in, entry.client_ids);
+        self.connection(&mut provider, (entry.jwks_url, entry.jwks_file, entry.ca_file), false, place)?;
+        Ok(provider)
     }
 
     fn provider(
         &mut self,
-        account: &str,
+        snapshot: &Snapshot,
         entry: ProviderEntry,
         place: &str,
     ) -> Result<Provider, DirectoryError> {
@@ -217,33 +273,18 @@ impl Reader {
                 self.fault(place, "its condition keys would be those of a service; use a full host name")
             );
         }
-        if entry.client_ids.is_empty() || entry.client_ids.iter().any(String::is_empty) {
+        let any_audience = snapshot.is_ceph() && entry.client_ids.is_empty();
+        if (entry.client_ids.is_empty() && !any_audience) || entry.client_ids.iter().any(String::is_empty) {
             return Err(self.fault(place, "`client_ids` needs at least one client id, and none may be empty"));
         }
-        let mut provider = Provider::new(account, entry.url, entry.client_ids);
-        provider.keys = match (entry.jwks_url, entry.jwks_file) {
-            (None, None) => Keys::Discovery,
-            (Some(url), None) => {
-                check_address(&url, entry.allow_http).map_err(|reason| self.fault(place, reason))?;
-                Keys::Url(url)
-            }
-            (None, Some(file)) => {
-                let keys =
-                    KeySet::parse(self.read(&file)?.as_bytes()).map_err(|error| self.fault(place, error))?;
-                Keys::Fixed(Arc::new(keys))
-            }
-            (Some(_), Some(_)) => {
-                return Err(self.fault(place, "`jwks_url` and `jwks_file` exclude each other"));
-            }
-        };
-        if let Some(file) = entry.ca_file {
-            let pem = self.read(&file)?.into_bytes();
-            reqwest::Certificate::from_pem_bundle(&pem)
-                .ok()
-                .filter(|certificates| !certificates.is_empty())
-                .ok_or_else(|| self.fault(place, "`ca_file` holds no PEM certificate"))?;
-            provider.ca_pem = Some(pem);
-        }
+        let mut provider = Provider::new(snapshot.account_in_arns(), entry.url, entry.client_ids);
+        provider.any_audience = any_audience;
+        provider.minio = entry.minio.map(|minio| Minio {
+            default_role: minio.default_role.map(|name| Arn::role(snapshot.account_in_arns(), &name)),
+            policy_claim: minio.policy_claim,
+        });
+        let connection = (entry.jwks_url, entry.jwks_file, entry.ca_file);
+        self.connection(&mut provider, connection, entry.allow_http, place)?;
         if let Some(names) = entry.algorithms {
             let algorithms: Result<Vec<Algorithm>, UnknownAlgorithm> =
                 names.iter().map(|name| name.parse()).collect();
@@ -259,6 +300,40 @@ impl Reader {
         Ok(provider)
     }
 
+    /// Where a provider's keys come from, and which certificate authorities are trusted on the way.
+    fn connection(
+        &mut self,
+        provider: &mut Provider,
+        (jwks_url, jwks_file, ca_file): (Option<String>, Option<PathBuf>, Option<PathBuf>),
+        allow_http: bool,
+        place: &str,
+    ) -> Result<(), DirectoryError> {
+        provider.keys = match (jwks_url, jwks_file) {
+            (None, None) => Keys::Discovery,
+            (Some(url), None) => {
+                check_address(&url, allow_http).map_err(|reason| self.fault(place, reason))?;
+                Keys::Url(url)
+            }
+            (None, Some(file)) => {
+                let keys =
+                    KeySet::parse(self.read(&file)?.as_bytes()).map_err(|error| self.fault(place, error))?;
+                Keys::Fixed(Arc::new(keys))
+            }
+            (Some(_), Some(_)) => {
+                return Err(self.fault(place, "`jwks_url` and `jwks_file` exclude each other"));
+            }
+        };
+        if let Some(file) = ca_file {
+            let pem = self.read(&file)?.into_bytes();
+            reqwest::Certificate::from_pem_bundle(&pem)
+                .ok()
+                .filter(|certificates| !certificates.is_empty())
+                .ok_or_else(|| self.fault(place, "`ca_file` holds no PEM certificate"))?;
+            provider.ca_pem = Some(pem);
+        }
+        Ok(())
+    }
+
     fn role(&mut self, snapshot: &Snapshot, entry: RoleEntry, place: &str) -> Result<Role, DirectoryError> {
         if !is_name(&entry.name, 64) {
             return Err(self.fault(place, r"a role's name has 1 to 64 characters of `[\w+=,.@-]`"));
@@ -270,7 +345,7 @@ impl Reader {
         let trust_place = format!("{place}, trust policy");
         let trust = self.document(entry.trust, entry.trust_file, Kind::Trust, &trust_place)?;
         let trust = trust.named(format!("{} (trust policy)", entry.name));
-        let mut role = Role::new(snapshot.account(), &entry.path, &entry.name, trust);
+        let mut role = Role::new(snapshot.account_in_arns(), &entry.path, &entry.name, trust);
 
         if let Some(seconds) = entry.max_session_duration {
             if !(3600..=43_200).contains(&seconds) {
@@ -296,7 +371,7 @@ impl Reader {
     }
 
     fn managed(&self, snapshot: &Snapshot, name: &str, place: &str) -> Result<Arc<Policy>, DirectoryError> {
-        let arn = policy_arn(snapshot.account(), name).map_err(|reason| self.fault(place, reason))?;
+        let arn = policy_arn(snapshot.account_in_arns(), name).map_err(|reason| self.fault(place, reason))?;
         snapshot.policy(arn.as_str()).cloned().ok_or_else(|| {
             self.fault(place, format!("there is no policy `{name}`; add a `[[policy]]` of this name"))
         })
