@@ -6,6 +6,7 @@ The sign-in itself, and the refusal of a wrong audience, are in test_sign_in.py.
 import hashlib
 import json
 import os
+import pathlib
 import pty
 import re
 import select
@@ -209,6 +210,14 @@ def test_some_of_many_fail(lab, bucket):
     assert "UTF-8" in report["failures"][0]["message"] and "link" in report["left_out"][0]["name"]
     text = lab("cp", "-r", "some", f"{bucket}/some", code=3).stderr
     assert "failed `" in text and "1 of 2 files failed" in text and "skipped `" in text
+
+
+def test_the_library_by_itself(rgw):
+    """Operations and transfers that the commands do not show, with faults; see crates/client/tests/store.rs."""
+    root = pathlib.Path(__file__).resolve().parents[2]
+    done = subprocess.run(["cargo", "test", "--quiet", "-p", "wigeon-client", "--test", "store", "--", "--ignored"], cwd=root,
+                          env={**os.environ, **rgw.values}, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0 and "0 failed; 0 ignored" in done.stdout, done.stdout + done.stderr
 
 
 # ---- on the way --------------------------------------------------------------------------------------------

@@ -300,7 +300,8 @@ def test_tokens_are_refreshed_without_a_browser(short):
 # ---- interrupts --------------------------------------------------------------------------------------------
 
 
-def test_an_interrupted_upload_leaves_nothing_behind(own, admin):
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda by: by.name)
+def test_an_interrupted_upload_leaves_nothing_behind(own, admin, by):
     (own.home / "endless").write_bytes(os.urandom(150 * MIB))
     admin.put_object(Bucket="home", Key="alice/endless", Body=b"what was there before")
     process = subprocess.Popen([BINARY, "cp", "endless", "s3://home/alice/endless"], cwd=own.home, env=environment(own.home),
@@ -309,7 +310,7 @@ def test_an_interrupted_upload_leaves_nothing_behind(own, admin):
         if admin.list_multipart_uploads(Bucket="home").get("Uploads"):
             break
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(by)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 1 and "interrupted" in errors
     assert not admin.list_multipart_uploads(Bucket="home").get("Uploads")
