@@ -26,6 +26,9 @@ use crate::context::Context;
 use crate::environment::Environment;
 use crate::output::Output;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Sign in with your identity provider; work in your buckets.
 #[derive(Debug, Parser)]
 #[command(name = "wigeon", version, about, disable_help_subcommand = true, max_term_width = 100)]
