@@ -25,7 +25,9 @@ import pytest
 BINARY = pathlib.Path(os.environ["WIGEON_BIN"])
 SHARED = pathlib.Path(os.environ["WIGEON_SHARED"])
 PEERS = SHARED / "peers"
-STATE = pathlib.Path(os.environ.get("WIGEON_PEERS_STATE", "/tmp/wigeon-e2e-peers"))
+# Each run has peers of its own; what they download is kept for the next run.
+CACHE = pathlib.Path(os.environ.get("WIGEON_PEERS_CACHE", "/tmp/wigeon-e2e-cache"))
+STATE = pathlib.Path(os.environ.get("WIGEON_PEERS_STATE", f"/tmp/wigeon-e2e-{os.getpid()}"))
 ACCOUNT = "000000000000"
 
 
@@ -70,8 +72,23 @@ class Peer:
         subprocess.run([PEERS / self.name / "stop"], env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, check=False)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def peers_state():
+    """The folder of this run's peers, with what earlier runs downloaded."""
+    STATE.mkdir(mode=0o700, exist_ok=True)
+    CACHE.mkdir(mode=0o700, exist_ok=True)
+    for kept in CACHE.iterdir():
+        (STATE / kept.name).symlink_to(kept)
+    yield
+    for made in STATE.iterdir():
+        downloaded = made.name.startswith(("npm-", "venv-")) and (made / "done").exists()
+        if downloaded and not made.is_symlink() and not (CACHE / made.name).exists():
+            made.rename(CACHE / made.name)
+    shutil.rmtree(STATE, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
-def oidc():
+def oidc(peers_state):
     """panva's oidc-provider."""
     peer = Peer("oidc-provider", OIDC_PORT=str(free_port()))
     yield peer
@@ -79,7 +96,7 @@ def oidc():
 
 
 @pytest.fixture(scope="session")
-def rgw():
+def rgw(peers_state):
     """Ceph RGW: S3, STS and IAM."""
     base = 24080
     peer = Peer(

@@ -175,6 +175,7 @@ fn document(report: &TreeReport, seen: &Seen, seconds: f64) -> Value {
 /// The weakest proof among the files.
 fn proof(verified: Verified) -> &'static str {
     match verified {
+        Verified::Store => "the store",
         Verified::Length => "length",
         Verified::Md5 => "MD5",
         Verified::SignedPayload => "signed SHA-256",
