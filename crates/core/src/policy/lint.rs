@@ -215,7 +215,7 @@ fn key(condition: &Condition, issuers: Option<&[&str]>, add: &mut impl FnMut(Rul
         Some(_) => lower.len() > known.len() && lower.starts_with(&known.to_lowercase()),
         None => lower == known.to_lowercase(),
     };
-    if !names.iter().any(|known| fits(&known)) {
+    if !names.iter().any(fits) {
         let hint = nearest(name, names.iter().copied());
         let hint = hint.map(|name| format!(": is `{prefix}:{name}` meant?")).unwrap_or_default();
         add(Rule::UnknownKey, format!("there is no condition key `{key}`{hint}"));
