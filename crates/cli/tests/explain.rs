@@ -1,4 +1,5 @@
 //! `wigeon explain` and `wigeon policy lint` over a directory file, offline.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may end where it is surprised")]
 
 use std::fs;
 use std::path::Path;
