@@ -30,6 +30,10 @@ mod presign;
 
 mod serve;
 
+mod explain;
+
+mod policy;
+
 mod demo;
 
 use clap::Subcommand;
@@ -68,6 +72,10 @@ pub(crate) enum Command {
     Presign(presign::Args),
     /// Run the server: STS and S3 with roles
     Serve(serve::Args),
+    /// Say why a token, a request or a policy is refused, and what to change
+    Explain(explain::Args),
+    /// Look through policies for what can hardly be meant
+    Policy(policy::Args),
     /// Try everything on this machine: provider, server and client
     Demo(demo::Args),
 }
@@ -89,6 +97,8 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Failu
         Command::Stat(args) => stat::run(args, context).await,
         Command::Presign(args) => presign::run(args, context).await,
         Command::Serve(args) => serve::run(args, context).await,
+        Command::Explain(args) => explain::run(args, context).await,
+        Command::Policy(args) => policy::run(args, context),
         Command::Demo(args) => demo::run(args, context).await,
     }
 }

@@ -26,6 +26,9 @@ use crate::context::Context;
 use crate::environment::Environment;
 use crate::output::Output;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const AFTER_HELP: &str = "\
 Begin:
   wigeon profile import FILE      a .cyberduckprofile, a .duck bookmark, or Wigeon's own TOML

@@ -32,10 +32,15 @@ pub mod evaluate;
 
 pub mod explain;
 
+mod vocabulary;
+
+pub mod lint;
+
 pub use condition::Condition;
 pub use context::{Context, Principal, Request, Value};
 pub use document::{Document, DocumentError, Policy};
 pub use evaluate::{Decision, Layer, Policies, StatementRef, evaluate};
-pub use explain::{Explanation, explain};
+pub use explain::{Explanation, Nearest, Obstacle, Source, explain};
 pub use kind::{Effect, Kind};
+pub use lint::{Finding, Rule, lint};
 pub use statement::Statement;

@@ -36,6 +36,10 @@ use wigeon_server::serve;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ISSUER: &str = "https://idp.example";
 const TOKENS: usize = 2000;
 

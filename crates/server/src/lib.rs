@@ -21,6 +21,8 @@ pub mod trust;
 
 pub mod issue;
 
+pub mod explain;
+
 pub mod refusal;
 
 pub mod request;

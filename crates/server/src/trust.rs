@@ -16,7 +16,7 @@ mod caller;
 
 pub use assumed::{AssumedRole, By, Circumstances, TrustError};
 pub use caller::assume_as_caller;
-pub use web_identity::assume;
+pub use web_identity::{assume, explain_trust};
 
 #[cfg(test)]
 pub(crate) mod fixture;

@@ -110,6 +110,16 @@ impl Principals {
         Ok(())
     }
 
+    /// Whether it lists everyone.
+    pub(super) fn everyone(&self) -> bool {
+        self.everyone
+    }
+
+    /// The providers that it lists.
+    pub(super) fn federated(&self) -> impl Iterator<Item = &str> {
+        self.federated.iter().map(|name| &**name)
+    }
+
     /// Whether it lists whom the statement does not speak of.
     pub(super) fn negated(&self) -> bool {
         self.negated

@@ -86,6 +86,40 @@ fn everything_that_a_file_can_say() {
     assert!(snapshot.policy("arn:aws:iam::000000000000:policy/read").is_some());
 }
 
+/// What belongs to other services' ways has to be asked for.
+#[test]
+fn other_services_ways() {
+    let plain = full();
+    let (_folder, path) = folder(&plain);
+    let snapshot = Directory::from_file(&path).unwrap().snapshot();
+    assert!(!snapshot.is_ceph() && !snapshot.knows_minio());
+    assert!(snapshot.provider("https://accounts.google.com").is_none());
+
+    let minio = "algorithms = [\"RS256\", \"EdDSA\"]\nminio = { default_role = \"plain\", policy_claim = \"policy\" }";
+    let switched = plain.replace("algorithms = [\"RS256\", \"EdDSA\"]", minio)
+        + "\n[[built_in]]\nname = \"accounts.google.com\"\njwks_file = \"keys.json\"\n";
+    let (_folder, path) = folder(&switched);
+    let snapshot = Directory::from_file(&path).unwrap().snapshot();
+    let minio = snapshot.provider("https://idp.example").unwrap().minio.clone().unwrap();
+    assert_eq!(minio.default_role.unwrap().as_str(), "arn:aws:iam::000000000000:role/plain");
+    let google = snapshot.provider("https://accounts.google.com").unwrap();
+    assert!(google.any_audience && google.principal() == "accounts.google.com");
+
+    let (_folder, path) = folder(&switched.replace("default_role = \"plain\"", "default_role = \"none\""));
+    let error = Directory::from_file(&path).unwrap_err().to_string();
+    assert!(error.contains("its default role"), "{error}");
+    let (_folder, path) = folder(&switched.replace("accounts.google.com", "accounts.example"));
+    assert!(Directory::from_file(&path).unwrap_err().to_string().contains("there is no such provider"));
+
+    let ceph = format!("ceph = true\n{}", plain.replace("client_ids = [\"s3-cli\"]", "client_ids = []"));
+    let (_folder, path) = folder(&ceph);
+    let snapshot = Directory::from_file(&path).unwrap().snapshot();
+    assert!(snapshot.provider("http://127.0.0.1:18300/realms/x").unwrap().any_audience);
+    assert!(!snapshot.provider("https://idp.example").unwrap().any_audience);
+    let role = snapshot.role("arn:aws:iam:::role/plain").unwrap();
+    assert_eq!(snapshot.role("arn:aws:iam::000000000000:role/plain").unwrap().id, role.id);
+}
+
 #[rstest]
 #[case::syntax("account = ", "", "line 2")]
 #[case::unknown_key("account", "acount", "unknown field `acount`")]

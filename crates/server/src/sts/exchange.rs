@@ -13,7 +13,8 @@ use crate::verify::WebIdentity;
 pub(super) async fn exchange(parts: &Parts, call: &StsCall<'_>) -> Result<(String, Outcome), Refusal> {
     // 1. The parameters, all rules at once; where a provider has MinIO's ways, its rules first.
     let snapshot = parts.directory.snapshot();
-    let request = match snapshot.knows_minio() {
+    let lenient = snapshot.knows_minio();
+    let request = match lenient {
         true => AssumeRoleWithWebIdentity::from_minio_parameters(call.parameters)?,
         false => AssumeRoleWithWebIdentity::from_parameters(call.parameters)?,
     };
@@ -30,7 +31,7 @@ pub(super) async fn exchange(parts: &Parts, call: &StsCall<'_>) -> Result<(Strin
 
     // 3. The role and its trust policy.
     let now = parts.clock.now();
-    let (role_arn, session_name) = asked_for(call, &request, &identity)?;
+    let (role_arn, session_name) = asked_for(call, &request, lenient, &identity)?;
     let assumed = trust::assume(&snapshot, identity, &role_arn, session_name, &call.circumstances(now))
         .map_err(|error| Refusal::because(error.to_sts(), &error))?;
 
@@ -67,8 +68,13 @@ pub(super) async fn exchange(parts: &Parts, call: &StsCall<'_>) -> Result<(Strin
 fn asked_for(
     call: &StsCall<'_>,
     request: &AssumeRoleWithWebIdentity,
+    lenient: bool,
     identity: &WebIdentity,
 ) -> Result<(String, String), StsError> {
+    if !lenient {
+        let role_arn = request.role_arn.clone().unwrap_or_default();
+        return Ok((role_arn, request.role_session_name.clone()));
+    }
     let Some(minio) = &identity.provider().minio else {
         if call.parameters.action() == Some(AssumeRoleWithWebIdentity::CLIENT_GRANTS) {
             return Err(StsError::not_authorized());

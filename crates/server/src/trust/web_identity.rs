@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wigeon_core::arn::without_scheme;
-use wigeon_core::policy::{Context, Policies, Principal, Request, Value, evaluate, explain};
+use wigeon_core::policy::{Context, Explanation, Policies, Principal, Request, Value, evaluate, explain};
 
 use super::assumed::{AssumedRole, By, Circumstances, TrustError};
 use super::tags::enter_tags;
@@ -26,14 +26,7 @@ pub fn assume(
     let role = snapshot.role(role_arn).ok_or_else(|| TrustError::UnknownRole(role_arn.to_owned()))?;
     // 3. Its trust policy, for the exchange and for each thing that the token wants beside it.
     let context = context(snapshot, &identity, &session_name, authorized_by_idp, circumstances);
-    let tags = !identity.token().tags().is_empty();
-    let source_identity = identity.token().source_identity().is_some();
-    let actions = [
-        ("sts:AssumeRoleWithWebIdentity", true),
-        ("sts:TagSession", tags),
-        ("sts:SetSourceIdentity", source_identity),
-    ];
-    for (action, _) in actions.into_iter().filter(|(_, wanted)| *wanted) {
+    for action in actions(&identity) {
         let policies = Policies { resource: Some(&role.trust), ..Policies::default() };
         let request = Request {
             principal: Principal::WebIdentity { provider: identity.provider().principal() },
@@ -58,6 +51,39 @@ pub fn assume(
         source_identity: token.source_identity().map(str::to_owned),
         by: By::WebIdentity(Box::new(identity)),
     })
+}
+
+/// What the trust policy says to each thing that the token wants, and why: for people.
+#[must_use]
+pub fn explain_trust(
+    snapshot: &Snapshot,
+    identity: &WebIdentity,
+    role_arn: &str,
+    session_name: &str,
+    circumstances: &Circumstances<'_>,
+) -> Vec<Explanation> {
+    let authorized_by_idp = identity.token().authorizes_role(role_arn).unwrap_or(false);
+    let Some(role) = snapshot.role(role_arn) else { return Vec::new() };
+    let context = context(snapshot, identity, session_name, authorized_by_idp, circumstances);
+    let policies = Policies { resource: Some(&role.trust), ..Policies::default() };
+    let principal = Principal::WebIdentity { provider: identity.provider().principal() };
+    let account = snapshot.account();
+    let explained = actions(identity).map(|action| {
+        explain(&policies, &Request { principal, action, resource: role_arn, account, context: &context })
+    });
+    explained.collect()
+}
+
+/// The exchange, and what the token wants beside it.
+fn actions(identity: &WebIdentity) -> impl Iterator<Item = &'static str> + use<> {
+    let tags = !identity.token().tags().is_empty();
+    let source_identity = identity.token().source_identity().is_some();
+    let actions = [
+        ("sts:AssumeRoleWithWebIdentity", true),
+        ("sts:TagSession", tags),
+        ("sts:SetSourceIdentity", source_identity),
+    ];
+    actions.into_iter().filter(|(_, wanted)| *wanted).map(|(action, _)| action)
 }
 
 /// MinIO's way: managed policies that the token names, as far as they exist, separated by commas or as a list.

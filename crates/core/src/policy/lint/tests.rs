@@ -1,0 +1,119 @@
+//! Each rule with a policy that it speaks of, and good policies that none does.
+
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use super::*;
+
+const PROVIDER: &str = "arn:aws:iam::000000000000:oidc-provider/idp.example/realms/x";
+const ISSUERS: &[&str] = &["https://idp.example/realms/x"];
+
+fn found(kind: Kind, statement: Value) -> Vec<Finding> {
+    let text = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
+    lint(&Document::parse(&text, kind).unwrap(), Some(ISSUERS))
+}
+
+fn trusting(condition: Value) -> Vec<Finding> {
+    found(
+        Kind::Trust,
+        json!({"Effect": "Allow", "Principal": {"Federated": PROVIDER},
+            "Action": "sts:AssumeRoleWithWebIdentity", "Condition": condition}),
+    )
+}
+
+fn allowing(action: &str, resource: &str, condition: Value) -> Vec<Finding> {
+    found(
+        Kind::Identity,
+        json!({"Effect": "Allow", "Action": action, "Resource": resource, "Condition": condition}),
+    )
+}
+
+#[test]
+fn good_policies_have_no_findings() {
+    let good = json!({"StringEquals": {"idp.example/realms/x:aud": "app"}, "StringLike": {"idp.example/realms/x:sub": "a-*"}});
+    assert_eq!(trusting(good), []);
+    assert_eq!(allowing("s3:*Object", "arn:aws:s3:::home/${idp.example/realms/x:sub}/*", json!({})), []);
+    assert_eq!(
+        allowing("s3:ListBucket", "arn:aws:s3:::home", json!({"StringLike": {"s3:prefix": "a/*"}})),
+        []
+    );
+    assert_eq!(
+        allowing("s3:*", "arn:aws:s3:::home", json!({"StringEquals": {"aws:PrincipalTag/a:b": "x"}})),
+        []
+    );
+    assert_eq!(allowing("*", "*", json!({"ForAnyValue:StringEquals": {"aws:TagKeys": "x"}})), []);
+}
+
+#[rstest]
+#[case("s3:GetObjekt", "`s3:GetObjekt` matches no action: is `s3:GetObject` meant?")]
+#[case("s3:Fetch*", "`s3:Fetch*` matches no action")]
+#[case("ec2:RunInstances", "`ec2:RunInstances` is an action of a service that is not served here")]
+#[case("sts:AssumeRoles", "`sts:AssumeRoles` matches no action: is `sts:AssumeRole` meant?")]
+fn actions(#[case] action: &str, #[case] message: &str) {
+    let findings = allowing(action, "*", json!({}));
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert_eq!((findings[0].rule, findings[0].message.as_str()), (Rule::UnknownAction, message));
+}
+
+#[rstest]
+#[case("aws:SourceIP2", Rule::UnknownKey, "is `aws:SourceIp` meant?")]
+#[case("s3:prefx", Rule::UnknownKey, "is `s3:prefix` meant?")]
+#[case("sts:RoleSesionName", Rule::UnknownKey, "is `sts:RoleSessionName` meant?")]
+#[case("oidc:sub", Rule::UnknownKey, "write the issuer without `https://`")]
+#[case("username", Rule::UnknownKey, "needs a service or an issuer")]
+#[case("https://idp.example/realms/x:sub", Rule::UnknownIssuer, "write the issuer without its scheme")]
+#[case("idp.example/realms/x/:sub", Rule::UnknownIssuer, "is `idp.example/realms/x:sub` meant?")]
+#[case("idp.exmaple/realms/x:sub", Rule::UnknownIssuer, "is `idp.example/realms/x:sub` meant?")]
+#[case("elsewhere.example:sub", Rule::UnknownIssuer, "no provider is registered as `elsewhere.example`")]
+fn keys(#[case] key: &str, #[case] rule: Rule, #[case] part: &str) {
+    let findings = allowing("s3:GetObject", "*", json!({"StringEquals": {key: "x"}}));
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert_eq!(findings[0].rule, rule);
+    assert!(findings[0].message.contains(part), "{}", findings[0].message);
+}
+
+#[rstest]
+#[case(json!({}), &[Rule::NoAudience, Rule::EverySubject])]
+#[case(json!({"StringEquals": {"idp.example/realms/x:aud": "app"}}), &[Rule::EverySubject])]
+#[case(json!({"StringLike": {"idp.example/realms/x:sub": "*", "idp.example/realms/x:aud": "app"}}), &[Rule::EverySubject])]
+#[case(json!({"StringNotEquals": {"idp.example/realms/x:sub": "bob"}, "StringEquals": {"idp.example/realms/x:aud": "app"}}), &[Rule::EverySubject])]
+#[case(json!({"StringEquals": {"idp.example/realms/x:sub": "alice"}}), &[Rule::NoAudience])]
+fn open_doors(#[case] condition: Value, #[case] rules: &[Rule]) {
+    let found: Vec<Rule> = trusting(condition).iter().map(|finding| finding.rule).collect();
+    assert_eq!(found, rules);
+}
+
+#[test]
+fn everyone() {
+    let findings =
+        found(Kind::Trust, json!({"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}));
+    assert_eq!(findings.iter().map(|finding| finding.rule).collect::<Vec<_>>(), [Rule::Everyone]);
+    let denied = found(Kind::Trust, json!({"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole"}));
+    assert_eq!(denied, []);
+}
+
+#[rstest]
+#[case("StringEquals", "aws:TagKeys", "x", Rule::NoQuantifier)]
+#[case("StringEquals", "idp.example/realms/x:amr", "otp", Rule::NoQuantifier)]
+#[case("ForAllValues:StringEquals", "aws:TagKeys", "x", Rule::HoldsWhenAbsent)]
+#[case("StringEquals", "aws:userid", "AROA*", Rule::LiteralWildcard)]
+fn operators(#[case] operator: &str, #[case] key: &str, #[case] value: &str, #[case] rule: Rule) {
+    let findings = allowing("s3:GetObject", "*", json!({operator: {key: value}}));
+    assert_eq!(findings.iter().map(|finding| finding.rule).collect::<Vec<_>>(), [rule]);
+}
+
+#[rstest]
+#[case("s3:GetObject", "arn:aws:s3:::home", "write `arn:aws:s3:::home/*`")]
+#[case("s3:ListBucket", "arn:aws:s3:::home/*", "write `arn:aws:s3:::home`")]
+fn objects_and_buckets(#[case] action: &str, #[case] resource: &str, #[case] part: &str) {
+    let findings = allowing(action, resource, json!({}));
+    assert_eq!(findings.iter().map(|finding| finding.rule).collect::<Vec<_>>(), [Rule::WrongResource]);
+    assert!(findings[0].message.contains(part));
+}
+
+#[test]
+fn variables_need_the_version() {
+    let text = r#"{"Statement":{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::b/${aws:userid}"}}"#;
+    let findings = lint(&Document::parse(text, Kind::Identity).unwrap(), None);
+    assert_eq!(findings.iter().map(|finding| finding.rule).collect::<Vec<_>>(), [Rule::NoVariables]);
+}
