@@ -2,7 +2,7 @@
 //!
 //! Enters: a token and who it names, the profile's [`Sts`] settings. Leaves: what the STS gave. A refusal keeps the
 //! STS's own code and message, says what the token's `iss`, `aud` and `sub` were, and what is likely to help; the
-//! token itself is in no error. Source: sts.md.
+//! token itself is in no error. Source: docs/sts.md.
 
 use std::fmt;
 

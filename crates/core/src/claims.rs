@@ -1,7 +1,7 @@
 //! Claims: the JSON object inside a token, read by rules instead of by chance.
 //!
 //! Enters: the payload of a JWT. Leaves: typed views of single claims. Refused: anything that is not one
-//! JSON object. A name that stands twice counts with its last value (sts.md, "The token"). Nothing here
+//! JSON object. A name that stands twice counts with its last value (docs/sts.md, "The token"). Nothing here
 //! says that a claim is true: that is what the signature is for.
 
 use std::fmt;

@@ -6,7 +6,7 @@
 //!
 //! Enters: a compact JWS and one provider's key set. Leaves: a [`SignedToken`], which only a signature
 //! that holds can make. Refused: `alg: none`, every HMAC algorithm, a critical header, encrypted tokens,
-//! algorithms outside the caller's list, keys that do not say clearly that they are this token's (sts.md,
+//! algorithms outside the caller's list, keys that do not say clearly that they are this token's (docs/sts.md,
 //! "The token"). What the claims say is judged elsewhere.
 
 mod algorithm;

@@ -7,7 +7,7 @@
 //!
 //! Enters: form parameters, XML of STS services (AWS's, ours, Ceph's), tokens whose signature holds.
 //! Leaves: the same as types, both ways, for the client and the server. Refused: whatever breaks a rule of
-//! sts.md, with AWS's code and words.
+//! docs/sts.md, with AWS's code and words.
 
 mod xml;
 

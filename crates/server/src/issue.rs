@@ -6,7 +6,7 @@
 //! Refused: tokens that this key ring did not seal, expired ones, tokens under another access key.
 //!
 //! The secret key is derived from a server secret and the random access key id, never from anything that
-//! the token shows (security.md, "Sessions"). Nothing is stored: any node with the key ring can serve any
+//! the token shows (docs/threat-model.md, "Sessions"). Nothing is stored: any node with the key ring can serve any
 //! session.
 
 mod key_ring;

@@ -2,7 +2,7 @@
 //!
 //! Enters: what the token service issued, read back from a session token. Leaves: a [`Caller`], the role and
 //! policies of a [`Session`] as they are now, and its condition keys. Refused: a session that outlived its
-//! role, its provider, a revocation, or a session policy. Source: security.md, "Sessions".
+//! role, its provider, a revocation, or a session policy. Source: docs/threat-model.md, "Sessions".
 
 mod record;
 

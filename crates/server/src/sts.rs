@@ -1,7 +1,7 @@
 //! The token service, without HTTP: parameters in, a status and an XML document out.
 //!
 //! Enters: the parameters of a request and, where it was signed, its caller. Leaves: an [`StsResponse`],
-//! with what the audit wants to know. Refused: everything that sts.md refuses, with its code and words;
+//! with what the audit wants to know. Refused: everything that docs/sts.md refuses, with its code and words;
 //! operations that are not here are `InvalidAction`.
 
 mod call;

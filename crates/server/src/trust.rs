@@ -4,7 +4,7 @@
 //! caller, a role's ARN, a session name. Leaves: an [`AssumedRole`], which only [`assume`] and
 //! [`assume_as_caller`] can make. Refused: a roles claim that does not list the role, everything that the
 //! trust policy does not allow, and a change of what a session hands on; an unknown role and a refused one
-//! read alike. Source: sts.md, "Trust".
+//! read alike. Source: docs/sts.md, "Trust".
 
 mod assumed;
 

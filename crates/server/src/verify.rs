@@ -2,7 +2,7 @@
 //!
 //! Enters: the text, a directory snapshot. Leaves: a [`WebIdentity`], which only [`Verifier::verify`] can
 //! make. Refused: issuers that are not registered, keys that their provider does not publish, signatures
-//! that do not hold, claims out of their rules (sts.md, "The token"). The answers to the first three are
+//! that do not hold, claims out of their rules (docs/sts.md, "The token"). The answers to the first three are
 //! one, so that a stranger learns nothing about the directory.
 
 mod address;

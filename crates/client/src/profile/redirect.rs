@@ -1,4 +1,4 @@
-//! What kind of address the provider sends the browser back to (profile.md, "Redirect").
+//! What kind of address the provider sends the browser back to (docs/profiles.md, "The redirect").
 
 use url::Url;
 

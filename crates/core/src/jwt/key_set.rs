@@ -2,7 +2,7 @@
 //!
 //! Enters: a JWK Set. Leaves: a [`KeySet`]. A key that cannot be used (an unknown type, `use: enc`, any
 //! `key_ops`, a certificate that disagrees, a certificate alone, RSA below 2048 bits) is left out and
-//! never breaks the others; a document that is no JWK Set is refused (sts.md, "The token").
+//! never breaks the others; a document that is no JWK Set is refused (docs/sts.md, "The token").
 
 use std::collections::HashMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Tokens and key sets, row by row of sts.md's table, with keys of our own and one foreign certificate.
+//! Tokens and key sets, row by row of docs/sts.md's table, with keys of our own and one foreign certificate.
 
 use proptest::prelude::*;
 use rstest::rstest;

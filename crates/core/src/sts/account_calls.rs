@@ -1,7 +1,7 @@
 //! The requests of `GetSessionToken`, `GetAccessKeyInfo` and `DecodeAuthorizationMessage`.
 //!
 //! Enters: parameters. Leaves: requests that keep the API model's rules. Refused: whatever breaks one, in
-//! AWS's words. Source: sts.md, "Other actions"; the API model's limits and patterns.
+//! AWS's words. Source: docs/sts.md, "Other actions"; the API model's limits and patterns.
 
 use std::ops::RangeInclusive;
 

@@ -2,7 +2,7 @@
 //!
 //! Enters: parameters. Leaves: an [`AssumeRole`] whose every part keeps the API model's rules. Refused:
 //! whatever breaks one, in AWS's words; codes of multi-factor devices and asserted contexts, neither of
-//! which exists here. Source: sts.md, "Other actions"; the API model's limits and patterns.
+//! which exists here. Source: docs/sts.md, "Other actions"; the API model's limits and patterns.
 
 use std::ops::RangeInclusive;
 

@@ -1,6 +1,6 @@
 //! Faults: the codes of STS, their HTTP status, and the error document both ways.
 //!
-//! Source: sts.md, "Errors" and "Protocol". Reading is lenient: Ceph RGW answers with a bare `<Error>`
+//! Source: docs/sts.md, "Errors" and "Protocol". Reading is lenient: Ceph RGW answers with a bare `<Error>`
 //! whose message is empty.
 
 use std::fmt;

@@ -1,7 +1,7 @@
 //! The parameters of an AWS Query request: from the query string, the form body, or both.
 //!
 //! Refused: broken percent encoding, text that is not UTF-8, too many parameters, and a name that comes
-//! twice with two values (it could be read differently by two readers). Source: sts.md, "Protocol".
+//! twice with two values (it could be read differently by two readers). Source: docs/sts.md, "Protocol".
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,6 +1,6 @@
 //! The exchange request: written by the client, read and checked by the server.
 //!
-//! Source: sts.md, "AssumeRoleWithWebIdentity", and the API model's limits and patterns.
+//! Source: docs/sts.md, "AssumeRoleWithWebIdentity", and the API model's limits and patterns.
 
 use std::ops::RangeInclusive;
 

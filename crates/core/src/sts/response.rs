@@ -1,5 +1,5 @@
 //! The answers: written by the server, read by the client, from AWS and from those who write it a little
-//! differently (Ceph RGW: no namespace, `AssumeRoleId`, nanoseconds). Source: sts.md, peers' quirks.
+//! differently (Ceph RGW: no namespace, `AssumeRoleId`, nanoseconds). Source: docs/sts.md; what Ceph RGW 16 answers.
 
 use super::xml::{Leaves, NAMESPACE, Writer, XmlError};
 use crate::credentials::Credentials;

@@ -1,5 +1,5 @@
 //! The session name that a client takes when nobody names one: the token's `sub`, made fit for STS's
-//! pattern (profile.md, `s3.assumerole.rolesessionname`).
+//! pattern (docs/profiles.md, `s3.assumerole.rolesessionname`).
 
 use super::request::session_name_char;
 

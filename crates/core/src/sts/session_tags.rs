@@ -1,5 +1,5 @@
 //! Session tags that a provider puts into its tokens: the nested claim `https://aws.amazon.com/tags`, or
-//! the flat claims below it. Source: sts.md, "Trust"; limits of AWS STS's tag model.
+//! the flat claims below it. Source: docs/sts.md, "Trust"; limits of AWS STS's tag model.
 
 use serde_json::Value;
 

@@ -1,7 +1,7 @@
 //! What a signed token must claim before it counts as somebody's identity.
 //!
 //! Enters: a [`SignedToken`], the provider's issuer and client ids, the time. Leaves: a [`VerifiedToken`],
-//! which only [`verify_identity`] can make. Refused: every row of sts.md, "The token", with the recorded
+//! which only [`verify_identity`] can make. Refused: every row of docs/sts.md, "The token", with the recorded
 //! code and message. The answers do not tell a stranger whether an issuer is registered: an unknown
 //! issuer, an unknown key and a wrong signature read alike.
 

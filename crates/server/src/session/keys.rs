@@ -1,6 +1,6 @@
 //! The condition keys that a session is the source of, and how a claim becomes one.
 //!
-//! What the session itself is comes first, the claims last: a claim shadows nothing. Source: sts.md, "Trust";
+//! What the session itself is comes first, the claims last: a claim shadows nothing. Source: docs/sts.md, "Trust";
 //! AWS IAM User Guide, "AWS global condition context keys".
 
 use std::borrow::Cow;

@@ -1,5 +1,5 @@
 //! What a signed caller asks of the service about itself, its keys and its refusals: `GetCallerIdentity`,
-//! `GetSessionToken`, `GetAccessKeyInfo`, `DecodeAuthorizationMessage`. Source: sts.md, "Other actions".
+//! `GetSessionToken`, `GetAccessKeyInfo`, `DecodeAuthorizationMessage`. Source: docs/sts.md, "Other actions".
 
 use wigeon_core::policy::Context;
 use wigeon_core::sts::{

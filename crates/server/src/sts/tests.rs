@@ -126,7 +126,7 @@ fn the_query_string_will_do() {
     assert_eq!(bench.send(form.expose(), "", None).status, 200);
 }
 
-/// sts.md: "a token with 60 s left, DurationSeconds 7200: a full 7200 s session".
+/// docs/sts.md: "a token with 60 s left, DurationSeconds 7200: a full 7200 s session".
 #[test]
 fn a_session_outlives_its_token_by_default_and_never_the_roles_limit() {
     let bench = Bench::new();

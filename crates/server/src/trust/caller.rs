@@ -2,7 +2,7 @@
 //!
 //! The role's trust policy has to let the caller in: by the ARN of the session or of its role, or, where it
 //! names the account, together with the caller's own policies. Tags that the caller's session hands on, and
-//! its source identity, go with it and cannot be changed. Source: sts.md, "Other actions"; AWS IAM User
+//! its source identity, go with it and cannot be changed. Source: docs/sts.md, "Other actions"; AWS IAM User
 //! Guide, "Pass session tags in AWS STS" and "Monitor and control actions taken with assumed roles".
 
 use std::sync::{Arc, LazyLock};

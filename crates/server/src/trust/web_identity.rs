@@ -1,4 +1,4 @@
-//! The bearer of a token at a role's door: `AssumeRoleWithWebIdentity`. Source: sts.md, "Trust".
+//! The bearer of a token at a role's door: `AssumeRoleWithWebIdentity`. Source: docs/sts.md, "Trust".
 
 use std::sync::Arc;
 

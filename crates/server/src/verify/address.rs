@@ -1,4 +1,4 @@
-//! Where a provider's documents may be fetched from (security.md, "Tokens": SSRF).
+//! Where a provider's documents may be fetched from (docs/threat-model.md, "Tokens": SSRF).
 //!
 //! An administrator chose the issuer; what the issuer's discovery document names is its own word. That
 //! word may not weaken the scheme, and may not lead to link-local addresses, where clouds keep their

@@ -1,4 +1,4 @@
-//! sts.md, "The token", row by row, at a fixed time.
+//! docs/sts.md, "The token", row by row, at a fixed time.
 
 use rstest::rstest;
 use serde_json::json;
