@@ -1,5 +1,7 @@
 //! The commands, one module each: `Args`, what the command line says, and `run`, what is done.
 
+mod objects;
+
 mod profile;
 
 mod login;
@@ -41,7 +43,7 @@ pub(crate) enum Command {
     /// Import, list, show, check and export connection profiles
     Profile(profile::Args),
     /// Sign in at a profile's identity provider
-    Login(login::Args),
+    Login(Box<login::Args>),
     /// Forget a sign-in, and revoke it where the provider can
     Logout(logout::Args),
     /// Show who is signed in, as which role, until when
@@ -74,7 +76,7 @@ pub(crate) enum Command {
 pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Failure> {
     match command {
         Command::Profile(args) => profile::run(args, context),
-        Command::Login(args) => login::run(args, context).await,
+        Command::Login(args) => login::run(*args, context).await,
         Command::Logout(args) => logout::run(args, context).await,
         Command::Whoami(args) => whoami::run(args, context).await,
         Command::Credentials(args) => credentials::run(args, context).await,

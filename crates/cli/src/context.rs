@@ -82,11 +82,6 @@ impl Context {
         Ok(Settings::new(stored, self.configuration()?))
     }
 
-    /// The values of the profile to use.
-    pub(crate) fn settings(&self) -> Result<Settings, Failure> {
-        self.settings_of(self.stored(None)?)
-    }
-
     /// The session that a profile's commands share.
     pub(crate) fn session_of(&self, settings: &Settings) -> Result<Arc<Session>, Failure> {
         let session = Session::new(settings, self.connect_options(), self.store()?, Arc::clone(&self.clock))?;

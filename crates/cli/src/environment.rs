@@ -15,8 +15,6 @@ pub(crate) struct Environment {
     variables: BTreeMap<String, String>,
     /// Whether a person can answer a question.
     pub(crate) stdin_is_terminal: bool,
-    /// Whether standard output is read by a person.
-    pub(crate) stdout_is_terminal: bool,
     /// Whether messages are read by a person.
     pub(crate) stderr_is_terminal: bool,
 }
@@ -38,7 +36,6 @@ impl Environment {
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
                 .collect(),
             stdin_is_terminal: std::io::stdin().is_terminal(),
-            stdout_is_terminal: std::io::stdout().is_terminal(),
             stderr_is_terminal: std::io::stderr().is_terminal(),
         }
     }
@@ -112,7 +109,6 @@ impl Environment {
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect(),
             stdin_is_terminal: false,
-            stdout_is_terminal: false,
             stderr_is_terminal: false,
         }
     }

@@ -84,7 +84,6 @@ impl Connector {
     }
 
     /// Begins a request.
-    #[must_use]
     pub fn request(&self, method: Method, url: &Url) -> RequestBuilder {
         self.client_for(url).request(method, url.clone())
     }

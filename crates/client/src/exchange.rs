@@ -99,7 +99,11 @@ impl fmt::Display for Refusal {
             write!(f, "; role `{role}`")?;
         }
         let audience = self.audience.join("`, `");
-        write!(f, "; token of `{}`, for `{audience}`, subject `{}`", self.issuer, self.subject)
+        write!(f, "; token of `{}`, for `{audience}`, subject `{}`", self.issuer, self.subject)?;
+        match &self.request_id {
+            Some(id) => write!(f, "; request id {id}"),
+            None => Ok(()),
+        }
     }
 }
 

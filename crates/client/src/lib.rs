@@ -20,6 +20,8 @@ pub mod secret_store;
 
 pub mod exchange;
 
+pub mod caller;
+
 pub mod session;
 
 pub mod s3;

@@ -24,7 +24,11 @@ mod shelf;
 
 mod redirect;
 
+mod values;
+
 mod settings;
+
+mod shown;
 
 mod check;
 
@@ -32,10 +36,10 @@ pub use check::{Finding, Severity, check};
 pub use configuration::Configuration;
 pub use document::{Bookmark, Document, Profile, ProfileError, UnknownKey};
 pub use redirect::Redirect;
-pub use settings::{
-    ClientCredential, Flow, OAuth, Origin, Role, Settings, SettingsError, Shown, Sts, Valued,
-};
+pub use settings::Settings;
 pub use shelf::{Shelf, ShelfError, Stored, slug};
+pub use shown::Shown;
+pub use values::{ClientCredential, Flow, OAuth, Origin, Role, SettingsError, Sts, Valued};
 
 #[cfg(test)]
 mod tests;

@@ -51,7 +51,7 @@ pub use client::Client;
 pub use copy::CopyOptions;
 pub use credential_source::{CredentialError, CredentialKind, CredentialSource, StaticCredentials};
 pub use delete::NotDeleted;
-pub use endpoint::{Addressing, Endpoint, EndpointError};
+pub use endpoint::{Addressing, Endpoint, EndpointError, ProfileEndpointError};
 pub use error::{ErrorKind, Refusal, S3Error};
 pub use get::{GetOptions, Object, ObjectBody};
 pub use list::{Entry, ListPage, ListQuery, ObjectSummary};
@@ -60,6 +60,9 @@ pub use object::{ByteRange, Conditions, ETag, ObjectHead};
 pub use presign::{PresignMethod, Presigned};
 pub use put::{PutOptions, Stored, Verified};
 pub use retry::RetryPolicy;
+
+#[cfg(test)]
+pub(crate) mod test_store;
 
 #[cfg(test)]
 mod tests;

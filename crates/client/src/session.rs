@@ -80,7 +80,7 @@ pub enum SessionError {
     Renewal(#[source] TokenEndpointError),
     /// The provider's new tokens do not hold.
     #[error("the renewed sign-in cannot be trusted")]
-    Untrusted(#[source] SignInError),
+    Untrusted(#[source] Box<SignInError>),
     /// The STS says no, or cannot be reached.
     #[error(transparent)]
     Exchange(#[from] ExchangeError),
@@ -154,8 +154,7 @@ impl Session {
         }
         let _lock = self.lock().await?;
         // Another process may have renewed while we waited.
-        let record =
-            self.load()?.ok_or(SessionError::SignInNeeded { profile: self.profile.clone(), reason: None })?;
+        let record = self.load()?.ok_or_else(|| self.nobody())?;
         if let Some(credentials) = self.usable(&record) {
             return Ok(credentials);
         }
@@ -166,6 +165,28 @@ impl Session {
             }
             Err(error) => self.still_valid(&fallback, error),
         }
+    }
+
+    /// Credentials other than these, which a store has refused as expired although by our clock they are not: the
+    /// store has ended the session, or one of the clocks is wrong. Renews unless someone else already has.
+    ///
+    /// # Errors
+    /// See [`SessionError`].
+    pub async fn instead_of(&self, refused: &Credentials) -> Result<Arc<Credentials>, SessionError> {
+        let _renewing = self.renewing.lock().await;
+        if let Some(credentials) = self.warm().filter(|warm| warm.access_key_id != refused.access_key_id) {
+            return Ok(credentials);
+        }
+        let _lock = self.lock().await?;
+        let record = self.load()?.ok_or_else(|| self.nobody())?;
+        if let Some(credentials) =
+            self.usable(&record).filter(|kept| kept.access_key_id != refused.access_key_id)
+        {
+            return Ok(credentials);
+        }
+        *self.warm.write().unwrap_or_else(PoisonError::into_inner) = None;
+        let record = self.renew(record).await?;
+        self.warm_up(&record, self.clock.now())
     }
 
     /// Begins the session with a fresh sign-in: keeps the tokens, exchanges, keeps the credentials.
@@ -361,7 +382,7 @@ impl Session {
         let refreshed = renewal
             .verified(sign_in, &record.provider, &record.identity)
             .await
-            .map_err(SessionError::Untrusted)?;
+            .map_err(|error| SessionError::Untrusted(Box::new(error)))?;
         record.access_token = refreshed.access_token.or(record.access_token.take());
         match refreshed.id_token {
             Some((id_token, identity)) => {
@@ -428,6 +449,10 @@ impl Session {
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
+    }
+
+    fn nobody(&self) -> SessionError {
+        SessionError::SignInNeeded { profile: self.profile.clone(), reason: None }
     }
 
     fn sign_in_needed(&self, reason: &str) -> SessionError {

@@ -3,6 +3,12 @@
 //!
 //! Ignored by default; with the store running: `cargo test -p wigeon-client --test store -- --ignored`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "clippy takes only test functions for tests, not what they call"
+)]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
@@ -206,7 +212,7 @@ async fn buckets_conditions_metadata_and_refusals() {
     assert_eq!((missing.kind(), missing.code()), (ErrorKind::NotFound, Some("NoSuchKey")));
     assert_eq!(client.delete_bucket(name).await.unwrap_err().kind(), ErrorKind::Conflict);
     let wrong = client_with(&variable("RGW_ENDPOINT"), "wrong").list_buckets().await.unwrap_err();
-    assert_eq!(wrong.kind(), ErrorKind::BadCredentials);
+    assert!(matches!(wrong.kind(), ErrorKind::BadCredentials | ErrorKind::Denied), "{wrong}");
     bucket.remove().await;
 }
 
@@ -324,17 +330,19 @@ async fn copies_in_parts() {
         metadata: vec![("who".into(), "ada".into())],
         ..PutOptions::default()
     };
-    let (from, to) = (address(&bucket.name, "fröm +%"), address(&bucket.name, "to"));
     let transfers = transfers(Tuning { part_size: 5 * MIB, copy_threshold: 6 * MIB, ..Tuning::default() });
-    transfers.upload_stream(&bucket.client, bytes.as_slice(), &from, &options).await.unwrap();
-    let done = transfers.copy(&bucket.client, &from, None, &to).await.unwrap();
-    assert_eq!(done.bytes, bytes.len() as u64);
-    let head = bucket.client.head_object(&to.bucket, &to.key, &GetOptions::default()).await.unwrap();
-    assert_eq!(head.content_type.as_deref(), Some("text/x-test"));
-    assert_eq!(head.metadata, [("who".to_owned(), "ada".to_owned())]);
-    let mut back = Vec::new();
-    transfers.download_stream(&bucket.client, &to, &mut back).await.unwrap();
-    assert!(back == bytes);
+    for name in ["plain", "fröm +%"] {
+        let (from, to) = (address(&bucket.name, name), address(&bucket.name, "to"));
+        transfers.upload_stream(&bucket.client, bytes.as_slice(), &from, &options).await.unwrap();
+        let done = transfers.copy(&bucket.client, &from, None, &to).await.unwrap();
+        assert_eq!(done.bytes, bytes.len() as u64);
+        let head = bucket.client.head_object(&to.bucket, &to.key, &GetOptions::default()).await.unwrap();
+        assert_eq!(head.content_type.as_deref(), Some("text/x-test"));
+        assert_eq!(head.metadata, [("who".to_owned(), "ada".to_owned())]);
+        let mut back = Vec::new();
+        transfers.download_stream(&bucket.client, &to, &mut back).await.unwrap();
+        assert!(back == bytes, "{name}");
+    }
     bucket.remove().await;
 }
 

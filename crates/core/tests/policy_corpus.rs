@@ -1,5 +1,7 @@
 //! Runs the corpus in `policies/`: each decision and each explanation, word for word.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "this is a test throughout")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -219,10 +219,10 @@ fn pasted(context: &Context, oauth: &OAuth, browser: bool) -> mpsc::Receiver<Str
 }
 
 /// Opens the address in the person's browser where there is one, and prints it in any case.
-struct DesktopBrowser<'a> {
-    program: Option<PathBuf>,
-    output: &'a Output,
-    redirect: &'a Redirect,
+pub(super) struct DesktopBrowser<'a> {
+    pub(super) program: Option<PathBuf>,
+    pub(super) output: &'a Output,
+    pub(super) redirect: &'a Redirect,
 }
 
 impl Browser for DesktopBrowser<'_> {

@@ -89,7 +89,13 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Failure> {
     }
 }
 
-fn import(context: &Context, file: &Path, name: Option<String>, replace: bool) -> Result<(), Failure> {
+/// Reads a file and keeps it under a name.
+pub(super) fn import(
+    context: &Context,
+    file: &Path,
+    name: Option<String>,
+    replace: bool,
+) -> Result<(), Failure> {
     let shelf = context.shelf()?;
     let (profile, bookmark) = match read(file)? {
         Document::Profile(profile, bookmark) => (profile, bookmark),

@@ -1,6 +1,7 @@
 //! `wigeon whoami`: who is signed in, as which role, until when.
 
 use serde_json::json;
+use wigeon_client::caller::caller_identity;
 
 use crate::context::Context;
 use crate::errors::{Failure, sign_in_needed};
@@ -22,6 +23,11 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let credentials = session.credentials().await?;
     let record = session.record()?.ok_or_else(|| sign_in_needed(session.profile()))?;
     let assumed = record.session.as_ref();
+    let caller =
+        caller_identity(session.connector()?, &session.sts().endpoint, &credentials, context.clock.now())
+            .await;
+    let own = assumed.and_then(|session| session.arn.clone());
+    let arn = caller.as_ref().map(|caller| caller.arn.clone()).or(own);
     let document = json!({
         "profile": session.profile(),
         "user": record.identity.user,
@@ -30,7 +36,9 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         "audience": record.identity.audience,
         "role": assumed.and_then(|session| session.role.clone()),
         "role_name": role_name(&record),
-        "arn": assumed.and_then(|session| session.arn.clone()),
+        "arn": arn,
+        "account": caller.as_ref().map(|caller| caller.account.clone()),
+        "confirmed_by_sts": caller.is_some(),
         "access_key_id": credentials.access_key_id,
         "expires_at": credentials.expires_at,
         "signed_in_at": record.signed_in_at,
@@ -39,7 +47,11 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         "signature_checked": record.identity.signature_checked,
         "endpoint": settings.endpoint()?.value,
     });
-    context
-        .output
-        .result(&document, |_| printable(&signed_in(session.profile(), &record, context.clock.now())))
+    context.output.result(&document, |_| {
+        let mut text = signed_in(session.profile(), &record, context.clock.now());
+        if let Some(arn) = &arn {
+            text.push_str(&format!("\n{arn}"));
+        }
+        printable(&text)
+    })
 }

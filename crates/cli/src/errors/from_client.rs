@@ -8,7 +8,7 @@ use wigeon_client::secret_store::StoreError;
 use wigeon_client::session::SessionError;
 use wigeon_client::sign_in::{DiscoveryError, ResponseError, SignInError, TokenEndpointError};
 
-use super::{Failure, Kind, sign_in_needed};
+use super::failure::{Failure, Kind, sign_in_needed};
 use crate::environment::NoPlace;
 
 macro_rules! plain {
@@ -77,11 +77,7 @@ impl From<ExchangeError> for Failure {
                     403 => Kind::Denied,
                     _ => Kind::Error,
                 };
-                let mut failure = Self::because(kind, &error).hint(refusal.hint());
-                if let Some(id) = &refusal.request_id {
-                    failure.causes.push(format!("request id {id}"));
-                }
-                failure
+                Self::because(kind, &error).hint(refusal.hint())
             }
             ExchangeError::RoleNeeded => Self::because(Kind::Usage, &error),
             ExchangeError::Unreachable { .. } | ExchangeError::Body { .. } => {

@@ -4,7 +4,8 @@ use serde::Serialize;
 use url::{Host, Url};
 
 use super::redirect::Redirect;
-use super::settings::{ClientCredential, Flow, Role, Settings};
+use super::settings::Settings;
+use super::values::{ClientCredential, Flow, Role};
 use crate::connect::is_loopback;
 
 /// How bad a finding is.

@@ -284,7 +284,8 @@ fn check_types(dictionary: &Dictionary, known: &[Key]) -> Result<(), (Option<Str
     Ok(())
 }
 
-fn is_blank(value: &Value) -> bool {
+/// A text of nothing but white space.
+pub(super) fn is_blank(value: &Value) -> bool {
     value.as_string().is_some_and(|text| text.trim().is_empty())
 }
 

@@ -4,11 +4,9 @@
 //! profile, then configuration, then the protocol's default. A blank value falls through, except the OAuth client
 //! id and secret, where blank means "none, and do not ask". `${…}` is a preference; an unknown one stays as it is.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use plist::{Dictionary, Value};
-use serde::Serialize;
 use url::Url;
 use wigeon_core::arn::Arn;
 use wigeon_core::secret::Secret;
@@ -18,157 +16,7 @@ use super::document::{self, UnknownKey};
 use super::keys::{self, Key};
 use super::redirect::Redirect;
 use super::shelf::Stored;
-
-/// Where a value comes from; the first that has one wins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Origin {
-    /// The bookmark, or an answer that was saved with the profile.
-    Bookmark,
-    /// The profile.
-    Profile,
-    /// The person's `config.toml`.
-    Configuration,
-    /// Nobody said otherwise.
-    Default,
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Bookmark => "saved",
-            Self::Profile => "profile",
-            Self::Configuration => "configuration",
-            Self::Default => "default",
-        })
-    }
-}
-
-/// A value, and where it comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Valued<T> {
-    /// The value.
-    pub value: T,
-    /// Where it comes from.
-    pub origin: Origin,
-}
-
-impl<T> Valued<T> {
-    fn default_of(value: T) -> Self {
-        Self { value, origin: Origin::Default }
-    }
-
-    fn map<U>(self, f: impl FnOnce(T) -> U) -> Valued<U> {
-        Valued { value: f(self.value), origin: self.origin }
-    }
-}
-
-/// A value that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("profile `{profile}`: `{key}` ({origin}) {problem}")]
-pub struct SettingsError {
-    /// The profile's name.
-    pub profile: String,
-    /// The key, as in the property list.
-    pub key: String,
-    /// Where the value comes from.
-    pub origin: Origin,
-    /// What is wrong with it.
-    pub problem: String,
-}
-
-/// How a person signs in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Flow {
-    /// In a browser (OAuth 2.0 authorization code).
-    AuthorizationCode,
-    /// With a user name and a password that we pass on (OAuth 2.0 resource owner password).
-    PasswordGrant,
-    /// Through AWS IAM Identity Center.
-    IdentityCenter,
-    /// Not at all: the profile wants long-lived access keys.
-    AccessKeys,
-}
-
-/// The OAuth client id or secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ClientCredential<T> {
-    /// This one.
-    Given(T),
-    /// The profile says: none is sent, and nobody is asked.
-    None,
-    /// The profile says nothing: the person is asked.
-    Ask,
-}
-
-/// The role to ask for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Role {
-    /// This one.
-    Given(Arn),
-    /// The person is asked.
-    Ask,
-    /// The STS knows by itself (MinIO).
-    None,
-}
-
-/// What the sign-in needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OAuth {
-    /// How.
-    pub flow: Flow,
-    /// The issuer, where it was said; discovery then has the addresses.
-    pub issuer: Option<Url>,
-    /// The profile's authorization endpoint.
-    pub authorization_url: Option<Url>,
-    /// The profile's token endpoint.
-    pub token_url: Option<Url>,
-    /// The client id.
-    pub client_id: ClientCredential<String>,
-    /// The client secret.
-    pub client_secret: ClientCredential<Secret>,
-    /// Where the answer comes to.
-    pub redirect: Redirect,
-    /// Always with `openid`.
-    pub scopes: Vec<String>,
-    /// Whether PKCE is used; by default it is.
-    pub pkce: bool,
-    /// The `audience` parameter.
-    pub audience: Option<String>,
-    /// The `prompt` parameter.
-    pub prompt: Option<String>,
-    /// Claims from which the shown user name is taken, the first that is there.
-    pub username_claims: Vec<String>,
-    /// A user name to suggest.
-    pub username: Option<String>,
-}
-
-/// What the exchange needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sts {
-    /// The endpoint.
-    pub endpoint: Url,
-    /// The role.
-    pub role: Role,
-    /// The session's name; without one it is made from the token's `sub`.
-    pub session_name: Option<String>,
-    /// Seconds; not sent when absent.
-    pub duration_seconds: Option<u32>,
-    /// An inline session policy.
-    pub policy: Option<String>,
-}
-
-/// One line of what a profile comes to, for showing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Shown {
-    /// What it is.
-    pub key: &'static str,
-    /// The value, or what stands for it; never a secret.
-    pub value: String,
-    /// Where it comes from.
-    pub origin: Origin,
-}
+use super::values::{ClientCredential, Flow, OAuth, Origin, Role, SettingsError, Sts, Valued};
 
 /// A profile's values by precedence.
 #[derive(Debug, Clone)]
@@ -358,9 +206,11 @@ impl Settings {
             redirect: Redirect::classify(&redirect),
             scopes,
             pkce: match self.raw(keys::OAUTH_PKCE) {
-                Some((origin, value)) if !is_blank(value) => document::flag(value).ok_or_else(|| {
-                    self.wrong(keys::OAUTH_PKCE.plist, origin, "is neither true nor false".to_owned())
-                })?,
+                Some((origin, value)) if !document::is_blank(value) => {
+                    document::flag(value).ok_or_else(|| {
+                        self.wrong(keys::OAUTH_PKCE.plist, origin, "is neither true nor false".to_owned())
+                    })?
+                }
                 _ => true,
             },
             audience: self.property(keys::AUDIENCE).map(|text| text.value),
@@ -463,73 +313,8 @@ impl Settings {
             .collect()
     }
 
-    /// What the profile comes to, a line for each value that is used. A value that cannot be used is shown as
-    /// its error.
-    #[must_use]
-    pub fn shown(&self) -> Vec<Shown> {
-        let mut lines = Vec::new();
-        let mut line = |key, value: String, origin| lines.push(Shown { key, value, origin });
-        let error = |error: SettingsError| (error.problem, error.origin);
-        line("vendor", self.stored.profile.vendor(), Origin::Profile);
-        line("description", self.description(), Origin::Profile);
-        let (value, origin) = self.endpoint().map_or_else(error, |v| (v.value.to_string(), v.origin));
-        line("endpoint", value, origin);
-        let region = self.region();
-        line("region", region.value, region.origin);
-        if let Ok(path_style) = self.path_style() {
-            let style = if path_style.value { "path" } else { "virtual host" };
-            line("addressing", style.to_owned(), path_style.origin);
-        }
-        let flow = self.flow();
-        let flow_text = match flow.value {
-            Flow::AuthorizationCode => "browser (authorization code)",
-            Flow::PasswordGrant => "user name and password (password grant)",
-            Flow::IdentityCenter => "AWS IAM Identity Center",
-            Flow::AccessKeys => "access keys",
-        };
-        line("sign-in", flow_text.to_owned(), flow.origin);
-        if let Some(issuer) = self.property(keys::ISSUER) {
-            line("issuer", issuer.value, issuer.origin);
-        }
-        if matches!(flow.value, Flow::AuthorizationCode | Flow::PasswordGrant) {
-            for (name, key) in [
-                ("authorization url", keys::OAUTH_AUTHORIZATION_URL),
-                ("token url", keys::OAUTH_TOKEN_URL),
-                ("client id", keys::OAUTH_CLIENT_ID),
-                ("redirect url", keys::OAUTH_REDIRECT_URL),
-            ] {
-                if let Some(text) = self.text(key) {
-                    line(name, text.value, text.origin);
-                }
-            }
-            if let Some((origin, value)) = self.raw(keys::OAUTH_CLIENT_SECRET) {
-                let shown = if is_blank(value) { "none is sent" } else { "(set)" };
-                line("client secret", shown.to_owned(), origin);
-            }
-            if let Ok(oauth) = self.oauth() {
-                let origin = self.raw(keys::SCOPES).map_or(Origin::Default, |(origin, _)| origin);
-                line("scopes", oauth.scopes.join(" "), origin);
-            }
-            let (value, origin) = self.sts_endpoint().map_or_else(error, |v| (v.value.to_string(), v.origin));
-            line("sts endpoint", value, origin);
-            let (value, origin) = self.role().map_or_else(error, |role| {
-                let text = match &role.value {
-                    Role::Given(arn) => arn.to_string(),
-                    Role::Ask => "(asked for)".to_owned(),
-                    Role::None => "(the STS decides)".to_owned(),
-                };
-                (text, role.origin)
-            });
-            line("role", value, origin);
-        }
-        if let Some(file) = self.ca_file() {
-            line("ca file", file.value.display().to_string(), file.origin);
-        }
-        lines
-    }
-
     /// The first layer that has the key at all, blank or not.
-    fn raw(&self, key: Key) -> Option<(Origin, &Value)> {
+    pub(super) fn raw(&self, key: Key) -> Option<(Origin, &Value)> {
         let (_, custom) = &self.properties[0];
         let custom =
             custom.iter().find(|(name, _)| name == key.plist).map(|(_, value)| (Origin::Bookmark, value));
@@ -539,7 +324,7 @@ impl Settings {
     }
 
     /// The first layer that has a value that is not blank.
-    fn text(&self, key: Key) -> Option<Valued<String>> {
+    pub(super) fn text(&self, key: Key) -> Option<Valued<String>> {
         let (_, custom) = &self.properties[0];
         let layers = [
             (Origin::Bookmark, custom.iter().find(|(name, _)| name == key.plist).map(|(_, value)| value)),
@@ -549,7 +334,7 @@ impl Settings {
         layers.into_iter().find_map(|(origin, value)| self.not_blank(value, origin))
     }
 
-    fn property(&self, name: &str) -> Option<Valued<String>> {
+    pub(super) fn property(&self, name: &str) -> Option<Valued<String>> {
         self.properties.iter().find_map(|(origin, properties)| {
             let value = properties.iter().find(|(key, _)| key == name).map(|(_, value)| value);
             self.not_blank(value, *origin)
@@ -648,8 +433,4 @@ impl Settings {
 
 fn is_web_address(text: &str) -> bool {
     text.starts_with("http://") || text.starts_with("https://")
-}
-
-fn is_blank(value: &Value) -> bool {
-    value.as_string().is_some_and(|text| text.trim().is_empty())
 }

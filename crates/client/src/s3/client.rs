@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode};
+use http::header::{CONTENT_LENGTH, HeaderValue};
+use http::{HeaderMap, Method, StatusCode};
 use reqwest::Response;
 use wigeon_core::credentials::Credentials;
 use wigeon_core::s3::error::ErrorDocument;
@@ -225,6 +226,9 @@ impl Client {
         signer
             .sign(&call.method, &place.host, &place.path, &call.query, &mut headers, &hash)
             .map_err(|_| S3Error::Header("the session token"))?;
+        if call.body.is_empty() && matches!(call.method, Method::PUT | Method::POST) {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         let request =
             self.inner.connector.request(call.method.clone(), &url).headers(headers).body(call.body.clone());
         let mut response = request.send().await.map_err(|source| S3Error::Unreachable {

@@ -1,13 +1,15 @@
 //! Where the credentials of each attempt come from.
 //!
 //! The client asks before every attempt and keeps nothing: who answers (a session that renews itself, a fixed
-//! key) decides what is current.
+//! key) decides what is current. A [`Session`] is such a source.
 
 use std::error::Error;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use wigeon_core::credentials::Credentials;
+
+use crate::session::{Session, SessionError};
 
 /// Gives credentials that work now.
 pub trait CredentialSource: Send + Sync + 'static {
@@ -73,5 +75,33 @@ impl CredentialSource for StaticCredentials {
         Box::pin(async {
             Err(CredentialError { kind: CredentialKind::SignInNeeded, source: Box::new(FixedExpired) })
         })
+    }
+}
+
+impl CredentialSource for Session {
+    fn credentials(&self) -> BoxFuture<'_, Result<Arc<Credentials>, CredentialError>> {
+        Box::pin(async { Session::credentials(self).await.map_err(CredentialError::from) })
+    }
+
+    fn instead_of<'a>(
+        &'a self,
+        refused: &'a Credentials,
+    ) -> BoxFuture<'a, Result<Arc<Credentials>, CredentialError>> {
+        Box::pin(async { Session::instead_of(self, refused).await.map_err(CredentialError::from) })
+    }
+}
+
+impl From<SessionError> for CredentialError {
+    fn from(error: SessionError) -> Self {
+        let kind = match &error {
+            SessionError::SignInNeeded { .. } | SessionError::Damaged { .. } => CredentialKind::SignInNeeded,
+            SessionError::Exchange(_) => CredentialKind::Denied,
+            SessionError::Busy { .. } | SessionError::Renewal(_) => CredentialKind::Unavailable,
+            SessionError::Settings(_)
+            | SessionError::Connect(_)
+            | SessionError::Store(_)
+            | SessionError::Untrusted(_) => CredentialKind::Other,
+        };
+        Self { kind, source: Box::new(error) }
     }
 }

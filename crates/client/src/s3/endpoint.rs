@@ -9,6 +9,8 @@ use url::{Host, Url};
 use wigeon_core::s3::uri::{Target, percent_encode};
 use wigeon_core::sigv4::canonical::Query;
 
+use crate::profile::{Settings, SettingsError};
+
 /// Where the name of a bucket stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Addressing {
@@ -24,7 +26,8 @@ pub struct Endpoint {
     https: bool,
     /// With the port, where it is not the scheme's own.
     authority: String,
-    name_is_ip: bool,
+    /// An IP address, or `localhost`: no names under it lead anywhere.
+    is_leaf: bool,
     region: String,
     addressing: Addressing,
     /// Encoded, with a slash at its start and none at its end; or empty.
@@ -45,6 +48,17 @@ pub enum EndpointError {
         "the key `{0}` has `.` or `..` as a segment, which web addresses resolve: it would reach another object"
     )]
     Unsendable(String),
+}
+
+/// Why a profile names no endpoint.
+#[derive(Debug, thiserror::Error)]
+pub enum ProfileEndpointError {
+    /// The profile has a value that cannot be used.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The values together make no endpoint.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
 }
 
 /// One request's place.
@@ -75,7 +89,7 @@ impl Endpoint {
         if !url.username().is_empty() || url.query().is_some() || url.fragment().is_some() {
             return Err(EndpointError::NotBare(url.to_string()));
         }
-        let name_is_ip = !matches!(host, Host::Domain(_));
+        let is_leaf = !matches!(host, Host::Domain(name) if name != "localhost");
         let authority = match url.port() {
             Some(port) => format!("{host}:{port}"),
             None => host.to_string(),
@@ -86,11 +100,20 @@ impl Endpoint {
         Ok(Self {
             https: url.scheme() == "https",
             authority,
-            name_is_ip,
+            is_leaf,
             region: region.into(),
             addressing,
             prefix: format!("{}{context}", url.path().trim_end_matches('/')),
         })
+    }
+
+    /// The endpoint that a profile names; its address has the profile's path prefix already.
+    ///
+    /// # Errors
+    /// A profile whose address, scheme or port is none.
+    pub fn of_profile(settings: &Settings) -> Result<Self, ProfileEndpointError> {
+        let style = if settings.path_style()?.value { Addressing::Path } else { Addressing::VirtualHost };
+        Ok(Self::new(&settings.endpoint()?.value, settings.region().value, style, "")?)
     }
 
     /// The region that requests are signed for.
@@ -128,12 +151,12 @@ impl Endpoint {
         Place { host, path, https: self.https }
     }
 
-    /// A dot in a bucket's name does not fit a wildcard certificate; an IP address has no names under it.
+    /// A dot in a bucket's name does not fit a wildcard certificate.
     fn is_virtual_host(&self, bucket: &str) -> bool {
         let host_like =
             bucket.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.');
         self.addressing == Addressing::VirtualHost
-            && !self.name_is_ip
+            && !self.is_leaf
             && host_like
             && bucket.len() <= 63
             && !(self.https && bucket.contains('.'))

@@ -1,1 +1,157 @@
+//! What the client does when the store does not do as it is asked.
 
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use wigeon_core::s3::{BucketName, ObjectKey};
+
+use super::test_store::{Fault, TestStore};
+use super::*;
+
+fn bucket() -> BucketName {
+    BucketName::parse("bucket").unwrap()
+}
+
+fn key(text: &str) -> ObjectKey {
+    ObjectKey::parse(text).unwrap()
+}
+
+async fn put(client: &Client, name: &str) -> Result<Stored, S3Error> {
+    client.put_object(&bucket(), &key(name), Bytes::from_static(b"body"), &PutOptions::default()).await
+}
+
+#[tokio::test]
+async fn a_busy_store_is_asked_again_and_not_for_ever() {
+    let store = TestStore::start().await;
+    let client = store.client();
+    for code in ["SlowDown", "ServiceUnavailable", "InternalError"] {
+        store.fail("PUT", Fault::Refuse(503, code, &[]));
+    }
+    put(&client, "k").await.unwrap();
+    assert_eq!(store.count("PUT"), 4);
+    for _ in 0..9 {
+        store.fail("PUT", Fault::Refuse(503, "SlowDown", &[]));
+    }
+    assert_eq!(put(&client, "k").await.unwrap_err().kind(), ErrorKind::Throttled);
+    assert_eq!(store.count("PUT"), 8);
+}
+
+#[tokio::test]
+async fn a_refusal_is_final() {
+    let store = TestStore::start().await;
+    store.fail("PUT", Fault::Refuse(403, "AccessDenied", &[("x-amz-request-id", "r1")]));
+    let refused = put(&store.client(), "k").await.unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "PutObject of `bucket/k` was refused: AccessDenied: told to (request r1)"
+    );
+    assert_eq!(store.count("PUT"), 1);
+}
+
+#[tokio::test]
+async fn an_expired_session_is_replaced_once() {
+    let store = TestStore::start().await;
+    let client = store.client();
+    store.fail("PUT", Fault::Refuse(400, "ExpiredToken", &[]));
+    put(&client, "k").await.unwrap();
+    let keys: Vec<_> = store
+        .contents()
+        .seen
+        .iter()
+        .map(|seen| seen.headers["authorization"].to_str().unwrap().contains("Credential=KEY1/"))
+        .collect();
+    assert_eq!(keys, [false, true]);
+    for _ in 0..2 {
+        store.fail("PUT", Fault::Refuse(400, "ExpiredToken", &[]));
+    }
+    assert_eq!(put(&client, "k").await.unwrap_err().kind(), ErrorKind::Expired);
+    assert_eq!(store.count("PUT"), 4);
+}
+
+#[tokio::test]
+async fn a_bucket_elsewhere_is_signed_for_there_and_remembered() {
+    let store = TestStore::start().await;
+    let client = store.client();
+    store.fail("PUT", Fault::Refuse(301, "PermanentRedirect", &[("x-amz-bucket-region", "mars-1")]));
+    put(&client, "k").await.unwrap();
+    put(&client, "k").await.unwrap();
+    let regions: Vec<_> = store
+        .contents()
+        .seen
+        .iter()
+        .map(|seen| seen.headers["authorization"].to_str().unwrap().contains("/mars-1/s3/"))
+        .collect();
+    assert_eq!(regions, [false, true, true]);
+    // A store that sends us in circles is not followed.
+    store.fail("PUT", Fault::Refuse(301, "PermanentRedirect", &[("x-amz-bucket-region", "mars-1")]));
+    assert_eq!(put(&client, "k").await.unwrap_err().kind(), ErrorKind::Elsewhere);
+}
+
+#[tokio::test]
+async fn checksums_are_sent_until_a_store_refuses_them() {
+    let store = TestStore::start().await;
+    let client = store.client();
+    assert_eq!(put(&client, "k").await.unwrap().verified, Verified::Checksum);
+    store.fail("PUT", Fault::Refuse(400, "InvalidArgument", &[]));
+    assert_eq!(put(&client, "k").await.unwrap().verified, Verified::SignedPayload);
+    assert_eq!(put(&client, "k").await.unwrap().verified, Verified::SignedPayload);
+    let with: Vec<_> = store
+        .contents()
+        .seen
+        .iter()
+        .map(|seen| seen.headers.contains_key("x-amz-checksum-crc64nvme"))
+        .collect();
+    assert_eq!(with, [true, true, false, false]);
+    assert!(
+        store
+            .contents()
+            .seen
+            .iter()
+            .all(|seen| !seen.headers.keys().any(|name| name.as_str().contains("acl")))
+    );
+}
+
+#[tokio::test]
+async fn a_refusal_that_is_not_about_checksums_stays_one_and_is_not_remembered() {
+    let store = TestStore::start().await;
+    let client = store.client();
+    store.fail("PUT", Fault::Refuse(400, "InvalidArgument", &[]));
+    store.fail("PUT", Fault::Refuse(400, "InvalidArgument", &[]));
+    assert_eq!(put(&client, "k").await.unwrap_err().kind(), ErrorKind::Invalid);
+    assert_eq!(put(&client, "k").await.unwrap().verified, Verified::Checksum);
+}
+
+#[tokio::test]
+async fn an_error_under_status_200_is_an_error() {
+    let store = TestStore::start().await;
+    let client = store.client();
+    let upload = client.create_multipart(&bucket(), &key("k"), &PutOptions::default()).await.unwrap();
+    let part = client.upload_part(&upload, 1, Bytes::from_static(b"part")).await.unwrap();
+    // InternalError is tried again, and then it works.
+    store.fail("POST /bucket/k?uploadId", Fault::LateError("InternalError"));
+    client.complete_multipart(&upload, vec![part], &PutOptions::default()).await.unwrap();
+    let upload = client.create_multipart(&bucket(), &key("k"), &PutOptions::default()).await.unwrap();
+    store.fail("POST /bucket/k?uploadId", Fault::LateError("AccessDenied"));
+    let refused = client.complete_multipart(&upload, Vec::new(), &PutOptions::default()).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Denied);
+}
+
+#[tokio::test]
+async fn a_list_that_breaks_off_is_asked_for_again() {
+    let store = TestStore::start().await;
+    let client = store.client();
+    put(&client, "a b+%").await.unwrap();
+    store.fail("list-type", Fault::Cut(20));
+    let entries: Vec<_> = client.list(&bucket(), ListQuery::default()).try_collect().await.unwrap();
+    assert_eq!(entries.iter().map(Entry::name).collect::<Vec<_>>(), ["a b+%"]);
+    assert_eq!(store.count("list-type"), 2);
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_no_short_body() {
+    let store = TestStore::start().await;
+    let client = store.client();
+    put(&client, "k").await.unwrap();
+    store.fail("GET", Fault::Cut(2));
+    let object = client.get_object(&bucket(), &key("k"), &GetOptions::default()).await.unwrap();
+    assert!(object.body.try_collect::<Vec<_>>().await.is_err());
+}

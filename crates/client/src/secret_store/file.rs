@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use wigeon_core::secret::Secret;
 use zeroize::Zeroizing;
 
-use super::{Account, Lock, SecretStore, StoreError, digest_of};
+use super::boundary::{Account, Lock, SecretStore, StoreError, digest_of};
 use crate::durable;
 
 const CURRENT: &str = "current";

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wigeon_core::secret::Secret;
 
-use super::{Account, Lock, SecretStore, StoreError, digest_of};
+use super::boundary::{Account, Lock, SecretStore, StoreError, digest_of};
 
 /// Keeps secrets for as long as it lives. Clones share them.
 #[derive(Debug, Clone, Default)]

@@ -1,5 +1,8 @@
 //! What every store must do, run by each of them.
 
+use wigeon_core::secret::Secret;
+
+use super::boundary::digest_of;
 use super::*;
 
 fn account(profile: &str, subject: &str) -> Account {

@@ -262,6 +262,21 @@ async fn an_expired_token_at_the_sts_is_refreshed() {
 }
 
 #[tokio::test]
+async fn credentials_that_the_store_refuses_are_replaced_once() {
+    let lab = Lab::new(Manners::default()).await;
+    lab.signed_in().await;
+    let session = lab.session();
+    let refused = session.credentials().await.unwrap();
+    let (one, two) = tokio::join!(session.instead_of(&refused), session.instead_of(&refused));
+    let (one, two) = (one.unwrap(), two.unwrap());
+    assert_eq!(one.access_key_id, two.access_key_id);
+    assert_ne!(one.access_key_id, refused.access_key_id);
+    assert_eq!(lab.exchanges(), 2);
+    assert_eq!(lab.session().instead_of(&refused).await.unwrap().access_key_id, one.access_key_id);
+    assert_eq!(lab.exchanges(), 2, "another process finds the new ones");
+}
+
+#[tokio::test]
 async fn another_role_is_not_served_with_the_old_ones_credentials() {
     let mut lab = Lab::new(Manners::default()).await;
     lab.signed_in().await;

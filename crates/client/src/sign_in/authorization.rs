@@ -92,7 +92,7 @@ impl Attempt {
             }
             if let Some(prompt) = &oauth.prompt {
                 query.append_pair("prompt", prompt);
-            } else if scopes.iter().any(|scope| *scope == "offline_access") {
+            } else if scopes.contains(&"offline_access") {
                 // OpenID Connect Core, section 11: offline access wants the person's consent.
                 query.append_pair("prompt", "consent");
             }

@@ -53,7 +53,7 @@ pub enum DiscoveryError {
     #[error("cannot reach the provider at `{url}`")]
     Unreachable {
         /// What was asked for.
-        url: Url,
+        url: String,
         /// Why.
         #[source]
         source: reqwest::Error,
@@ -62,7 +62,7 @@ pub enum DiscoveryError {
     #[error("`{url}` answered with status {status}")]
     Status {
         /// What was asked for.
-        url: Url,
+        url: String,
         /// The HTTP status.
         status: u16,
     },
@@ -70,7 +70,7 @@ pub enum DiscoveryError {
     #[error("cannot read `{url}`")]
     Body {
         /// What was asked for.
-        url: Url,
+        url: String,
         /// Why.
         #[source]
         source: BodyError,
@@ -79,7 +79,7 @@ pub enum DiscoveryError {
     #[error("`{url}` is not {what}: {why}")]
     Malformed {
         /// What was asked for.
-        url: Url,
+        url: String,
         /// What it should have been.
         what: &'static str,
         /// What is wrong.
@@ -89,7 +89,7 @@ pub enum DiscoveryError {
     #[error("the document at `{url}` is of the issuer `{found}`, not of `{asked}`")]
     OtherIssuer {
         /// What was asked for.
-        url: Url,
+        url: String,
         /// Whose document it is.
         found: String,
         /// Whose it should be.
@@ -151,13 +151,17 @@ pub async fn discover(connector: &Connector, issuer: &str) -> Result<Provider, D
     let base = format!("{}/{WELL_KNOWN}", issuer.trim_end_matches('/'));
     let url = secure(Url::parse(&base).map_err(|_| DiscoveryError::Missing("valid issuer"))?)?;
     let malformed =
-        |why: String| DiscoveryError::Malformed { url: url.clone(), what: "a discovery document", why };
+        |why: String| DiscoveryError::Malformed { url: url.to_string(), what: "a discovery document", why };
     let document: Document = serde_json::from_value(fetch(connector, &url).await?)
         .map_err(|error| malformed(error.to_string()))?;
     // Discovery 4.3. People write an issuer with and without its last slash; the document's own form is the one
     // that tokens are then compared with, exactly.
     if document.issuer.trim_end_matches('/') != issuer.trim_end_matches('/') {
-        return Err(DiscoveryError::OtherIssuer { url, found: document.issuer, asked: issuer.to_owned() });
+        return Err(DiscoveryError::OtherIssuer {
+            url: url.to_string(),
+            found: document.issuer,
+            asked: issuer.to_owned(),
+        });
     }
     let token_endpoint =
         document.token_endpoint.ok_or_else(|| malformed("it has no `token_endpoint`".to_owned()))?;
@@ -186,7 +190,7 @@ pub async fn discover(connector: &Connector, issuer: &str) -> Result<Provider, D
 pub(super) async fn key_set(connector: &Connector, url: &Url) -> Result<KeySet, DiscoveryError> {
     let document = fetch(connector, &secure(url.clone())?).await?;
     KeySet::parse(document.to_string().as_bytes()).map_err(|error| DiscoveryError::Malformed {
-        url: url.clone(),
+        url: url.to_string(),
         what: "a key set",
         why: error.to_string(),
     })
@@ -222,16 +226,19 @@ async fn fetch(connector: &Connector, url: &Url) -> Result<Value, DiscoveryError
         .header(http::header::ACCEPT, "application/json")
         .send()
         .await
-        .map_err(|source| DiscoveryError::Unreachable { url: url.clone(), source: source.without_url() })?;
+        .map_err(|source| DiscoveryError::Unreachable {
+            url: url.to_string(),
+            source: source.without_url(),
+        })?;
     let status = answer.status();
     if !status.is_success() {
-        return Err(DiscoveryError::Status { url: url.clone(), status: status.as_u16() });
+        return Err(DiscoveryError::Status { url: url.to_string(), status: status.as_u16() });
     }
     let body = connect::body(answer, DOCUMENT_LIMIT)
         .await
-        .map_err(|source| DiscoveryError::Body { url: url.clone(), source })?;
+        .map_err(|source| DiscoveryError::Body { url: url.to_string(), source })?;
     serde_json::from_slice(&body).map_err(|error| DiscoveryError::Malformed {
-        url: url.clone(),
+        url: url.to_string(),
         what: "JSON",
         why: error.to_string(),
     })

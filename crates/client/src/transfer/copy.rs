@@ -11,7 +11,7 @@ use super::error::TransferError;
 use super::item::{Address, Done};
 use super::parts::PartsInFlight;
 use super::reader::{ObjectReader, changed};
-use crate::s3::{Client, CopyOptions, GetOptions, ObjectHead, PutOptions};
+use crate::s3::{Client, CopyOptions, ErrorKind, GetOptions, ObjectHead, PutOptions};
 
 impl Transfers {
     /// Copies an object inside one store, with its metadata; large ones in parts.
@@ -40,7 +40,13 @@ impl Transfers {
             self.progress.moved(head.size);
             return Ok(Done { bytes: head.size, verified: stored.verified });
         }
-        self.copy_parts(client, from, &head, to, &options).await
+        match self.copy_parts(client, from, &head, to, &options).await {
+            // Some stores do not decode the name of a part's source (Ceph RGW 16), and find nothing there.
+            Err(error) if error.kind() == Some(ErrorKind::NotFound) => {
+                self.copy_across(client, from, client, to).await
+            }
+            other => other,
+        }
     }
 
     async fn copy_parts(

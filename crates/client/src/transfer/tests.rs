@@ -1,1 +1,241 @@
+//! Transfers under faults: whole and right, or an error and nothing changed.
 
+use std::path::Path;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use tokio_util::sync::CancellationToken;
+use wigeon_core::s3::{BucketName, ObjectKey};
+
+use super::*;
+use crate::s3::test_store::{Fault, TestStore};
+use crate::s3::{PutOptions, Verified};
+
+const TUNING: Tuning =
+    Tuning { threshold: 64, part_size: 32, memory: 1 << 20, ranges: 3, files: 3, copy_threshold: 5 << 30 };
+
+fn transfers() -> Transfers {
+    Transfers::new(TUNING, Arc::new(Silent), CancellationToken::new())
+}
+
+fn address(key: &str) -> Address {
+    Address { bucket: BucketName::parse("bucket").unwrap(), key: ObjectKey::parse(key).unwrap() }
+}
+
+fn prefix(text: &str) -> Prefix {
+    Prefix { bucket: BucketName::parse("bucket").unwrap(), prefix: text.to_owned() }
+}
+
+fn pattern(length: usize) -> Vec<u8> {
+    (0..length).map(|index| (index * 31 % 251) as u8).collect()
+}
+
+async fn with_object(bytes: &[u8]) -> TestStore {
+    let store = TestStore::start().await;
+    store.contents().objects.insert("/bucket/k".to_owned(), bytes.to_vec());
+    store
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn a_download_that_breaks_off_goes_on_from_there() {
+    for length in [40, 1000] {
+        let bytes = pattern(length);
+        let store = with_object(&bytes).await;
+        let folder = tempfile::tempdir().unwrap();
+        let to = folder.path().join("file");
+        for at in [0, 7, 31] {
+            store.fail("GET", Fault::Cut(at));
+        }
+        let done = transfers().download_file(&store.client(), &address("k"), None, &to).await.unwrap();
+        assert_eq!((done.bytes, done.verified), (length as u64, Verified::Checksum));
+        assert_eq!(std::fs::read(&to).unwrap(), bytes);
+        assert_eq!(files(folder.path()), ["file"]);
+    }
+}
+
+#[tokio::test]
+async fn a_corrupt_download_leaves_the_old_file() {
+    for (length, checksums) in [(40, true), (1000, true), (40, false), (1000, false)] {
+        let store = with_object(&pattern(length)).await;
+        store.contents().checksums = checksums;
+        let folder = tempfile::tempdir().unwrap();
+        let to = folder.path().join("file");
+        std::fs::write(&to, "old").unwrap();
+        store.fail("GET", Fault::Corrupt);
+        let refused = transfers().download_file(&store.client(), &address("k"), None, &to).await.unwrap_err();
+        assert!(matches!(refused, TransferError::Corrupt { .. }), "{refused}");
+        assert_eq!(std::fs::read(&to).unwrap(), b"old");
+        assert_eq!(files(folder.path()), ["file"]);
+    }
+}
+
+#[tokio::test]
+async fn an_object_that_changes_is_noticed() {
+    let store = with_object(&pattern(1000)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("file");
+    // Between the head and the ranges.
+    store.fail("GET", Fault::Refuse(412, "PreconditionFailed", &[]));
+    let refused = transfers().download_file(&store.client(), &address("k"), None, &to).await.unwrap_err();
+    assert!(matches!(refused, TransferError::Changed(_)), "{refused}");
+    assert!(files(folder.path()).is_empty());
+    assert!(store.contents().seen.iter().skip(1).all(|seen| seen.headers.contains_key("if-match")));
+}
+
+#[tokio::test]
+async fn an_upload_that_fails_is_given_up() {
+    let store = TestStore::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let from = folder.path().join("file");
+    std::fs::write(&from, pattern(1000)).unwrap();
+    store.fail("partNumber=7", Fault::Refuse(403, "AccessDenied", &[]));
+    let refused =
+        transfers().upload_file(&store.client(), &from, &address("k"), &PutOptions::default()).await;
+    assert!(matches!(refused, Err(TransferError::Store(_))), "{refused:?}");
+    assert!(store.contents().uploads.is_empty() && store.contents().objects.is_empty());
+}
+
+#[tokio::test]
+async fn an_upload_in_parts_survives_what_passes() {
+    let store = TestStore::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let from = folder.path().join("file.json");
+    std::fs::write(&from, pattern(1000)).unwrap();
+    store.fail("uploads=", Fault::Refuse(503, "SlowDown", &[]));
+    store.fail("partNumber=3", Fault::DoneButRefuse(500, "InternalError"));
+    store.fail("partNumber=5", Fault::Refuse(400, "ExpiredToken", &[]));
+    store.fail("POST /bucket/k?uploadId", Fault::LateError("InternalError"));
+    let done =
+        transfers().upload_file(&store.client(), &from, &address("k"), &PutOptions::default()).await.unwrap();
+    assert_eq!((done.bytes, done.verified), (1000, Verified::Checksum));
+    assert_eq!(store.contents().objects["/bucket/k"], pattern(1000));
+    assert_eq!(store.contents().seen[0].headers["content-type"], "application/json");
+}
+
+#[tokio::test]
+async fn only_regular_files_go_up() {
+    let store = TestStore::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let options = PutOptions::default();
+    let refused = transfers().upload_file(&store.client(), folder.path(), &address("k"), &options).await;
+    assert!(matches!(refused, Err(TransferError::NotAFile { .. })));
+    let missing = folder.path().join("missing");
+    let refused = transfers().upload_file(&store.client(), &missing, &address("k"), &options).await;
+    assert!(matches!(refused, Err(TransferError::File { .. })));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nothing_is_written_outside_the_folder() {
+    let store = TestStore::start().await;
+    for key in
+        ["good", "../evil", "a/../../evil", "/etc/evil", "sub//evil", "link/evil", "link/deep/evil", "dir/"]
+    {
+        let bytes = if key == "dir/" { Vec::new() } else { key.as_bytes().to_vec() };
+        store.contents().objects.insert(format!("/bucket/{key}"), bytes);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (outside, target) = (folder.path().join("outside"), folder.path().join("target"));
+    std::fs::create_dir(&outside).unwrap();
+    std::fs::create_dir(&target).unwrap();
+    std::os::unix::fs::symlink(&outside, target.join("link")).unwrap();
+    let report = transfers().download_tree(&store.client(), &prefix(""), &target).await.unwrap();
+    assert_eq!((report.done, report.failed), (1, 6));
+    assert!(files(&outside).is_empty());
+    assert_eq!(files(folder.path()), ["outside", "target"]);
+    assert_eq!(files(&target), ["dir", "good", "link"]);
+}
+
+#[tokio::test]
+async fn a_tree_goes_on_past_a_file_that_fails() {
+    let store = TestStore::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    for number in 0..10 {
+        std::fs::write(folder.path().join(format!("f{number}")), pattern(number)).unwrap();
+    }
+    store.fail("/f4", Fault::Refuse(403, "AccessDenied", &[]));
+    let options = PutOptions::default();
+    let report =
+        transfers().upload_tree(&store.client(), folder.path(), &prefix("p/"), &options).await.unwrap();
+    assert_eq!((report.done, report.failed, report.bytes), (9, 1, 41));
+    assert!(!store.contents().objects.contains_key("/bucket/p/f4"));
+}
+
+#[tokio::test]
+async fn a_stop_ends_a_tree() {
+    let store = TestStore::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("f"), "x").unwrap();
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let transfers = Transfers::new(TUNING, Arc::new(Silent), stop);
+    let options = PutOptions::default();
+    let stopped = transfers.upload_tree(&store.client(), folder.path(), &prefix(""), &options).await;
+    assert!(matches!(stopped, Err(TransferError::Interrupted)));
+    assert!(store.contents().objects.is_empty());
+}
+
+fn fault() -> impl Strategy<Value = (&'static str, Fault)> {
+    let on = prop::sample::select(vec!["GET", "HEAD", "PUT", "POST", "partNumber=2", "uploads="]);
+    // An error under status 200 is what only these operations answer.
+    let late = ("POST", Fault::LateError("InternalError"));
+    let fault = prop_oneof![
+        (0usize..40).prop_map(Fault::Cut),
+        Just(Fault::Refuse(503, "SlowDown", &[])),
+        Just(Fault::Refuse(400, "ExpiredToken", &[])),
+        Just(Fault::Refuse(403, "AccessDenied", &[])),
+        Just(Fault::DoneButRefuse(500, "InternalError")),
+        Just(Fault::Corrupt),
+    ];
+    prop_oneof![9 => (on, fault), 1 => Just(late)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Whatever happens on the way: success means equal bytes, failure leaves the old target, and once the
+    /// faults are over the same again succeeds.
+    #[test]
+    fn success_is_equality(
+        length in prop_oneof![0usize..70, 200usize..400],
+        faults in prop::collection::vec(fault(), 0..5),
+        checksums in any::<bool>(),
+    ) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let bytes = pattern(length);
+            let store = with_object(b"old").await;
+            store.contents().checksums = checksums;
+            let folder = tempfile::tempdir().unwrap();
+            let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+            std::fs::write(&from, &bytes).unwrap();
+            std::fs::write(&to, "old").unwrap();
+            store.contents().faults = faults.into();
+            let (client, transfers, options) = (store.client(), transfers(), PutOptions::default());
+
+            let up = transfers.upload_file(&client, &from, &address("k"), &options).await;
+            let stored = store.contents().objects["/bucket/k"].clone();
+            // An answer that is lost may hide a success; what is there is one or the other, and whole.
+            assert!(stored == bytes || (up.is_err() && stored == b"old"), "{up:?}");
+            let down = transfers.download_file(&client, &address("k"), None, &to).await;
+            let got = std::fs::read(&to).unwrap();
+            assert!(if down.is_ok() { got == stored } else { got == b"old" }, "{down:?}");
+
+            store.contents().faults.clear();
+            transfers.upload_file(&client, &from, &address("k"), &options).await.unwrap();
+            transfers.download_file(&client, &address("k"), None, &to).await.unwrap();
+            assert_eq!(store.contents().objects["/bucket/k"], bytes);
+            assert_eq!(std::fs::read(&to).unwrap(), bytes);
+            assert_eq!(files(folder.path()), ["from", "to"]);
+        });
+    }
+}

@@ -131,7 +131,7 @@ impl<'a> Policies<'a> {
     }
 }
 
-/// Decides one request. Allocates nothing.
+/// Decides one request. Allocates nothing, unless a date operator meets a date in text without a zone.
 #[must_use]
 pub fn evaluate(policies: &Policies<'_>, request: &Request<'_>) -> Decision {
     let resource = policies.resource_layer();

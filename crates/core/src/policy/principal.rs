@@ -119,7 +119,9 @@ impl Principals {
     pub(super) fn naming(&self, principal: &Principal<'_>, effect: Effect) -> Option<Naming> {
         let listed = self.listed(principal);
         if !self.negated {
-            return listed;
+            // `"*"` does not admit the bearer of a token: its provider must be named. It does deny it.
+            let denied = self.everyone && effect == Effect::Deny;
+            return listed.or_else(|| denied.then_some(Naming::Role));
         }
         // To escape a denial one must be listed as oneself; to miss a grant, in whatever way.
         let excepted = self.everyone
@@ -142,7 +144,6 @@ impl Principals {
         let arn = |arn: &str, naming: Naming| has(&self.arns, arn).then_some(naming);
         match *principal {
             Principal::Anonymous => self.everyone.then_some(Naming::Itself),
-            // `"*"` does not admit the bearer of a token: its provider must be named.
             Principal::WebIdentity { provider } => has(&self.federated, provider).then_some(Naming::Itself),
             Principal::Session { account: of, role, session } => {
                 arn(session, Naming::Itself).or(arn(role, Naming::Role)).or(everyone).or(account(of))
@@ -213,6 +214,14 @@ mod tests {
         #[case] expected: Option<Naming>,
     ) {
         assert_eq!(naming(false, Effect::Allow, kind, value, principal), expected);
+    }
+
+    #[test]
+    fn everyone_is_denied_but_not_everyone_is_admitted() {
+        for principal in [SESSION, USER, ROOT, TOKEN, Principal::Anonymous] {
+            assert!(naming(false, Effect::Deny, "AWS", "*", principal).is_some(), "{principal}");
+        }
+        assert_eq!(naming(false, Effect::Allow, "AWS", "*", TOKEN), None);
     }
 
     #[rstest]

@@ -19,11 +19,13 @@ const RESOURCES: &[&str] = &[
     "arn:aws:s3:::b",
     "arn:aws:s3:::b/a/c",
     "arn:aws:s3:::b/*/é",
+    "arn:aws:s3:::b/*",
     "arn:aws:iam::111122223333:role/a:b",
     "*",
 ];
 const KEYS: &[&str] = &["aws:username", "k:one", "k:two", "k:Three", "k:four/x"];
-const TEXTS: &[&str] = &["a", "b", "A", "ab", "*", "a*", "é", "É", "", "1", "2.5", "true", "b/a", ROLE];
+const TEXTS: &[&str] =
+    &["a", "*", "b", "A", "ab", "*", "a*", "a/c", "é", "É", "", "1", "2.5", "true", "b/a", ROLE];
 const TIMES: &[&str] = &["2026-11-23T00:00:00Z", "2026-11-23T00:00:01Z", "2026-01-01T00:00:00Z"];
 const ADDRESSES: &[&str] = &["10.0.0.1", "10.128.0.1", "2001:db8::1", "::ffff:10.0.0.1"];
 
@@ -36,21 +38,21 @@ impl<'t> Tape<'t> {
         Self { bytes: bytes.iter() }
     }
 
-    fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         self.bytes.next().map_or(0, |byte| usize::from(*byte)) % end
     }
 
     /// Once in `of` times.
-    fn once_in(&mut self, of: usize) -> bool {
+    pub(crate) fn once_in(&mut self, of: usize) -> bool {
         self.below(of) == of - 1
     }
 
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len())]
     }
 
     /// One to `most` of what `make` makes, as policies write it: alone or in a list.
-    fn list(&mut self, most: usize, mut make: impl FnMut(&mut Self) -> Json) -> Json {
+    pub(crate) fn list(&mut self, most: usize, mut make: impl FnMut(&mut Self) -> Json) -> Json {
         match self.below(most + 1) {
             0 => make(self),
             many => (0..many).map(|_| make(self)).collect(),
@@ -186,7 +188,7 @@ impl<'t> Tape<'t> {
     }
 
     /// A text with some of its characters replaced by wildcards.
-    fn blurred(&mut self, text: &str) -> String {
+    pub(crate) fn blurred(&mut self, text: &str) -> String {
         let chars: Vec<char> = text.chars().collect();
         let mut blurred = chars.clone();
         match self.below(6) {
@@ -239,7 +241,7 @@ impl<'t> Tape<'t> {
             last = match self.below(3) {
                 0 => format!("b/{variable}"),
                 1 => format!("b/{variable}/*"),
-                _ => format!("*{variable}{last}"),
+                _ => format!("b/*{variable}"),
             };
         }
         format!("{leading}{separator}{last}")

@@ -166,7 +166,12 @@ impl Case {
     /// How the statement names who asks; nothing if it does not.
     pub(crate) fn named(&self, statement: &Json) -> Vec<&'static str> {
         if let Some(principal) = statement.get("Principal") {
-            return self.listed(principal);
+            let mut names = self.listed(principal);
+            let everyone = *principal == "*" || texts(&principal["AWS"]).contains(&"*".to_owned());
+            if everyone && statement["Effect"] == "Deny" {
+                names.push("role");
+            }
+            return names;
         }
         let Some(except) = statement.get("NotPrincipal") else { return vec!["itself"] };
         let listed = self.listed(except);

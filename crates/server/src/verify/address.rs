@@ -9,11 +9,13 @@ use std::net::{IpAddr, SocketAddr};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-use super::fetch::FetchError;
+/// An address that may not be fetched from, cut to 200 characters.
+#[derive(Debug)]
+pub(super) struct RefusedAddress(pub(super) String);
 
 /// Checks an address that a document of `issuer` names.
-pub(super) fn check_named(address: &str, issuer: &Url) -> Result<Url, FetchError> {
-    let refused = || FetchError::Address(address.chars().take(200).collect());
+pub(super) fn check_named(address: &str, issuer: &Url) -> Result<Url, RefusedAddress> {
+    let refused = || RefusedAddress(address.chars().take(200).collect());
     let url = Url::parse(address).map_err(|_| refused())?;
     let scheme_holds = match url.scheme() {
         "https" => true,

@@ -148,7 +148,9 @@ impl Fetcher {
         if document.issuer != provider.url {
             return Err(FetchError::Issuer { url, issuer: document.issuer.chars().take(200).collect() });
         }
-        check_named(&document.jwks_uri, &issuer).map(String::from)
+        check_named(&document.jwks_uri, &issuer)
+            .map(String::from)
+            .map_err(|refused| FetchError::Address(refused.0))
     }
 
     async fn get(&self, url: &str) -> Result<Vec<u8>, FetchError> {

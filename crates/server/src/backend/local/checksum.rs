@@ -61,7 +61,7 @@ impl ChecksumAlgorithm {
 
     /// Length of a value in bytes.
     #[must_use]
-    pub fn len(self) -> usize {
+    pub fn value_len(self) -> usize {
         match self {
             Self::Crc32 | Self::Crc32c => 4,
             Self::Crc64Nvme => 8,
@@ -144,7 +144,7 @@ impl Checksum {
     /// A full checksum; `None` when the value has not the algorithm's length.
     #[must_use]
     pub fn full(algorithm: ChecksumAlgorithm, value: Vec<u8>) -> Option<Self> {
-        (value.len() == algorithm.len()).then_some(Self { algorithm, value, parts: None })
+        (value.len() == algorithm.value_len()).then_some(Self { algorithm, value, parts: None })
     }
 
     /// The full checksum of some bytes.
@@ -273,7 +273,7 @@ impl Checksums {
         while let Some((code, after)) = rest.split_first() {
             let algorithm = ChecksumAlgorithm::from_code(*code)?;
             let (parts, after) = after.split_first_chunk::<4>()?;
-            let (value, after) = after.split_at_checked(algorithm.len())?;
+            let (value, after) = after.split_at_checked(algorithm.value_len())?;
             let parts = Some(u32::from_be_bytes(*parts)).filter(|parts| *parts != 0);
             checksums.push(Checksum { algorithm, value: value.to_owned(), parts });
             rest = after;
@@ -297,14 +297,14 @@ pub(super) struct Hasher {
 }
 
 enum State {
-    Crc(crc_fast::Digest),
+    Crc(Box<crc_fast::Digest>),
     Sha(digest::Context),
 }
 
 impl Hasher {
     pub(super) fn new(algorithm: ChecksumAlgorithm) -> Self {
         let state = match (algorithm, algorithm.crc()) {
-            (_, Some(crc)) => State::Crc(crc_fast::Digest::new(crc)),
+            (_, Some(crc)) => State::Crc(Box::new(crc_fast::Digest::new(crc))),
             (ChecksumAlgorithm::Sha1, _) => {
                 State::Sha(digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY))
             }
@@ -331,7 +331,7 @@ impl Hasher {
 }
 
 fn of_crc(algorithm: ChecksumAlgorithm, crc: u64) -> Checksum {
-    let value = crc.to_be_bytes().into_iter().skip(8 - algorithm.len()).collect();
+    let value = crc.to_be_bytes().into_iter().skip(8 - algorithm.value_len()).collect();
     Checksum { algorithm, value, parts: None }
 }
 

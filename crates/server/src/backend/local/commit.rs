@@ -268,3 +268,114 @@ fn repeat(failure: &StoreError) -> StoreError {
         _ => StoreError::Stopped,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::backend::local::schema::open_writing;
+
+    struct Running {
+        directory: TempDir,
+        committer: Committer,
+        thread: thread::JoinHandle<Connection>,
+        chores: mpsc::Receiver<Chore>,
+        places: Places,
+    }
+
+    /// A writing thread on an index that may have so many pages.
+    fn running(pages: i64) -> Running {
+        let directory = tempfile::tempdir().unwrap();
+        let places = Places::prepare(directory.path()).unwrap();
+        let index = open_writing(&places.index()).unwrap();
+        index.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
+        let (keeper, chores) = mpsc::channel();
+        let (committer, run) = Committer::new(index, places.clone(), keeper);
+        Running { directory, committer, thread: thread::spawn(run), chores, places }
+    }
+
+    fn insert(id: i64, size: usize) -> impl FnOnce(&Connection, &mut Effects) -> Result<(), StoreError> {
+        move |index, _| {
+            let sql = "INSERT INTO content (id, kind, size, refs, data) VALUES (?1, 0, 0, 0, ?2)";
+            index.execute(sql, (id, vec![7; size]))?;
+            Ok(())
+        }
+    }
+
+    fn ids(index: &Connection) -> Vec<i64> {
+        let mut statement = index.prepare("SELECT id FROM content ORDER BY id").unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_refuses_and_loses_nothing() {
+        let running = running(100);
+        let committer = &running.committer;
+        committer.apply(insert(1, 300_000)).await.unwrap();
+        let (file, _) = StagedFile::create(&running.places, ContentId(9)).unwrap();
+        let refused = committer
+            .apply(move |index, effects| {
+                effects.staged.push(file);
+                insert(2, 3_000_000)(index, effects)
+            })
+            .await;
+        assert!(matches!(refused, Err(StoreError::Full(_))), "{refused:?}");
+        assert!(!running.places.incoming(ContentId(9)).exists());
+        // What is small still fits, and deleting makes room.
+        committer.apply(insert(3, 10)).await.unwrap();
+        let delete =
+            |index: &Connection, _: &mut Effects| Ok(index.execute("DELETE FROM content WHERE id = 1", [])?);
+        assert_eq!(committer.apply(delete).await.unwrap(), 1);
+        committer.apply(insert(4, 300_000)).await.unwrap();
+        drop(running.committer);
+        assert_eq!(ids(&running.thread.join().unwrap()), [3, 4]);
+        assert!(running.chores.try_recv().is_err(), "no file was committed");
+    }
+
+    #[tokio::test]
+    async fn a_refusal_undoes_itself_and_none_of_its_neighbours() {
+        let running = running(10_000);
+        let both = futures_util::future::join_all((1..=20).map(|id| {
+            running.committer.apply(move |index, effects| {
+                insert(id, 10)(index, effects)?;
+                effects.garbage.push(ContentId(id));
+                if id % 2 == 0 { Err(StoreError::PreconditionFailed) } else { Ok(()) }
+            })
+        }));
+        assert_eq!(both.await.iter().filter(|outcome| outcome.is_ok()).count(), 10);
+        drop(running.committer);
+        let odd: Vec<i64> = (1..=20).step_by(2).collect();
+        assert_eq!(ids(&running.thread.join().unwrap()), odd);
+        let mut told = Vec::new();
+        for chore in running.chores.iter() {
+            let Chore::Committed { settle, garbage } = chore else { panic!("{chore:?}") };
+            assert_eq!(settle, []);
+            told.extend(garbage.into_iter().map(|id| id.0));
+        }
+        assert_eq!(told, odd);
+        drop(running.directory);
+    }
+
+    #[tokio::test]
+    async fn after_a_failed_commit_nothing_more_is_written() {
+        let running = running(10_000);
+        // Someone else's transaction: the commit cannot be had.
+        let (file, _) = StagedFile::create(&running.places, ContentId(9)).unwrap();
+        let failed = running
+            .committer
+            .apply(move |index, effects| {
+                effects.staged.push(file);
+                index.execute_batch("COMMIT")?;
+                Ok(())
+            })
+            .await;
+        assert!(matches!(failed, Err(StoreError::Stopped)), "{failed:?}");
+        let refused = running.committer.apply(insert(1, 1)).await;
+        assert!(matches!(refused, Err(StoreError::Stopped)));
+        // What the disk holds is for the next opening to find out; the file stays until then.
+        assert!(running.places.incoming(ContentId(9)).exists());
+    }
+}

@@ -118,21 +118,15 @@ pub(super) struct Computed {
     pub(super) checksums: Checksums,
 }
 
-/// What a copy came to.
-pub(super) enum Copied {
-    Done(ObjectInfo),
-    /// The source is another one than the checksums were computed over.
-    SourceChanged,
-}
-
-/// Makes the target share the source's content.
+/// Makes the target share the source's content. `None` if the source is another one than the checksums were
+/// computed over.
 pub(super) fn copy(
     index: &Connection,
     effects: &mut Effects,
     request: CopyRequest,
     computed: Option<Computed>,
     now: Timestamp,
-) -> Result<Copied, StoreError> {
+) -> Result<Option<ObjectInfo>, StoreError> {
     let source_bucket = index::bucket(index, &request.source.0)?;
     let source = object(index, source_bucket, &request.source.1)?
         .ok_or_else(|| StoreError::NoSuchKey(request.source.1.to_string()))?;
@@ -143,7 +137,7 @@ pub(super) fn copy(
         (None, _) => source.info.checksums,
         (Some(algorithm), _) if source.info.checksums.of(algorithm).is_some() => source.info.checksums,
         (Some(_), Some(computed)) if computed.of == source.content => computed.checksums,
-        (Some(_), _) => return Ok(Copied::SourceChanged),
+        (Some(_), _) => return Ok(None),
     };
     let new = NewObject {
         attributes: request.attributes.unwrap_or(source.info.attributes),
@@ -159,7 +153,7 @@ pub(super) fn copy(
             false => Err(StoreError::Corrupt(format!("content {} is not there", source.content))),
         }
     })?;
-    Ok(Copied::Done(info))
+    Ok(Some(info))
 }
 
 /// Replaces an object's tags.

@@ -76,7 +76,9 @@ impl Places {
             .truncate(false)
             .open(places.index())
             .map_err(StoreError::io("create the index"))?;
-        for directory in [root, &root.join("content")] {
+        let content = root.join("content");
+        for directory in [Some(content.as_path()), Some(root), root.parent()].into_iter().flatten() {
+            let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
             sync_directory(directory).map_err(StoreError::io("sync a directory"))?;
         }
         Ok(places)

@@ -24,7 +24,7 @@ use super::index::{self, ObjectRow, all, bucket_info, one};
 use super::keeper::{Chore, Keeper};
 use super::listing::{self, Cost};
 use super::object::{BucketInfo, ObjectInfo, ObjectPart, PartInfo, UploadId, UploadInfo};
-use super::objects::{self, Computed, Copied};
+use super::objects::{self, Computed};
 use super::pins::Pins;
 use super::places::{ContentId, Places};
 use super::recovery::{Recovered, recover};
@@ -333,9 +333,8 @@ impl Store {
                     objects::copy(index, effects, request, computed, clock.now())
                 })
                 .await?;
-            match copied {
-                Copied::Done(info) => return Ok(info),
-                Copied::SourceChanged => {}
+            if let Some(info) = copied {
+                return Ok(info);
             }
         }
     }

@@ -75,7 +75,8 @@ pub enum Damage {
     Reference(String),
 }
 
-/// Looks at everything, within one snapshot of the index. Blocks.
+/// Looks at everything. Blocks. No snapshot of the index is held for long, so that its log can be kept short
+/// beside hours of reading.
 pub(super) fn verify(
     index: &Connection,
     places: &Places,
@@ -83,12 +84,10 @@ pub(super) fn verify(
     depth: Depth,
 ) -> Result<Report, StoreError> {
     let mut report = Report::default();
-    let snapshot = index.unchecked_transaction()?;
-    let check = all(&snapshot, "PRAGMA quick_check(10)", &[], |row| Ok(row.get::<_, String>(0)?))?;
+    let check = all(index, "PRAGMA quick_check(10)", &[], |row| Ok(row.get::<_, String>(0)?))?;
     report.damage.extend(check.into_iter().filter(|line| line != "ok").map(Damage::Index));
-    references(&snapshot, &mut report)?;
-    let referenced = contents(&snapshot, places, pins, depth, &mut report)?;
-    drop(snapshot);
+    references(index, &mut report)?;
+    let referenced = contents(index, places, pins, depth, &mut report)?;
     orphans(index, places, &referenced, &mut report)?;
     Ok(report)
 }
@@ -133,18 +132,25 @@ fn contents(
     report: &mut Report,
 ) -> Result<HashSet<ContentId>, StoreError> {
     let mut referenced = HashSet::new();
-    let mut statement = index.prepare("SELECT id, size, md5, data, kind FROM content WHERE kind < 2")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        report.contents += 1;
-        let size = u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0);
-        let content: Row = (row.get(0)?, size, row.get(2)?, row.get(3)?);
-        if row.get::<_, i64>(4)? == 1 {
-            referenced.insert(content.0);
+    let mut after = ContentId(i64::MIN);
+    loop {
+        let sql =
+            "SELECT id, size, md5, data, kind FROM content WHERE kind < 2 AND id > ?1 ORDER BY id LIMIT 256";
+        let page = all(index, sql, &[&after], |row| {
+            let size = u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0);
+            let content: Row = (row.get(0)?, size, row.get(2)?, row.get(3)?);
+            Ok((content, row.get::<_, i64>(4)? == 1))
+        })?;
+        let Some(((last, ..), _)) = page.last() else { return Ok(referenced) };
+        after = *last;
+        for (content, is_file) in page {
+            report.contents += 1;
+            if is_file {
+                referenced.insert(content.0);
+            }
+            report.damage.extend(content_damage(places, pins, depth, content)?);
         }
-        report.damage.extend(content_damage(places, pins, depth, content)?);
     }
-    Ok(referenced)
 }
 
 fn content_damage(
@@ -158,7 +164,7 @@ fn content_damage(
     let found = match &data {
         Some(data) => data.len() as u64,
         None => {
-            // A content that was given up since the snapshot is not missing.
+            // A content that was given up since it was looked up is not missing.
             let (opened, _pinned) = pins.look_up(|| Ok::<_, StoreError>((places.open(id), vec![id])))?;
             let Ok(opened) = opened else {
                 return Ok(is_current(places, id)?.then(|| Damage::Missing(id.to_string())));
@@ -191,7 +197,7 @@ fn is_current(places: &Places, id: ContentId) -> Result<bool, StoreError> {
     Ok(one(&now, "SELECT 1 FROM content WHERE id = ?1", &[&id], |_| Ok(()))?.is_some())
 }
 
-/// Files on the shelves that neither the snapshot nor the present index refers to.
+/// Files on the shelves to which the index referred neither then nor now.
 fn orphans(
     index: &Connection,
     places: &Places,

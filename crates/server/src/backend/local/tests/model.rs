@@ -185,7 +185,7 @@ impl Both {
         let request = PartCopyRequest {
             source: (self.home.clone(), key(from)),
             source_conditions: ReadConditions::default(),
-            range: (range.0 % 3 != 0).then_some(start as u64..end as u64),
+            range: (!range.0.is_multiple_of(3)).then_some(start as u64..end as u64),
             target: (self.home.clone(), key(&upload.key)),
             upload: upload.id.clone(),
             number,

@@ -155,7 +155,7 @@ async fn checksums_of_the_whole_come_from_the_parts() {
         let each = [&first, &second].map(|part| (part.checksums.of(algorithm).unwrap().clone(), part.size));
         let expected = Checksum::of_parts(algorithm, kind, &each).unwrap();
         let parts = named(&[&first, &second]);
-        let wrong = Checksum::full(algorithm, vec![0; algorithm.len()]);
+        let wrong = Checksum::full(algorithm, vec![0; algorithm.value_len()]);
         let refused = upload
             .complete_as(Completion { parts: parts.clone(), checksum: wrong, ..Completion::default() })
             .await;

@@ -1,0 +1,13 @@
+//! What the commands over buckets and objects share: addresses, the way to a store, failures, progress.
+
+pub(crate) mod address;
+
+pub(crate) mod failures;
+
+pub(crate) mod store;
+
+pub(crate) mod human;
+
+pub(crate) mod removal;
+
+pub(crate) mod progress;

@@ -1,0 +1,148 @@
+"""`wigeon login` and what follows, against a real provider (oidc-provider) and a real STS (Ceph RGW)."""
+
+import json
+import os
+import re
+import subprocess
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from conftest import BINARY, environment
+
+PROFILE = """<plist version="1.1"><dict>
+  <!-- as people have them: addresses, no issuer -->
+  <key>Protocol</key><string>s3</string>
+  <key>Vendor</key><string>lab</string>
+  <key>Description</key><string>The lab</string>
+  <key>Scheme</key><string>http</string>
+  <key>Default Hostname</key><string>127.0.0.1</string>
+  <key>Default Port</key><integer>{port}</integer>
+  <key>OAuth Authorization Url</key><string>{issuer}/auth</string>
+  <key>OAuth Token Url</key><string>{issuer}/token</string>
+  <key>OAuth Client ID</key><string>{client}</string>
+  <key>OAuth Client Secret</key><string/>
+  <key>OAuth Redirect Url</key><string>http://127.0.0.1/callback</string>
+  <key>Scopes</key><array><string>openid</string><string>email</string><string>offline_access</string></array>
+  <key>STS Endpoint</key><string>{sts}</string>
+  <key>Properties</key><array>
+    <string>role_arn=arn:aws:iam:::role/{role}</string>
+    <string>s3.bucket.virtualhost.disable=true</string>
+  </array>
+</dict></plist>
+"""
+
+
+@pytest.fixture(scope="session")
+def browse():
+    """A browser that signs alice in."""
+    root = os.path.dirname(os.path.abspath(__file__)) + "/../.."
+    subprocess.run(["cargo", "build", "--quiet", "-p", "wigeon-testkit", "--example", "browse"], cwd=root, check=True)
+    return BINARY.parent / "examples" / "browse"
+
+
+@pytest.fixture(scope="session")
+def role(oidc, rgw):
+    """A role of RGW that trusts the provider's client `s3-cli`."""
+    iam = boto3.client("iam", endpoint_url=rgw["RGW_ENDPOINT"], region_name="us-east-1",
+                       aws_access_key_id=rgw["RGW_ACCESS_KEY"], aws_secret_access_key=rgw["RGW_SECRET_KEY"])
+    issuer = oidc["OIDC_ISSUER"]
+    name = issuer.split("://", 1)[1]
+    arn = f"arn:aws:iam:::oidc-provider/{name}"
+    # Compact JSON: this RGW does not read `+` as a space.
+    compact = lambda document: json.dumps(document, separators=(",", ":"))
+    trust = {"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": {"Federated": [arn]}, "Action": ["sts:AssumeRoleWithWebIdentity"],
+        "Condition": {"StringEquals": {f"{name}:app_id": "s3-cli"}}}]}
+    everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::*"}]}
+    iam.create_open_id_connect_provider(Url=issuer, ClientIDList=["s3-cli"], ThumbprintList=[oidc["OIDC_THUMBPRINT"]])
+    iam.create_role(RoleName="e2e-person", AssumeRolePolicyDocument=compact(trust))
+    iam.put_role_policy(RoleName="e2e-person", PolicyName="s3", PolicyDocument=compact(everything))
+    yield "e2e-person"
+    iam.delete_role_policy(RoleName="e2e-person", PolicyName="s3")
+    iam.delete_role(RoleName="e2e-person")
+    iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=arn)
+
+
+@pytest.fixture
+def profile(home, oidc, rgw, role, wigeon):
+    def write(name="lab", client="s3-cli"):
+        port = rgw["RGW_ENDPOINT"].rsplit(":", 1)[1]
+        text = PROFILE.format(port=port, issuer=oidc["OIDC_ISSUER"], client=client, sts=rgw["RGW_ENDPOINT"], role=role)
+        file = home / f"{name}.cyberduckprofile"
+        file.write_text(text)
+        wigeon("profile", "import", file, "--name", name)
+        return name
+
+    return write
+
+
+@pytest.fixture
+def login(wigeon, browse):
+    return lambda *arguments, **more: wigeon("login", *arguments, env={"BROWSER": str(browse)}, **more)
+
+
+def test_sign_in_exchange_and_use(profile, login, wigeon, rgw):
+    profile()
+    assert 'Sign-in needed for profile "lab". Run: wigeon login lab' in wigeon("whoami", code=4).stderr
+    done = login()
+    assert re.fullmatch(r"Signed in as alice@example.test \(lab\)\. Role e2e-person\. Valid (59|60) min, renews by itself\.\n", done.stdout)
+
+    who = json.loads(wigeon("whoami", "--json").stdout)
+    assert (who["user"], who["role_name"], who["signature_checked"]) == ("alice@example.test", "e2e-person", True)
+
+    keys = json.loads(wigeon("credentials", "--format", "process").stdout)
+    assert keys["Version"] == 1
+    s3 = boto3.client("s3", endpoint_url=rgw["RGW_ENDPOINT"], region_name="us-east-1", config=Config(s3={"addressing_style": "path"}),
+                      aws_access_key_id=keys["AccessKeyId"], aws_secret_access_key=keys["SecretAccessKey"], aws_session_token=keys["SessionToken"])
+    s3.create_bucket(Bucket="e2e-sign-in")
+    s3.put_object(Bucket="e2e-sign-in", Key="a", Body=b"hello")
+    assert s3.get_object(Bucket="e2e-sign-in", Key="a")["Body"].read() == b"hello"
+    s3.delete_object(Bucket="e2e-sign-in", Key="a")
+    s3.delete_bucket(Bucket="e2e-sign-in")
+
+    assert json.loads(wigeon("credentials").stdout) == keys, "the same session for every command"
+    assert wigeon("logout").stdout == "Signed out (lab). The provider took the tokens back.\n"
+    wigeon("credentials", code=4)
+
+
+def test_without_a_browser_the_address_is_printed(profile, home, browse):
+    profile()
+    waiting = subprocess.Popen([BINARY, "login", "--no-browser"], env=environment(home), stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    address = next(line.strip() for line in waiting.stderr if line.strip().startswith("http"))
+    page = subprocess.run([browse, address], check=True, capture_output=True, text=True).stdout
+    out, _ = waiting.communicate(timeout=30)
+    assert waiting.returncode == 0 and out.startswith("Signed in as alice@example.test")
+    assert page.startswith("200 ") and "Signed in as alice@example.test" in page
+
+
+def test_a_wrong_audience_is_denied_with_the_reason(profile, login):
+    profile("wrong", client="other-app")
+    text = login(code=5).stderr
+    for part in ("AccessDenied", "`other-app`", "e2e-person", "hint:", "trust policy"):
+        assert part in text
+
+
+def test_nobody_signs_in(profile, wigeon):
+    profile()
+    done = wigeon("login", "--no-browser", "--timeout", "1", code=4)
+    assert "nobody signed in within 1 seconds" in done.stderr.lower()
+
+
+def test_nothing_secret_is_written_but_in_the_store(profile, login, wigeon, home):
+    profile()
+    done = login("-vv")
+    kept = next(home.glob(".local/state/wigeon/sessions/*/*.json"))
+    assert kept.stat().st_mode & 0o777 == 0o600
+    record = json.loads(kept.read_text())
+    secrets = [record["id_token"], record["refresh_token"], record["access_token"],
+               record["session"]["credentials"]["secret_key"], record["session"]["credentials"]["session_token"]]
+    said = done.stdout + done.stderr
+    done = wigeon("whoami", "-vv")
+    said += done.stdout + done.stderr + wigeon("credentials", "-vv").stderr
+    for file in home.rglob("*"):
+        if file.is_file() and file != kept:
+            said += file.read_text()
+    assert all(secrets) and not any(secret in said for secret in secrets)
