@@ -19,7 +19,7 @@ pub struct Record {
     pub time: String,
     /// As in the answer.
     pub request_id: String,
-    /// `s3` or `sts`.
+    /// `s3`, `sts` or `iam`.
     pub service: &'static str,
     /// The peer's address.
     pub source_ip: String,
@@ -74,6 +74,13 @@ impl Who {
                 access_key_id: None,
             },
             Caller::Session(session) => Self::of_session(session),
+            Caller::User(user) => Self {
+                principal: user.arn.to_string(),
+                issuer: None,
+                subject: None,
+                name: Some(user.name.clone()),
+                access_key_id: None,
+            },
         }
     }
 

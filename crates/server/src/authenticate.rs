@@ -1,4 +1,4 @@
-//! Who sent a request: the signature checked with the secret key of a session or of the root key.
+//! Who sent a request: the signature checked with the secret key of a session, of a user or of the root key.
 //!
 //! Enters: a [`Request`]. Leaves: an [`Authenticated`], which only [`Authenticator`] makes. Refused: an unsigned
 //! request, an access key that is nobody's, a session token that this server did not seal, that is another
@@ -11,6 +11,7 @@ use wigeon_core::secret::Secret;
 use wigeon_core::sigv4::verify::{Claim, Expected, SignatureError, Verified};
 use wigeon_core::sts::{FaultCode, StsError};
 
+use crate::directory::Directory;
 use crate::issue::{Caller, Sealer, UnsealError};
 use crate::refusal::Refusal;
 use crate::request::Request;
@@ -76,6 +77,7 @@ pub enum AuthenticateError {
 #[derive(Clone)]
 pub struct Authenticator {
     sealer: Arc<Sealer>,
+    directory: Arc<Directory>,
     root: Option<RootKey>,
     region: String,
 }
@@ -83,8 +85,13 @@ pub struct Authenticator {
 impl Authenticator {
     /// `region` is the one that signatures must be made for.
     #[must_use]
-    pub fn new(sealer: Arc<Sealer>, root: Option<RootKey>, region: String) -> Self {
-        Self { sealer, root, region }
+    pub fn new(
+        sealer: Arc<Sealer>,
+        directory: Arc<Directory>,
+        root: Option<RootKey>,
+        region: String,
+    ) -> Self {
+        Self { sealer, directory, root, region }
     }
 
     /// The region that signatures must be made for.
@@ -124,8 +131,13 @@ impl Authenticator {
         let access_key_id = claim.access_key_id();
         let unknown = || AuthenticateError::UnknownKey(access_key_id.to_owned());
         let Some(token) = token else {
-            let root = self.root.as_ref().filter(|root| root.access_key_id == access_key_id);
-            return root.map(|root| (Caller::Root, root.secret_key.clone())).ok_or_else(unknown);
+            if let Some(root) = self.root.as_ref().filter(|root| root.access_key_id == access_key_id) {
+                return Ok((Caller::Root, root.secret_key.clone()));
+            }
+            let snapshot = self.directory.snapshot();
+            let (key, user) = snapshot.access_key(access_key_id).ok_or_else(unknown)?;
+            let secret = self.sealer.open_secret(access_key_id, &key.sealed_secret).ok_or_else(unknown)?;
+            return Ok((Caller::User(Arc::clone(user)), secret));
         };
         let unsealed = self.sealer.unseal(token, access_key_id, request.at).map_err(|error| match error {
             UnsealError::Expired { .. } => AuthenticateError::Expired(access_key_id.to_owned()),

@@ -8,12 +8,8 @@
 //! What the server knows enters the condition context first, what the requester wrote last: a key cannot be set
 //! twice, so a header never becomes a server-derived key.
 
-use std::sync::Arc;
-
 use http::StatusCode;
-use wigeon_core::policy::{
-    Context, Decision, Layer, Policies, Policy, Principal, Request as Question, evaluate, explain,
-};
+use wigeon_core::policy::Context;
 use wigeon_core::s3::operation::Operation;
 use wigeon_core::s3::uri::Target;
 use wigeon_core::s3::{BucketName, ObjectKey};
@@ -21,10 +17,10 @@ use wigeon_core::sigv4::canonical::sha256_hex;
 
 use crate::authenticate::Authenticated;
 use crate::classify::{Classified, CopySource, request_context};
-use crate::directory::{Role, Snapshot};
-use crate::issue::{Caller, Session, SessionEnded};
+use crate::directory::Snapshot;
 use crate::refusal::Refusal;
 use crate::request::Request;
+use crate::rights::Rights;
 
 /// A request that may go ahead.
 #[derive(Debug)]
@@ -36,15 +32,6 @@ pub struct Permit {
     account: String,
     owner_id: String,
     region: String,
-}
-
-/// What a caller may do.
-#[derive(Debug)]
-enum Rights {
-    /// The administrator's key.
-    All,
-    /// A session, by its role and the policies that came with it.
-    Role { session: Arc<Session>, role: Arc<Role>, session_policies: Vec<Arc<Policy>> },
 }
 
 /// Decides whether a request may go ahead.
@@ -60,7 +47,7 @@ pub fn authorize(
 ) -> Result<Permit, Box<(Refusal, Request)>> {
     let rights = match Rights::of(authenticated.caller(), snapshot) {
         Ok(rights) => rights,
-        Err(refusal) => return Err(Box::new((refusal, request))),
+        Err(ended) => return Err(Box::new((Refusal::session_over(ended.to_string()), request))),
     };
     let account = snapshot.account().to_owned();
     let owner_id = sha256_hex(account.as_bytes());
@@ -155,39 +142,14 @@ impl Permit {
     }
 
     fn decide(&self, action: &str, resource: &str) -> Result<(), Refusal> {
-        let Rights::Role { session, role, session_policies } = &self.rights else { return Ok(()) };
         let mut context = Context::with_capacity(32);
         self.server_context(&mut context);
-        session.enter_keys(&mut context);
+        self.rights.enter_keys(&mut context);
         request_context(&self.request, &mut context);
-        let policies = Policies {
-            resource: None,
-            identity: &role.policies,
-            boundary: role.boundary.as_deref(),
-            session: session_policies,
-        };
-        let session_arn = session.arn();
-        let principal = Principal::Session {
-            account: &session.account,
-            role: role.arn.as_str(),
-            session: session_arn.as_str(),
-        };
-        let question = Question { principal, action, resource, account: &self.account, context: &context };
-        let decision = evaluate(&policies, &question);
-        if decision.is_allowed() {
-            return Ok(());
-        }
-        let reason = explain(&policies, &question).to_string();
-        let because = match decision {
-            Decision::ExplicitDeny(statement) => {
-                format!("with an explicit deny in {}", layer(statement.layer))
-            }
-            Decision::ImplicitDeny(at) => format!("because no {} allows the {action} action", layer(at)),
-            Decision::Allow(_) => "for an unknown reason".to_owned(),
-        };
-        let on = if resource == "*" { String::new() } else { format!(" on resource: \"{resource}\"") };
-        let message = format!("User: {} is not authorized to perform: {action}{on} {because}", session_arn);
-        Err(Refusal { reason: Some(reason), ..Refusal::new("AccessDenied", StatusCode::FORBIDDEN, message) })
+        self.rights.decide(action, resource, &self.account, &context).map_err(|denial| Refusal {
+            reason: Some(denial.reason),
+            ..Refusal::new("AccessDenied", StatusCode::FORBIDDEN, denial.message)
+        })
     }
 
     /// What this server knows of the request.
@@ -207,25 +169,5 @@ impl Permit {
                 context.set(key, value);
             }
         }
-    }
-}
-
-impl Rights {
-    fn of(caller: &Caller, snapshot: &Snapshot) -> Result<Self, Refusal> {
-        let Caller::Session(session) = caller else { return Ok(Self::All) };
-        let over = |ended: SessionEnded| Refusal::session_over(ended.to_string());
-        let role = session.role(snapshot).map_err(over)?;
-        let session_policies = session.policies(snapshot).map_err(over)?;
-        Ok(Self::Role { session: Arc::clone(session), role: Arc::clone(role), session_policies })
-    }
-}
-
-fn layer(layer: Layer) -> &'static str {
-    match layer {
-        Layer::Trust => "trust policy",
-        Layer::Resource => "resource-based policy",
-        Layer::Identity => "identity-based policy",
-        Layer::Boundary => "permissions boundary",
-        Layer::Session => "session policy",
     }
 }

@@ -33,11 +33,16 @@ mod stored;
 
 mod sqlite;
 
+mod postgres_tls;
+
+mod postgres;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::sync::Notify;
 use wigeon_core::time::Timestamp;
 
 pub use change::{Change, ChangeError, Owner, Tagged};
@@ -50,6 +55,7 @@ pub use stored::StoredError;
 
 use apply::apply;
 use file::Fingerprint;
+use postgres::Postgres;
 use sqlite::Sqlite;
 use stored::{Committed, Opened, Rows, Silence};
 
@@ -72,6 +78,7 @@ enum Home {
     Fixed,
     File(File),
     Sqlite(Sqlite),
+    Postgres(Postgres),
 }
 
 #[derive(Debug)]
@@ -100,6 +107,19 @@ impl Directory {
     pub fn from_sqlite(path: &Path, account: Option<&str>) -> Result<Self, StoredError> {
         let (home, opened) = Sqlite::open(path, account)?;
         Ok(Self::new(opened_snapshot(&opened), Home::Sqlite(home)))
+    }
+
+    /// Connects to a PostgreSQL database, and makes the tables where they are not there. The address is a
+    /// URL or `key=value` pairs; `certificates` (PEM) stand in for the system's certificate authorities. The
+    /// account is that of new tables; old ones have to have it, if it is given.
+    pub async fn from_postgres(
+        address: &str,
+        password: Option<&str>,
+        certificates: Option<&[u8]>,
+        account: Option<&str>,
+    ) -> Result<Self, StoredError> {
+        let (home, opened) = Postgres::open(address, password, certificates, account).await?;
+        Ok(Self::new(opened_snapshot(&opened), Home::Postgres(home)))
     }
 
     fn new(snapshot: Snapshot, home: Home) -> Self {
@@ -154,14 +174,11 @@ impl Directory {
         Err(ChangeError::Unavailable("other nodes change the directory all the time".into()))
     }
 
-    async fn commit(
-        &self,
-        revision: i64,
-        writes: Arc<[entry::Write]>,
-    ) -> Result<Committed, StoredError> {
+    async fn commit(&self, revision: i64, writes: Arc<[entry::Write]>) -> Result<Committed, StoredError> {
         match &self.home {
             Home::Fixed | Home::File(_) => Ok(Committed::Stale),
             Home::Sqlite(home) => home.commit(revision, writes).await,
+            Home::Postgres(home) => home.commit(revision, writes).await,
         }
     }
 
@@ -180,6 +197,7 @@ impl Directory {
         let rows = match &self.home {
             Home::Fixed | Home::File(_) => None,
             Home::Sqlite(home) => home.since(snapshot.revision()).await?,
+            Home::Postgres(home) => home.since(snapshot.revision()).await?,
         };
         let Some(Rows { revision, whole, rows }) = rows else { return Ok(false) };
         let next = if whole {
@@ -219,17 +237,34 @@ impl Directory {
         Ok(true)
     }
 
-    /// Looks for changes that were made elsewhere at this interval, for ever; run it as a task. Faults go to
-    /// the log.
+    /// Looks for changes that were made elsewhere at this interval, for ever; run it as a task. A PostgreSQL
+    /// database says by itself when there are any, and is asked as well. Faults go to the log.
     pub async fn watch(self: Arc<Self>, interval: Duration) {
+        let changed = Notify::new();
+        let listening = async {
+            match &self.home {
+                Home::Postgres(home) => home.listen(&changed).await,
+                Home::Fixed | Home::File(_) | Home::Sqlite(_) => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = listening => {}
+            () = self.look(interval, &changed) => {}
+        }
+    }
+
+    async fn look(self: &Arc<Self>, interval: Duration, changed: &Notify) {
         let mut ticks = tokio::time::interval(interval);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = changed.notified() => {}
+            }
             match &self.home {
                 Home::Fixed => {}
                 Home::File(_) => self.look_at_file().await,
-                Home::Sqlite(_) => self.look_at_database().await,
+                Home::Sqlite(_) | Home::Postgres(_) => self.look_at_database().await,
             }
         }
     }

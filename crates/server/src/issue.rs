@@ -14,7 +14,10 @@ mod session;
 
 mod seal;
 
+mod long_lived;
+
 pub use key_ring::{KeyRing, KeyRingError};
+pub use long_lived::LongLived;
 pub use seal::{Grant, IssueError, Issued, Sealer, UnsealError, Unsealed};
 pub use session::{Caller, Session, SessionEnded};
 

@@ -21,7 +21,11 @@ pub mod request;
 
 pub mod authenticate;
 
+pub mod rights;
+
 pub mod sts;
+
+pub mod iam;
 
 pub mod classify;
 

@@ -230,6 +230,12 @@ impl StsService {
                     request_id,
                 }
             }
+            Some(Caller::User(user)) => CallerIdentity {
+                arn: user.arn.as_str().to_owned(),
+                user_id: user.id.clone(),
+                account: snapshot.account().to_owned(),
+                request_id,
+            },
             Some(Caller::Session(session)) => {
                 // A session that outlived its role or a revocation is nobody.
                 session.role(&snapshot).map_err(|ended| Refusal {

@@ -24,7 +24,7 @@ use wigeon_core::sigv4::sign::Signer;
 use wigeon_core::sts::AssumedRole;
 use wigeon_core::time::{Clock, Timestamp};
 use wigeon_server::authenticate::RootKey;
-use wigeon_server::config::Config;
+use wigeon_server::config::{Config, DirectoryConfig};
 use wigeon_server::serve::{self, Running};
 
 const ISSUER: &str = "https://idp.example";
@@ -82,7 +82,7 @@ impl Fixture {
         let config = Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             data: folder.path().join("data"),
-            directory: folder.path().join("directory.toml"),
+            directory: DirectoryConfig::file(folder.path().join("directory.toml")),
             region: "us-east-1".into(),
             domains: Vec::new(),
             root: Some(RootKey {

@@ -69,9 +69,7 @@ pub(super) fn apply(entries: &Entries, change: &Change, at: Timestamp) -> Result
             policies::create_version(entries, arn, document, *set_as_default, at)
         }
         Change::DeletePolicyVersion { arn, version } => policies::delete_version(entries, arn, version),
-        Change::SetDefaultPolicyVersion { arn, version } => {
-            policies::set_default(entries, arn, version, at)
-        }
+        Change::SetDefaultPolicyVersion { arn, version } => policies::set_default(entries, arn, version, at),
 
         Change::CreateUser { name, path, boundary, tags } => {
             users::create(entries, name, path, boundary.as_deref(), tags, at)

@@ -61,9 +61,8 @@ impl Snapshot {
                 _ => {}
             }
         }
-        let written = |kind: EntryKind, key: &str| {
-            writes.iter().any(|write| write.kind == kind && write.key == key)
-        };
+        let written =
+            |kind: EntryKind, key: &str| writes.iter().any(|write| write.kind == kind && write.key == key);
         let uses = |attachments: &Attachments| {
             let mut used = attachments.attached.iter().chain(&attachments.boundary);
             !policies.is_empty() && used.any(|arn| policies.contains(arn))

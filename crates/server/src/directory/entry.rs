@@ -267,15 +267,8 @@ impl Write {
 
 impl EntryKind {
     /// All kinds, each after those that it refers to.
-    pub const ALL: [Self; 7] = [
-        Self::Provider,
-        Self::Policy,
-        Self::Role,
-        Self::Group,
-        Self::User,
-        Self::AccessKey,
-        Self::Session,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Provider, Self::Policy, Self::Role, Self::Group, Self::User, Self::AccessKey, Self::Session];
 
     /// The name in a database.
     #[must_use]

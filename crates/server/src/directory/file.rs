@@ -104,8 +104,7 @@ pub(super) fn load(path: &Path) -> Result<(Entries, Fingerprint), DirectoryError
     let changed = fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
     let created_at = changed.and_then(|at| Timestamp::try_from(at).ok()).unwrap_or(Timestamp::UNIX_EPOCH);
     let created_at = Timestamp::from_second(created_at.as_second()).unwrap_or(created_at);
-    let mut reader =
-        Reader { path: path.to_owned(), seen: Fingerprint::of([path.to_owned()]), created_at };
+    let mut reader = Reader { path: path.to_owned(), seen: Fingerprint::of([path.to_owned()]), created_at };
     let text =
         fs::read_to_string(path).map_err(|source| DirectoryError::Read { path: path.to_owned(), source })?;
     let contents: Contents = toml::from_str(&text).map_err(|error| DirectoryError::Syntax {
@@ -220,7 +219,7 @@ impl Reader {
             _ => entries.roles.contains_key(&write.key),
         };
         if twice {
-            return Err(self.fault(place, format!("`{}` is there twice", write.key)));
+            return Err(self.fault(place, format!("{place} is there twice")));
         }
         entries.write(&write);
         Ok(())

@@ -76,21 +76,13 @@ impl Sqlite {
     }
 
     /// Writes rows in one transaction, if the revision is still this one.
-    pub(super) async fn commit(
-        &self,
-        revision: i64,
-        writes: Arc<[Write]>,
-    ) -> Result<Committed, StoredError> {
+    pub(super) async fn commit(&self, revision: i64, writes: Arc<[Write]>) -> Result<Committed, StoredError> {
         self.run(move |connection, failed| {
-            let transaction = connection
-                .transaction_with_behavior(TransactionBehavior::Immediate)
-                .map_err(&failed)?;
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&failed)?;
             let next = revision + 1;
             let claimed = transaction
-                .execute(
-                    "UPDATE directory SET revision = ?2 WHERE revision = ?1",
-                    params![revision, next],
-                )
+                .execute("UPDATE directory SET revision = ?2 WHERE revision = ?1", params![revision, next])
                 .map_err(&failed)?;
             if claimed == 0 {
                 return Ok(Committed::Stale);

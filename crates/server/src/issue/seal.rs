@@ -112,6 +112,11 @@ impl Sealer {
         Self { ring, opened }
     }
 
+    /// The keys.
+    pub(super) fn ring(&self) -> &KeyRing {
+        &self.ring
+    }
+
     /// Makes a session of an assumed role. It begins with the current second.
     pub fn issue(&self, assumed: &AssumedRole, grant: Grant, now: Timestamp) -> Result<Issued, IssueError> {
         let token = assumed.identity().token();

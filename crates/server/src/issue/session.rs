@@ -11,7 +11,7 @@ use wigeon_core::claims::Claims;
 use wigeon_core::policy::{Context, Document, Kind, Policy, Value};
 use wigeon_core::time::Timestamp;
 
-use crate::directory::{Role, Snapshot};
+use crate::directory::{Role, Snapshot, User};
 use crate::trust::claim_value;
 
 /// Who signed a request.
@@ -21,6 +21,8 @@ pub enum Caller {
     Root,
     /// A session's credentials.
     Session(Arc<Session>),
+    /// A user's long-lived key.
+    User(Arc<User>),
 }
 
 /// What a session token seals. Sessions come from a [`Sealer`](super::Sealer) alone.
@@ -86,6 +88,9 @@ pub enum SessionEnded {
     /// Its provider is gone.
     #[error("the provider `{0}` of the session is gone")]
     ProviderGone(Arn),
+    /// It was ended by itself.
+    #[error("the session of the access key `{0}` is revoked")]
+    Revoked(String),
     /// The role's sessions from before this time are over.
     #[error("the sessions of the role `{role}` that were issued before {before} are revoked")]
     RoleRevoked {
@@ -144,6 +149,9 @@ impl Session {
             .provider(&self.issuer)
             .filter(|provider| provider.arn == self.provider_arn)
             .ok_or_else(|| SessionEnded::ProviderGone(self.provider_arn.clone()))?;
+        if snapshot.is_revoked(&self.access_key_id) {
+            return Err(SessionEnded::Revoked(self.access_key_id.clone()));
+        }
         if let Some(before) = role.revoked_before.filter(|before| self.issued_at < *before) {
             return Err(SessionEnded::RoleRevoked { role: role.arn.clone(), before });
         }

@@ -97,19 +97,13 @@ pub(super) fn remove(entries: &Entries, group: &str, user: &str) -> Result<Vec<W
     let mut user = existing::user(entries, user)?;
     let count = user.groups.len();
     user.groups.retain(|member_of| *member_of != key);
-    Ok(if user.groups.len() == count {
-        Vec::new()
-    } else {
-        vec![Write::put(Entry::User(Arc::new(user)))]
-    })
+    Ok(if user.groups.len() == count { Vec::new() } else { vec![Write::put(Entry::User(Arc::new(user)))] })
 }
 
 fn absent(entries: &Entries, name: &str) -> Result<(), ChangeError> {
     match entries.group(name) {
         None => Ok(()),
-        Some(_) => {
-            Err(ChangeError::EntityAlreadyExists(format!("Group with name {name} already exists.")))
-        }
+        Some(_) => Err(ChangeError::EntityAlreadyExists(format!("Group with name {name} already exists."))),
     }
 }
 

@@ -82,11 +82,7 @@ pub(super) fn create_version(
     Ok(vec![put(policy)])
 }
 
-pub(super) fn delete_version(
-    entries: &Entries,
-    arn: &str,
-    version: &str,
-) -> Result<Vec<Write>, ChangeError> {
+pub(super) fn delete_version(entries: &Entries, arn: &str, version: &str) -> Result<Vec<Write>, ChangeError> {
     let mut policy = existing::policy(entries, arn)?;
     let number = numbered(&policy, arn, version)?;
     if number == policy.default_version {

@@ -21,7 +21,8 @@ pub(super) fn create(
     tags: &Tags,
     at: Timestamp,
 ) -> Result<Vec<Write>, ChangeError> {
-    let invalid = |reason: String| ChangeError::InvalidInput(format!("Invalid Open ID Connect Provider URL: {reason}"));
+    let invalid =
+        |reason: String| ChangeError::InvalidInput(format!("Invalid Open ID Connect Provider URL: {reason}"));
     check_address(url, false).map_err(invalid)?;
     if url.contains('?') || url.chars().count() > 255 {
         return Err(invalid(format!("`{url}` has a query, or more than 255 characters")));

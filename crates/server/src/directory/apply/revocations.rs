@@ -12,12 +12,7 @@ use super::super::entries::Entries;
 use super::super::entry::{Entry, EntryKind, RevokedSession, Write};
 use super::existing;
 
-pub(super) fn session(
-    entries: &Entries,
-    access_key_id: &str,
-    until: Timestamp,
-    at: Timestamp,
-) -> Vec<Write> {
+pub(super) fn session(entries: &Entries, access_key_id: &str, until: Timestamp, at: Timestamp) -> Vec<Write> {
     let over = entries.revoked.values().filter(|revoked| revoked.until < at);
     let mut writes: Vec<Write> =
         over.map(|revoked| Write::delete(EntryKind::Session, revoked.access_key_id.as_str())).collect();
@@ -34,11 +29,7 @@ pub(super) fn role(entries: &Entries, name: &str, before: Timestamp) -> Result<V
     Ok(vec![Write::put(Entry::Role(Arc::new(role)))])
 }
 
-pub(super) fn provider(
-    entries: &Entries,
-    arn: &str,
-    before: Timestamp,
-) -> Result<Vec<Write>, ChangeError> {
+pub(super) fn provider(entries: &Entries, arn: &str, before: Timestamp) -> Result<Vec<Write>, ChangeError> {
     let mut provider = existing::provider(entries, arn)?;
     provider.revoked_before = provider.revoked_before.max(Some(before));
     Ok(vec![Write::put(Entry::Provider(Arc::new(provider)))])

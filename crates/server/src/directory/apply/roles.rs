@@ -23,11 +23,7 @@ pub(super) struct NewRole<'a> {
     pub(super) tags: &'a Tags,
 }
 
-pub(super) fn create(
-    entries: &Entries,
-    new: &NewRole<'_>,
-    at: Timestamp,
-) -> Result<Vec<Write>, ChangeError> {
+pub(super) fn create(entries: &Entries, new: &NewRole<'_>, at: Timestamp) -> Result<Vec<Write>, ChangeError> {
     documents::named("role", new.name, 64, new.path)?;
     check_trust(new.trust)?;
     check_duration(new.max_session_duration)?;
@@ -69,11 +65,7 @@ pub(super) fn update(
     Ok(vec![put(role)])
 }
 
-pub(super) fn update_trust(
-    entries: &Entries,
-    name: &str,
-    document: &str,
-) -> Result<Vec<Write>, ChangeError> {
+pub(super) fn update_trust(entries: &Entries, name: &str, document: &str) -> Result<Vec<Write>, ChangeError> {
     let mut role = existing::role(entries, name)?;
     check_trust(document)?;
     document.clone_into(&mut role.trust);

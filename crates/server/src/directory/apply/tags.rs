@@ -63,11 +63,7 @@ pub(super) fn untag(entries: &Entries, what: &Tagged, keys: &[String]) -> Result
     })
 }
 
-fn change(
-    entries: &Entries,
-    what: &Tagged,
-    edit: impl FnOnce(&mut Tags),
-) -> Result<Vec<Write>, ChangeError> {
+fn change(entries: &Entries, what: &Tagged, edit: impl FnOnce(&mut Tags)) -> Result<Vec<Write>, ChangeError> {
     macro_rules! edited {
         ($entry:expr, $variant:ident, $kind:literal) => {{
             let mut entry = $entry;

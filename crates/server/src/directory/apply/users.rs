@@ -6,9 +6,7 @@ use wigeon_core::time::Timestamp;
 
 use super::super::change::ChangeError;
 use super::super::entries::Entries;
-use super::super::entry::{
-    AccessKeyEntry, Attachments, Entry, EntryKind, Tags, UserEntry, Write, key_of,
-};
+use super::super::entry::{AccessKeyEntry, Attachments, Entry, EntryKind, Tags, UserEntry, Write, key_of};
 use super::{attachments, documents, existing, tags};
 
 const MOST_ACCESS_KEYS: usize = 2;
@@ -145,9 +143,7 @@ fn access_key(entries: &Entries, user: &str, id: &str) -> Result<AccessKeyEntry,
 fn absent(entries: &Entries, name: &str) -> Result<(), ChangeError> {
     match entries.user(name) {
         None => Ok(()),
-        Some(_) => {
-            Err(ChangeError::EntityAlreadyExists(format!("User with name {name} already exists.")))
-        }
+        Some(_) => Err(ChangeError::EntityAlreadyExists(format!("User with name {name} already exists."))),
     }
 }
 
