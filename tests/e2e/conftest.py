@@ -4,21 +4,30 @@ The peers (Ceph RGW, OpenID providers) are started by scripts of their own, foun
 `$WIGEON_SHARED/peers`. Everything listens on loopback; what is started here is stopped here, by pid.
 """
 
+import html.parser
+import http.cookiejar
 import json
 import os
 import pathlib
+import shutil
 import socket
+import ssl
 import subprocess
 import textwrap
 import time
+import urllib.error
+import urllib.parse
 import urllib.request
 
+import boto3
 import pytest
 
 BINARY = pathlib.Path(os.environ["WIGEON_BIN"])
 SHARED = pathlib.Path(os.environ["WIGEON_SHARED"])
 PEERS = SHARED / "peers"
-STATE = pathlib.Path(os.environ.get("WIGEON_PEERS_STATE", "/tmp/wigeon-e2e-peers"))
+# Each run has peers of its own; what they download is kept for the next run.
+CACHE = pathlib.Path(os.environ.get("WIGEON_PEERS_CACHE", "/tmp/wigeon-e2e-cache"))
+STATE = pathlib.Path(os.environ.get("WIGEON_PEERS_STATE", f"/tmp/wigeon-e2e-{os.getpid()}"))
 ACCOUNT = "000000000000"
 
 
@@ -63,8 +72,23 @@ class Peer:
         subprocess.run([PEERS / self.name / "stop"], env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, check=False)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def peers_state():
+    """The folder of this run's peers, with what earlier runs downloaded."""
+    STATE.mkdir(mode=0o700, exist_ok=True)
+    CACHE.mkdir(mode=0o700, exist_ok=True)
+    for kept in CACHE.iterdir():
+        (STATE / kept.name).symlink_to(kept)
+    yield
+    for made in STATE.iterdir():
+        downloaded = made.name.startswith(("npm-", "venv-")) and (made / "done").exists()
+        if downloaded and not made.is_symlink() and not (CACHE / made.name).exists():
+            made.rename(CACHE / made.name)
+    shutil.rmtree(STATE, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
-def oidc():
+def oidc(peers_state):
     """panva's oidc-provider."""
     peer = Peer("oidc-provider", OIDC_PORT=str(free_port()))
     yield peer
@@ -72,7 +96,7 @@ def oidc():
 
 
 @pytest.fixture(scope="session")
-def rgw():
+def rgw(peers_state):
     """Ceph RGW: S3, STS and IAM."""
     base = 24080
     peer = Peer(
@@ -82,6 +106,7 @@ def rgw():
         CEPH_MON_PORT=str(free_port()),
         CEPH_OSD_PORT_MIN=str(base),
         CEPH_OSD_PORT_MAX=str(base + 29),
+        RGW_STS_MIN_SECONDS="1",
     )
     yield peer
     peer.stop()
@@ -114,9 +139,12 @@ def identity(oidc):
 class Server:
     """`wigeon serve` with a directory of its own."""
 
-    def __init__(self, folder, identity, provider="", key_id="AKIAWIGEONROOTKEY000", secret="e2e-root-secret-key-0000"):
+    def __init__(self, folder, identity, provider="", tls=None, domains=("localhost",),
+                 key_id="AKIAWIGEONROOTKEY000", secret="e2e-root-secret-key-0000"):
         self.folder = folder
-        self.url = f"http://127.0.0.1:{free_port()}"
+        self.address = f"127.0.0.1:{free_port()}"
+        self.url = f"https://localhost:{self.address.split(':')[1]}" if tls else f"http://{self.address}"
+        self.trust = ssl.create_default_context(cafile=tls.ca) if tls else None
         self.root = {"aws_access_key_id": key_id, "aws_secret_access_key": secret}
         issuer = identity.issuer
         name = issuer.split("://", 1)[1]
@@ -161,16 +189,16 @@ class Server:
         secret_file.write_text(secret)
         secret_file.chmod(0o600)
         (folder / "serve.toml").write_text(textwrap.dedent(f"""\
-            listen = "{self.url.removeprefix('http://')}"
+            listen = "{self.address}"
             data = "data"
             directory = "directory.toml"
-            domains = ["localhost"]
+            domains = {json.dumps(domains)}
             audit = "audit.jsonl"
 
             [root]
             access_key_id = "{key_id}"
             secret_key_file = "root-secret"
-            """))
+            """) + (f'[tls]\ncertificate = "{tls.certificate}"\nkey = "{tls.key}"\n' if tls else ""))
         self.process = None
         self.start()
 
@@ -180,7 +208,7 @@ class Server:
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=environment(self.folder))
         for _ in range(200):
             try:
-                with urllib.request.urlopen(f"{self.url}/healthz", timeout=5) as answer:
+                with urllib.request.urlopen(f"{self.url}/healthz", timeout=5, context=self.trust) as answer:
                     assert answer.status == 200
                     return
             except OSError:
@@ -196,6 +224,30 @@ class Server:
 
     def audit(self):
         return [json.loads(line) for line in (self.folder / "audit.jsonl").read_text().splitlines()]
+
+
+class Certificates:
+    """An authority of its own, and a server's certificate that can be replaced."""
+
+    def __init__(self, folder):
+        self.ca, self.certificate, self.key = (folder / name for name in ("ca.pem", "server.pem", "server.key"))
+        self.folder = folder
+        self.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                     "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=end-to-end authority",
+                     "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+        self.issue("first")
+
+    def openssl(self, *arguments):
+        subprocess.run(["openssl", *arguments], cwd=self.folder, check=True, capture_output=True)
+
+    def issue(self, name):
+        self.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                     "-keyout", "new.key", "-out", "new.csr", "-subj", f"/CN={name}")
+        (self.folder / "names").write_text("subjectAltName=DNS:localhost,DNS:*.localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n")
+        self.openssl("x509", "-req", "-in", "new.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", "1",
+                     "-CAcreateserial", "-out", "new.pem", "-extfile", "names")
+        (self.folder / "new.key").replace(self.key)
+        (self.folder / "new.pem").replace(self.certificate)
 
 
 @pytest.fixture(scope="session")
@@ -218,8 +270,7 @@ def home(tmp_path):
     return tmp_path
 
 
-@pytest.fixture
-def wigeon(home):
+def runner(home):
     """Runs the binary in a home of its own; gives the finished process."""
 
     def run(*arguments, code=0, input=None, binary=False, env=None, timeout=120):
@@ -230,4 +281,156 @@ def wigeon(home):
         assert done.returncode == code, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
+    run.home = home
     return run
+
+
+def listening(pid):
+    """The local addresses on which a process listens, as the kernel tells."""
+    sockets = set()
+    for descriptor in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            target = os.readlink(descriptor)
+        except OSError:
+            continue
+        if target.startswith("socket:["):
+            sockets.add(target[8:-1])
+    addresses = []
+    for table, width in (("tcp", 8), ("tcp6", 32)):
+        for line in pathlib.Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and fields[9] in sockets:
+                address, port = fields[1].split(":")
+                family = socket.AF_INET if width == 8 else socket.AF_INET6
+                packed = b"".join(bytes.fromhex(address[at : at + 8])[::-1] for at in range(0, width, 8))
+                addresses.append((socket.inet_ntop(family, packed), int(port, 16)))
+    return addresses
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Debian's Chromium, installed if it is missing and this is root."""
+    program = shutil.which("chromium")
+    if program is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        subprocess.run(["apt-get", "update", "-qq"], env=env, capture_output=True, check=False)
+        subprocess.run(["apt-get", "install", "-y", "-qq", "chromium"], env=env, capture_output=True, check=False)
+        program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("there is no Chromium here")
+    return program
+
+
+@pytest.fixture
+def wigeon(home):
+    return runner(home)
+
+
+@pytest.fixture(scope="session")
+def browse():
+    """A browser that signs alice in."""
+    root = pathlib.Path(__file__).resolve().parent.parent.parent
+    subprocess.run(["cargo", "build", "--quiet", "-p", "wigeon-testkit", "--example", "browse"], cwd=root, check=True)
+    return BINARY.parent / "examples" / "browse"
+
+
+def forms_until(address, stop, fields):
+    """Follows redirects and fills in forms, as a browser on another machine, up to the redirect to `stop`."""
+
+    class Halt(urllib.request.HTTPRedirectHandler):
+        def redirect_request(self, request, fp, code, msg, headers, newurl):
+            return None
+
+    class Form(html.parser.HTMLParser):
+        def __init__(self, text):
+            super().__init__()
+            self.action, self.values = None, {}
+            self.feed(text)
+
+        def handle_starttag(self, tag, attributes):
+            attributes = dict(attributes)
+            if tag == "form" and self.action is None:
+                self.action = attributes.get("action", "")
+            elif tag == "input" and attributes.get("name"):
+                name = attributes["name"]
+                self.values[name] = fields.get(name, attributes.get("value", ""))
+
+    jar = http.cookiejar.CookieJar()
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), Halt, urllib.request.HTTPCookieProcessor(jar))
+    form = None
+    for _ in range(20):
+        try:
+            answer = opener.open(address, data=form)
+        except urllib.error.HTTPError as redirected:
+            assert redirected.code in (301, 302, 303, 307), f"{redirected.code} {redirected.read()!r}"
+            address, form = urllib.parse.urljoin(address, redirected.headers["Location"]), None
+            if address.startswith(stop):
+                return address
+            continue
+        page = Form(answer.read().decode())
+        assert page.action is not None, address
+        address, form = urllib.parse.urljoin(address, page.action), urllib.parse.urlencode(page.values).encode()
+    raise AssertionError(f"no redirect to {stop}")
+
+
+class RgwRole:
+    """A role of RGW that may do everything in S3, for people of a provider's client `s3-cli`."""
+
+    def __init__(self, rgw, oidc, name):
+        self.name = name
+        self.iam = boto3.client("iam", endpoint_url=rgw["RGW_ENDPOINT"], region_name="us-east-1",
+                                aws_access_key_id=rgw["RGW_ACCESS_KEY"], aws_secret_access_key=rgw["RGW_SECRET_KEY"])
+        issuer = oidc["OIDC_ISSUER"]
+        host = issuer.split("://", 1)[1]
+        self.provider = f"arn:aws:iam:::oidc-provider/{host}"
+        trust = {"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Principal": {"Federated": [self.provider]}, "Action": ["sts:AssumeRoleWithWebIdentity"],
+            "Condition": {"StringEquals": {f"{host}:app_id": "s3-cli"}}}]}
+        everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::*"}]}
+        # Compact JSON: this RGW does not read `+` as a space.
+        compact = lambda document: json.dumps(document, separators=(",", ":"))
+        self.iam.create_open_id_connect_provider(Url=issuer, ClientIDList=["s3-cli"], ThumbprintList=[oidc["OIDC_THUMBPRINT"]])
+        self.iam.create_role(RoleName=name, AssumeRolePolicyDocument=compact(trust))
+        self.iam.put_role_policy(RoleName=name, PolicyName="s3", PolicyDocument=compact(everything))
+
+    def remove(self):
+        self.iam.delete_role_policy(RoleName=self.name, PolicyName="s3")
+        self.iam.delete_role(RoleName=self.name)
+        self.iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=self.provider)
+
+
+@pytest.fixture(scope="session")
+def rgw_role(oidc, rgw):
+    role = RgwRole(rgw, oidc, "e2e-person")
+    yield role.name
+    role.remove()
+
+
+RGW_PROFILE = """<plist version="1.1"><dict>
+  <!-- as people have them: addresses, no issuer -->
+  <key>Protocol</key><string>s3</string>
+  <key>Vendor</key><string>lab</string>
+  <key>Description</key><string>The lab</string>
+  <key>Scheme</key><string>http</string>
+  <key>Default Hostname</key><string>127.0.0.1</string>
+  <key>Default Port</key><integer>{port}</integer>
+  <key>OAuth Authorization Url</key><string>{issuer}/auth</string>
+  <key>OAuth Token Url</key><string>{issuer}/token</string>
+  <key>OAuth Client ID</key><string>{client}</string>
+  <key>OAuth Client Secret</key><string/>
+  <key>OAuth Redirect Url</key><string>http://127.0.0.1/callback</string>
+  <key>Scopes</key><array><string>openid</string><string>email</string><string>offline_access</string></array>
+  <key>STS Endpoint</key><string>{sts}</string>
+  <key>Properties</key><array>
+    <string>role_arn=arn:aws:iam:::role/{role}</string>
+    <string>s3.bucket.virtualhost.disable=true</string>{properties}
+  </array>
+</dict></plist>
+"""
+
+
+def rgw_profile(rgw, oidc, role, client="s3-cli", properties=()):
+    """A connection profile for RGW, as a property list."""
+    port = rgw["RGW_ENDPOINT"].rsplit(":", 1)[1]
+    more = "".join(f"\n    <string>{text}</string>" for text in properties)
+    return RGW_PROFILE.format(port=port, issuer=oidc["OIDC_ISSUER"], client=client, sts=rgw["RGW_ENDPOINT"], role=role, properties=more)

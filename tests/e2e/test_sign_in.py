@@ -1,7 +1,6 @@
 """`wigeon login` and what follows, against a real provider (oidc-provider) and a real STS (Ceph RGW)."""
 
 import json
-import os
 import re
 import subprocess
 
@@ -9,69 +8,14 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from conftest import BINARY, environment
-
-PROFILE = """<plist version="1.1"><dict>
-  <!-- as people have them: addresses, no issuer -->
-  <key>Protocol</key><string>s3</string>
-  <key>Vendor</key><string>lab</string>
-  <key>Description</key><string>The lab</string>
-  <key>Scheme</key><string>http</string>
-  <key>Default Hostname</key><string>127.0.0.1</string>
-  <key>Default Port</key><integer>{port}</integer>
-  <key>OAuth Authorization Url</key><string>{issuer}/auth</string>
-  <key>OAuth Token Url</key><string>{issuer}/token</string>
-  <key>OAuth Client ID</key><string>{client}</string>
-  <key>OAuth Client Secret</key><string/>
-  <key>OAuth Redirect Url</key><string>http://127.0.0.1/callback</string>
-  <key>Scopes</key><array><string>openid</string><string>email</string><string>offline_access</string></array>
-  <key>STS Endpoint</key><string>{sts}</string>
-  <key>Properties</key><array>
-    <string>role_arn=arn:aws:iam:::role/{role}</string>
-    <string>s3.bucket.virtualhost.disable=true</string>
-  </array>
-</dict></plist>
-"""
-
-
-@pytest.fixture(scope="session")
-def browse():
-    """A browser that signs alice in."""
-    root = os.path.dirname(os.path.abspath(__file__)) + "/../.."
-    subprocess.run(["cargo", "build", "--quiet", "-p", "wigeon-testkit", "--example", "browse"], cwd=root, check=True)
-    return BINARY.parent / "examples" / "browse"
-
-
-@pytest.fixture(scope="session")
-def role(oidc, rgw):
-    """A role of RGW that trusts the provider's client `s3-cli`."""
-    iam = boto3.client("iam", endpoint_url=rgw["RGW_ENDPOINT"], region_name="us-east-1",
-                       aws_access_key_id=rgw["RGW_ACCESS_KEY"], aws_secret_access_key=rgw["RGW_SECRET_KEY"])
-    issuer = oidc["OIDC_ISSUER"]
-    name = issuer.split("://", 1)[1]
-    arn = f"arn:aws:iam:::oidc-provider/{name}"
-    # Compact JSON: this RGW does not read `+` as a space.
-    compact = lambda document: json.dumps(document, separators=(",", ":"))
-    trust = {"Version": "2012-10-17", "Statement": [{
-        "Effect": "Allow", "Principal": {"Federated": [arn]}, "Action": ["sts:AssumeRoleWithWebIdentity"],
-        "Condition": {"StringEquals": {f"{name}:app_id": "s3-cli"}}}]}
-    everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::*"}]}
-    iam.create_open_id_connect_provider(Url=issuer, ClientIDList=["s3-cli"], ThumbprintList=[oidc["OIDC_THUMBPRINT"]])
-    iam.create_role(RoleName="e2e-person", AssumeRolePolicyDocument=compact(trust))
-    iam.put_role_policy(RoleName="e2e-person", PolicyName="s3", PolicyDocument=compact(everything))
-    yield "e2e-person"
-    iam.delete_role_policy(RoleName="e2e-person", PolicyName="s3")
-    iam.delete_role(RoleName="e2e-person")
-    iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=arn)
+from conftest import BINARY, environment, forms_until, rgw_profile
 
 
 @pytest.fixture
-def profile(home, oidc, rgw, role, wigeon):
+def profile(home, oidc, rgw, rgw_role, wigeon):
     def write(name="lab", client="s3-cli"):
-        port = rgw["RGW_ENDPOINT"].rsplit(":", 1)[1]
-        text = PROFILE.format(port=port, issuer=oidc["OIDC_ISSUER"], client=client, sts=rgw["RGW_ENDPOINT"], role=role)
         file = home / f"{name}.cyberduckprofile"
-        file.write_text(text)
+        file.write_text(rgw_profile(rgw, oidc, rgw_role, client))
         wigeon("profile", "import", file, "--name", name)
         return name
 
@@ -116,6 +60,17 @@ def test_without_a_browser_the_address_is_printed(profile, home, browse):
     out, _ = waiting.communicate(timeout=30)
     assert waiting.returncode == 0 and out.startswith("Signed in as alice@example.test")
     assert page.startswith("200 ") and "Signed in as alice@example.test" in page
+
+
+def test_the_address_of_another_machines_browser_is_pasted(profile, home):
+    profile()
+    waiting = subprocess.Popen([BINARY, "login", "--no-browser"], env=environment(home), stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    address = next(line.strip() for line in waiting.stderr if line.strip().startswith("http"))
+    back = forms_until(address, "http://127.0.0.1:", {"login": "alice", "password": "alice-password"})
+    assert "code=" in back and "state=" in back
+    out, errors = waiting.communicate(f"not an address\n{back}\n", timeout=30)
+    assert waiting.returncode == 0 and out.startswith("Signed in as alice@example.test"), errors
 
 
 def test_a_wrong_audience_is_denied_with_the_reason(profile, login):

@@ -14,7 +14,7 @@ struct Task {
 /// What went wrong, in a sentence.
 type Outcome = Result<(), String>;
 
-const TASKS: [Task; 8] = [
+const TASKS: [Task; 9] = [
     Task {
         name: "test",
         about: "everything that must pass: the tasks from format to e2e, in this order",
@@ -29,6 +29,11 @@ const TASKS: [Task; 8] = [
         name: "e2e",
         about: "the binary against real tools and real peers (pytest; further arguments go to it)",
         run: e2e,
+    },
+    Task {
+        name: "fuzz",
+        about: "each fuzz target for a minute, or the seconds given (needs cargo-fuzz)",
+        run: fuzz,
     },
     Task {
         name: "deny",
@@ -99,6 +104,29 @@ fn e2e(workspace: &Workspace) -> Outcome {
     let mut command = workspace.command(&workspace.root.join("tests/e2e/run").display().to_string());
     command.args(&workspace.arguments);
     run(command)
+}
+
+/// The targets of `fuzz/Cargo.toml`.
+const FUZZ_TARGETS: [&str; 7] = ["jwt", "policy", "form", "xml", "session_token", "request", "chunked"];
+
+fn fuzz(workspace: &Workspace) -> Outcome {
+    let seconds = workspace.arguments.first().map_or("60", String::as_str);
+    for target in FUZZ_TARGETS {
+        // What is found is kept beside the seeds, which stay as they are.
+        let corpus = format!("fuzz/corpus/{target}");
+        std::fs::create_dir_all(workspace.root.join(&corpus)).map_err(|error| error.to_string())?;
+        let mut command = workspace.command(&workspace.cargo);
+        command.args(["fuzz", "run", target, &corpus, &format!("fuzz/seeds/{target}"), "--"]);
+        command.args([
+            format!("-max_total_time={seconds}"),
+            "-max_len=8192".to_owned(),
+            "-rss_limit_mb=4096".to_owned(),
+        ]);
+        // The sanitizers' flags are not stable yet; this lets the stable compiler take them.
+        command.env("RUSTC_BOOTSTRAP", "1");
+        run(command)?;
+    }
+    Ok(())
 }
 
 fn deny(workspace: &Workspace) -> Outcome {

@@ -5,12 +5,28 @@
 //! follows a redirect by itself: tokens and signatures belong to the address they were meant for. A proxy of
 //! the environment is used, except for loopback addresses.
 
-use std::path::{Path, PathBuf};
+mod loopback;
+
+mod tls;
+
+mod dial;
+
+mod exact;
+
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http::Method;
-use reqwest::{Certificate, Client, RequestBuilder, redirect};
-use url::{Host, Url};
+use reqwest::{Client, RequestBuilder, redirect};
+use rustls::ClientConfig;
+use url::Url;
+
+use self::loopback::is_loopback_host;
+use self::tls::client_config;
+
+pub use self::exact::{ConnectionError, SendError};
+pub(crate) use self::exact::{ExactClient, ExactResponse};
+pub use self::tls::ConnectError;
 
 /// How to connect.
 #[derive(Debug, Clone)]
@@ -33,35 +49,13 @@ impl Default for ConnectOptions {
     }
 }
 
-/// Why no client can be built.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// The file of certificates cannot be read.
-    #[error("cannot read the CA file `{}`", file.display())]
-    CaFile {
-        /// The file that was named.
-        file: PathBuf,
-        /// What the system says.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The file holds no certificate.
-    #[error("the CA file `{}` holds no PEM certificate; it must have `BEGIN CERTIFICATE` lines", file.display())]
-    NoCertificate {
-        /// The file that was named.
-        file: PathBuf,
-    },
-    /// TLS could not be set up.
-    #[error("cannot set up TLS")]
-    Tls(#[source] reqwest::Error),
-}
-
 /// Makes requests. Cloning shares the pool of connections.
 #[derive(Debug, Clone)]
 pub struct Connector {
     /// For loopback addresses: no proxy.
     direct: Client,
     outside: Client,
+    exact: ExactClient,
 }
 
 impl Connector {
@@ -70,11 +64,12 @@ impl Connector {
     /// # Errors
     /// A CA file that cannot be read or holds no certificate; a TLS setup without any roots.
     pub fn new(options: &ConnectOptions) -> Result<Self, ConnectError> {
-        let mut roots = Vec::new();
-        for file in &options.ca_files {
-            roots.extend(certificates(file)?);
-        }
-        Ok(Self { direct: build(options, &roots, true)?, outside: build(options, &roots, false)? })
+        let tls = client_config(&options.ca_files)?;
+        Ok(Self {
+            direct: build(options, &tls, true)?,
+            outside: build(options, &tls, false)?,
+            exact: ExactClient::new(tls, options.connect_timeout, options.read_timeout),
+        })
     }
 
     /// The client for an address: without a proxy where it is loopback.
@@ -87,19 +82,17 @@ impl Connector {
     pub fn request(&self, method: Method, url: &Url) -> RequestBuilder {
         self.client_for(url).request(method, url.clone())
     }
+
+    /// The client for requests whose path must not change on its way: those to a store.
+    pub(crate) fn exact(&self) -> &ExactClient {
+        &self.exact
+    }
 }
 
 /// Whether an address stays on this machine: `localhost` and names under it, 127.0.0.0/8, `::1`.
 #[must_use]
 pub fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => {
-            name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().ends_with(".localhost")
-        }
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
+    url.host_str().is_some_and(is_loopback_host)
 }
 
 /// Why an answer's body cannot be had.
@@ -131,32 +124,18 @@ pub async fn body(mut response: reqwest::Response, limit: usize) -> Result<Vec<u
     Ok(body)
 }
 
-fn build(options: &ConnectOptions, roots: &[Certificate], direct: bool) -> Result<Client, ConnectError> {
-    let builder = || {
-        let builder = Client::builder()
-            .user_agent(concat!("wigeon/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
-            .connect_timeout(options.connect_timeout)
-            .read_timeout(options.read_timeout)
-            .tcp_nodelay(true);
-        if direct { builder.no_proxy() } else { builder }
-    };
-    builder().tls_certs_merge(roots.iter().cloned()).build().or_else(|error| {
-        // A machine without any certificates of its own (a bare container) can still reach what a CA file vouches for.
-        if roots.is_empty() {
-            return Err(ConnectError::Tls(error));
-        }
-        builder().tls_certs_only(roots.iter().cloned()).build().map_err(ConnectError::Tls)
-    })
-}
-
-fn certificates(file: &Path) -> Result<Vec<Certificate>, ConnectError> {
-    let pem = std::fs::read(file).map_err(|source| ConnectError::CaFile { file: file.to_owned(), source })?;
-    let found = Certificate::from_pem_bundle(&pem).unwrap_or_default();
-    if found.is_empty() {
-        return Err(ConnectError::NoCertificate { file: file.to_owned() });
-    }
-    Ok(found)
+fn build(options: &ConnectOptions, tls: &ClientConfig, direct: bool) -> Result<Client, ConnectError> {
+    let mut tls = tls.clone();
+    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let builder = Client::builder()
+        .user_agent(concat!("wigeon/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        .connect_timeout(options.connect_timeout)
+        .read_timeout(options.read_timeout)
+        .tcp_nodelay(true)
+        .tls_backend_preconfigured(tls);
+    let builder = if direct { builder.no_proxy() } else { builder };
+    builder.build().map_err(ConnectError::Http)
 }
 
 #[cfg(test)]

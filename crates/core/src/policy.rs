@@ -1,7 +1,7 @@
 //! The policy language of AWS IAM: documents in, decisions out.
 //!
-//! A [`Document`] is parsed strictly and compiled once; [`evaluate`] decides a [`Request`] against the
-//! [`Policies`] that bear on it, without allocating; [`explain`] walks the same ground again, slowly, and
+//! A [`Document`] is parsed strictly and compiled once; [`evaluate()`] decides a [`Request`] against the
+//! [`Policies`] that bear on it, without allocating; [`explain()`] walks the same ground again, slowly, and
 //! says why. Whatever no statement allows is denied, and so is whatever cannot be evaluated.
 //!
 //! Source: AWS IAM User Guide, "IAM JSON policy reference" and "Policy evaluation logic".

@@ -19,21 +19,29 @@ mod constraint;
 
 mod request;
 
+mod session_tags;
+
+mod assume_role;
+
+mod account_calls;
+
 mod response;
 
 mod session_name;
 
-mod session_tags;
-
 mod web_identity;
 
+pub use account_calls::{DecodeAuthorizationMessage, GetAccessKeyInfo, GetSessionToken};
+pub use assume_role::AssumeRole;
 pub use fault::{Fault, FaultCode, StsError};
 pub use parameters::Parameters;
 pub use request::{
     API_VERSION, AssumeRoleWithWebIdentity, DURATION_SECONDS, MAX_POLICY_ARNS, MAX_POLICY_LEN,
     SESSION_NAME_PATTERN,
 };
-pub use response::{AssumedRole, CallerIdentity};
+pub use response::{
+    AssumedRole, CallerIdentity, access_key_info_xml, decoded_message_xml, session_token_xml,
+};
 pub use session_name::session_name_from;
 pub use session_tags::{SessionTags, TagsError};
 pub use web_identity::{CLOCK_SKEW, IdentityError, VerifiedToken, issuer_of, verify_identity};

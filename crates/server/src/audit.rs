@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::Serialize;
 use wigeon_core::time::{Timestamp, iso8601_millis};
 
-use crate::issue::{Caller, Session};
+use crate::session::{Caller, Origin, Session};
 
 /// What is recorded of a request. Never a token, a key or a signature.
 #[derive(Debug, Clone, Serialize)]
@@ -56,6 +56,9 @@ pub struct Who {
     /// The name that the provider shows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Who assumed the role, where that was no token's bearer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     /// The session's access key, which is no secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access_key_id: Option<String>,
@@ -65,19 +68,23 @@ impl Who {
     /// Of an authenticated caller.
     #[must_use]
     pub fn of(caller: &Caller) -> Self {
+        let root = |access_key_id| Self {
+            principal: "root".to_owned(),
+            issuer: None,
+            subject: None,
+            name: None,
+            by: None,
+            access_key_id,
+        };
         match caller {
-            Caller::Root => Self {
-                principal: "root".to_owned(),
-                issuer: None,
-                subject: None,
-                name: None,
-                access_key_id: None,
-            },
+            Caller::Root => root(None),
+            Caller::RootSession(session) => root(Some(session.access_key_id.clone())),
             Caller::Session(session) => Self::of_session(session),
             Caller::User(user) => Self {
                 principal: user.arn.to_string(),
                 issuer: None,
                 subject: None,
+                by: None,
                 name: Some(user.name.clone()),
                 access_key_id: None,
             },
@@ -87,11 +94,16 @@ impl Who {
     /// Of a session, just issued or used.
     #[must_use]
     pub fn of_session(session: &Session) -> Self {
+        let by = match &session.origin {
+            Origin::WebIdentity(_) => None,
+            Origin::Chained(origin) => Some(origin.by.to_string()),
+        };
         Self {
             principal: session.arn().to_string(),
-            issuer: Some(session.issuer.clone()),
-            subject: Some(session.subject.clone()),
+            issuer: session.provider().map(|provider| provider.issuer.clone()),
+            subject: session.web_identity().map(|origin| origin.subject.clone()),
             name: Some(session.display_name().to_owned()),
+            by,
             access_key_id: Some(session.access_key_id.clone()),
         }
     }

@@ -12,9 +12,10 @@ use wigeon_core::sigv4::verify::{Claim, Expected, SignatureError, Verified};
 use wigeon_core::sts::{FaultCode, StsError};
 
 use crate::directory::Directory;
-use crate::issue::{Caller, Sealer, UnsealError};
+use crate::issue::{Sealer, UnsealError};
 use crate::refusal::Refusal;
 use crate::request::Request;
+use crate::session::Caller;
 
 /// The administrator's long-lived key, from the configuration.
 #[derive(Debug, Clone)]
@@ -116,6 +117,10 @@ impl Authenticator {
     ) -> Result<Authenticated, AuthenticateError> {
         let signed = request.signed();
         let claim = Claim::read(&signed)?.ok_or(AuthenticateError::Anonymous)?;
+        // Version 2 covers neither a body nor the service: an address that was presigned for S3 would do for any form.
+        if service != "s3" && matches!(claim, Claim::PresignedV2(_)) {
+            return Err(SignatureError::UnsupportedMechanism.into());
+        }
         let (caller, secret_key) = self.key_of(&claim, claim.session_token(&signed), request)?;
         let expected = Expected { service, region: &self.region, now: request.at };
         let verified = claim.verify(&signed, secret_key.expose(), bucket_of_host, &expected, body_sha256)?;
@@ -143,7 +148,12 @@ impl Authenticator {
             UnsealError::Expired { .. } => AuthenticateError::Expired(access_key_id.to_owned()),
             UnsealError::Invalid | UnsealError::OtherAccessKey => AuthenticateError::InvalidToken,
         })?;
-        Ok((Caller::Session(unsealed.session), unsealed.secret_key))
+        if let Caller::RootSession(session) = &unsealed.caller {
+            // It ends with the key that it was made from.
+            let standing = self.root.as_ref().is_some_and(|root| root.access_key_id == session.by);
+            standing.then_some(()).ok_or_else(unknown)?;
+        }
+        Ok((unsealed.caller, unsealed.secret_key))
     }
 }
 

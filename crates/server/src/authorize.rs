@@ -16,7 +16,7 @@ use wigeon_core::s3::{BucketName, ObjectKey};
 use wigeon_core::sigv4::canonical::sha256_hex;
 
 use crate::authenticate::Authenticated;
-use crate::classify::{Classified, CopySource, request_context};
+use crate::classify::{Classified, CopySource, Tags, request_context};
 use crate::directory::Snapshot;
 use crate::refusal::Refusal;
 use crate::request::Request;
@@ -53,7 +53,8 @@ pub fn authorize(
     let owner_id = sha256_hex(account.as_bytes());
     let permit =
         Permit { request, authenticated, classified, rights, account, owner_id, region: region.to_owned() };
-    let decided = permit.classified.asks.iter().try_for_each(|ask| permit.decide(ask.action, &ask.resource));
+    let decided =
+        permit.classified.asks.iter().try_for_each(|ask| permit.decide(ask.action, &ask.resource, None));
     match decided {
         Ok(()) => Ok(permit),
         Err(refusal) => Err(Box::new((refusal, permit.request))),
@@ -138,18 +139,37 @@ impl Permit {
     /// # Errors
     /// 403 `AccessDenied`.
     pub fn allows(&self, action: &str, key: &ObjectKey) -> Result<(), Refusal> {
-        self.decide(action, &format!("arn:aws:s3:::{}/{key}", self.bucket()?))
+        self.decide(action, &format!("arn:aws:s3:::{}/{key}", self.bucket()?), None)
     }
 
-    fn decide(&self, action: &str, resource: &str) -> Result<(), Refusal> {
+    /// Whether the caller may write these tags to the object of the path: for tags that the body names, or that a
+    /// copy takes along. What `x-amz-tagging` says then counts for nothing.
+    ///
+    /// # Errors
+    /// 403 `AccessDenied`.
+    pub fn allows_tags(&self, action: &str, tags: &Tags) -> Result<(), Refusal> {
+        self.decide(action, &self.target().arn(), Some(tags))
+    }
+
+    /// Whether the caller may do something with what a copy reads.
+    ///
+    /// # Errors
+    /// 403 `AccessDenied`.
+    pub fn allows_at_source(&self, action: &str) -> Result<(), Refusal> {
+        let source = self.copy_source()?;
+        self.decide(action, &format!("arn:aws:s3:::{}/{}", source.bucket, source.key), None)
+    }
+
+    fn decide(&self, action: &str, resource: &str, tags: Option<&Tags>) -> Result<(), Refusal> {
+        // The account itself: nothing to look up.
+        if self.rights.is_account() {
+            return Ok(());
+        }
         let mut context = Context::with_capacity(32);
         self.server_context(&mut context);
         self.rights.enter_keys(&mut context);
-        request_context(&self.request, &mut context);
-        self.rights.decide(action, resource, &self.account, &context).map_err(|denial| Refusal {
-            reason: Some(denial.reason),
-            ..Refusal::new("AccessDenied", StatusCode::FORBIDDEN, denial.message)
-        })
+        request_context(&self.request, tags, &mut context);
+        self.rights.decide(action, resource, None, &context).map_err(|denial| (*denial).into())
     }
 
     /// What this server knows of the request.

@@ -4,6 +4,8 @@
 //! was signed or announced about it holds: the SHA-256, the chunks' signatures, the lengths. Whoever stores the
 //! payload must not make it visible before that.
 
+use std::time::Duration;
+
 use aws_lc_rs::digest;
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
@@ -12,11 +14,19 @@ use http::{HeaderMap, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
+use tokio::time::Instant;
 use wigeon_core::sigv4::canonical::hex;
 use wigeon_core::sigv4::chunked::Decoder;
 use wigeon_core::sigv4::verify::{Payload, Verified};
 
 use crate::refusal::Refusal;
+
+/// How long a sender may send nothing.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// After the first [`LONGEST_PAUSE`], a sender that is slower than this many bytes per second is not waited for.
+/// Only the time that was spent waiting for it counts.
+const SLOWEST: u64 = 256;
 
 /// Why an answer's body could not be sent to its end.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
@@ -54,6 +64,9 @@ pub struct RequestBody<'i> {
     /// How many bytes of payload the request says it has.
     length: Option<u64>,
     received: u64,
+    /// What came over the wire, and how long it was waited for.
+    arrived: u64,
+    waited: Duration,
     trailers: Vec<(String, String)>,
 }
 
@@ -104,7 +117,8 @@ impl<'i> RequestBody<'i> {
                 (Rule::Chunked(Box::new(decoder)), Some(length))
             }
         };
-        Ok(Self { incoming, rule, length, received: 0, trailers: Vec::new() })
+        let (arrived, waited, trailers) = (0, Duration::ZERO, Vec::new());
+        Ok(Self { incoming, rule, length, received: 0, arrived, waited, trailers })
     }
 
     /// Bytes of payload, as the request says.
@@ -118,7 +132,8 @@ impl<'i> RequestBody<'i> {
     /// The next piece; `None` when the payload has ended and is what was signed.
     ///
     /// # Errors
-    /// 400 or 403 where it is not, 400 `IncompleteBody` where the connection ended before.
+    /// 400 or 403 where it is not, 400 `IncompleteBody` where the connection ended before, 400 `RequestTimeout` where
+    /// the sender is silent or slow without end.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
         loop {
             if let Rule::Chunked(decoder) = &mut self.rule
@@ -130,11 +145,10 @@ impl<'i> RequestBody<'i> {
             if matches!(self.rule, Rule::Ended) {
                 return Ok(None);
             }
-            let Some(frame) = self.incoming.frame().await else {
+            let Some(frame) = self.frame().await? else {
                 self.finish()?;
                 return Ok(None);
             };
-            let frame = frame.map_err(|_| incomplete())?;
             let Ok(data) = frame.into_data() else { continue };
             match &mut self.rule {
                 Rule::Unsigned | Rule::Ended => {}
@@ -149,6 +163,18 @@ impl<'i> RequestBody<'i> {
                 return Ok(Some(data));
             }
         }
+    }
+
+    /// The next frame, from a sender that is neither silent nor slow without end.
+    async fn frame(&mut self) -> Result<Option<Frame<Bytes>>, Refusal> {
+        let allowed = LONGEST_PAUSE + Duration::from_secs(self.arrived / SLOWEST);
+        let limit = LONGEST_PAUSE.min(allowed.saturating_sub(self.waited));
+        let began = Instant::now();
+        let frame = tokio::time::timeout(limit, self.incoming.frame()).await.map_err(|_| too_slow())?;
+        self.waited += began.elapsed();
+        let frame = frame.transpose().map_err(|_| incomplete())?;
+        self.arrived += frame.as_ref().and_then(Frame::data_ref).map_or(0, |data| data.len() as u64);
+        Ok(frame)
     }
 
     /// The whole payload, of at most `limit` bytes.
@@ -203,6 +229,12 @@ fn length_header(headers: &HeaderMap, name: &'static str) -> Result<Option<u64>,
 fn missing_length() -> Refusal {
     let message = "You must provide the Content-Length HTTP header.";
     Refusal::new("MissingContentLength", StatusCode::LENGTH_REQUIRED, message)
+}
+
+fn too_slow() -> Refusal {
+    let message =
+        "Your socket connection to the server was not read from or written to within the timeout period.";
+    Refusal::new("RequestTimeout", StatusCode::BAD_REQUEST, message)
 }
 
 fn incomplete() -> Refusal {

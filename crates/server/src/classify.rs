@@ -5,6 +5,8 @@
 //! never leaves. What the requester wrote enters the condition context only under the `s3:` keys that AWS
 //! documents for it (Service Authorization Reference, "Condition keys for Amazon S3").
 
+use std::collections::BTreeMap;
+
 use wigeon_core::policy::Context;
 use wigeon_core::s3::operation::{Level, Need, Operation, Row};
 use wigeon_core::s3::uri::{Target, percent_decode};
@@ -12,6 +14,9 @@ use wigeon_core::s3::{BucketName, ObjectKey};
 
 use crate::refusal::Refusal;
 use crate::request::Request;
+
+/// Tags of an object, by name.
+pub type Tags = BTreeMap<String, String>;
 
 /// What a request is.
 #[derive(Debug, Clone)]
@@ -72,8 +77,8 @@ pub fn classify(request: &Request, domains: &[String]) -> Result<Classified, Ref
             }
             Need::CopySource => asks.extend(copy_source.iter().map(CopySource::ask)),
             Need::WrittenAttributes => asks.extend(written_attributes(request, &target)),
-            // The body names the keys: the backend asks for each with `Permit::allows`.
-            Need::EachKey | Need::FormKey => {}
+            // The body names the keys or tags: the backend asks for them with `Permit::allows` and its like.
+            Need::EachKey | Need::FormKey | Need::BodyTags(..) => {}
         }
     }
     Ok(Classified { operation: row.operation, target, copy_source, asks })
@@ -127,8 +132,9 @@ fn written_attributes(request: &Request, target: &Target) -> Vec<Ask> {
         .collect()
 }
 
-/// Enters what the request says of itself, under the keys that AWS documents for it.
-pub fn request_context<'a>(request: &'a Request, context: &mut Context<'a>) {
+/// Enters what the request says of itself, under the keys that AWS documents for it. `tags` are those that the
+/// request writes, where they do not come in `x-amz-tagging`; the header then says nothing.
+pub fn request_context<'a>(request: &'a Request, tags: Option<&Tags>, context: &mut Context<'a>) {
     const FROM_QUERY: [(&str, &str); 4] = [
         ("prefix", "s3:prefix"),
         ("delimiter", "s3:delimiter"),
@@ -168,24 +174,26 @@ pub fn request_context<'a>(request: &'a Request, context: &mut Context<'a>) {
             context.set(key, value);
         }
     }
-    if let Some(tags) = request.header("x-amz-tagging") {
-        request_tags(tags, context);
-    }
-}
-
-/// `a=1&b=2` of `x-amz-tagging`.
-fn request_tags<'a>(tags: &'a str, context: &mut Context<'a>) {
-    let decode = |text: &str| percent_decode(&text.replace('+', " ")).unwrap_or_default();
-    let pairs: Vec<(String, String)> = tags
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .map(|(name, value)| (decode(name), decode(value)))
-        .collect();
+    let header = request.header("x-amz-tagging").filter(|_| tags.is_none());
+    let pairs = match (tags, header) {
+        (Some(tags), _) => tags.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+        (None, Some(header)) => header_tags(header),
+        (None, None) => return,
+    };
     context.set("s3:RequestObjectTagKeys", pairs.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>());
     for (name, value) in pairs {
         context.set(format!("s3:RequestObjectTag/{name}"), value);
     }
+}
+
+/// `a=1&b=2` of `x-amz-tagging`.
+fn header_tags(tags: &str) -> Vec<(String, String)> {
+    let decode = |text: &str| percent_decode(&text.replace('+', " ")).unwrap_or_default();
+    tags.split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(name, value)| (decode(name), decode(value)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -265,7 +273,7 @@ mod tests {
         let headers: Vec<_> = headers.into_iter().filter(|(name, _)| !name.contains(':')).collect();
         let request = request("PUT", "/bucket/k", &headers);
         let mut context = Context::new();
-        request_context(&request, &mut context);
+        request_context(&request, None, &mut context);
         let mut keys: Vec<&str> = context.iter().map(|(key, _)| key).collect();
         keys.sort_unstable();
         assert_eq!(

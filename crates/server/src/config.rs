@@ -30,6 +30,18 @@ pub struct Config {
     pub root: Option<RootKey>,
     /// The file of the audit records.
     pub audit: Option<PathBuf>,
+    /// The listener's certificate; without one it speaks plain HTTP.
+    pub tls: Option<Certificate>,
+}
+
+/// Where the listener's certificate and key are, both in PEM.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Certificate {
+    /// The certificate and those between it and its authority, in this order.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// Where the directory is kept.
@@ -106,6 +118,7 @@ struct File {
     domains: Vec<String>,
     root: Option<Root>,
     audit: Option<PathBuf>,
+    tls: Option<Certificate>,
 }
 
 /// `directory = "FILE"`, or a table.
@@ -178,6 +191,9 @@ impl Config {
             domains: file.domains,
             root,
             audit: file.audit.map(|path| beside(&path)),
+            tls: file
+                .tls
+                .map(|tls| Certificate { certificate: beside(&tls.certificate), key: beside(&tls.key) }),
         })
     }
 }

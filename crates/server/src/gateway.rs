@@ -6,23 +6,26 @@
 //! IAM:  read ─► parameters ─► authenticate ─► iam ─► directory
 //! ```
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, SERVER, USER_AGENT};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, SERVER, USER_AGENT};
 use http::request::Parts;
+use http::uri::Authority;
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
+use wigeon_core::s3::error::ErrorDocument;
 use wigeon_core::s3::uri::Target;
 use wigeon_core::sigv4::canonical::{hex, sha256_hex};
 use wigeon_core::sts::{Parameters, StsError};
 use wigeon_core::time::Clock;
 
 use crate::audit::{Audit, Record, Who, time_of};
-use crate::authenticate::Authenticator;
+use crate::authenticate::{Authenticated, Authenticator};
 use crate::authorize::authorize;
 use crate::backend::protocol::LocalBackend;
 use crate::backend::protocol::xml::answer;
@@ -30,7 +33,6 @@ use crate::body::{RequestBody, ResponseBody, empty, full};
 use crate::classify::classify;
 use crate::directory::Directory;
 use crate::iam::{Circumstances, IamCall, IamResponse, IamService};
-use crate::issue::Caller;
 use crate::refusal::Refusal;
 use crate::request::{Arrival, Request};
 use crate::sts::{Outcome, StsCall, StsResponse, StsService};
@@ -72,21 +74,22 @@ struct Trace {
 }
 
 impl Gateway {
-    /// Answers one request.
+    /// Answers one request; `secure` says whether it came over TLS.
     pub async fn handle(
         &self,
         request: http::Request<Incoming>,
-        peer: std::net::IpAddr,
+        peer: IpAddr,
+        secure: bool,
     ) -> Response<ResponseBody> {
         let started = Instant::now();
         let (parts, mut incoming) = request.into_parts();
         if parts.method == Method::GET && parts.uri.path() == "/healthz" && parts.uri.query().is_none() {
             return Response::new(full("ok\n"));
         }
-        let arrival = Arrival { id: request_id(), at: self.clock.now(), source_ip: peer, secure: false };
+        let arrival = Arrival { id: request_id(), at: self.clock.now(), source_ip: peer, secure };
         let (id, at) = (arrival.id.clone(), arrival.at);
         let mut trace = Trace {
-            service: service(&parts),
+            service: service(&parts, &self.domains),
             who: None,
             operation: parts.method.to_string(),
             resource: parts.uri.path().to_owned(),
@@ -100,7 +103,9 @@ impl Gateway {
                 Ok(response) => response,
                 Err(refusal) => {
                     drain(&parts, incoming).await;
-                    refused(&parts, refusal, &id, &mut trace)
+                    let denial = refusal.denial.as_deref().filter(|_| parts.method != Method::HEAD);
+                    let encoded = denial.and_then(|document| self.sts.encode(document));
+                    refused(&parts, refusal, encoded, &id, &mut trace)
                 }
             },
         };
@@ -168,7 +173,7 @@ impl Gateway {
         };
         match answered.outcome {
             Outcome::Exchanged(session) => trace.who = Some(Who::of_session(&session)),
-            Outcome::Identified => {}
+            Outcome::Answered => {}
             Outcome::Refused { code, reason } => {
                 trace.code = Some(code.to_string());
                 trace.reason = Some(reason);
@@ -194,10 +199,11 @@ impl Gateway {
             true => Some(self.query_caller(parts, arrival, &body, "sts")?),
             false => None,
         };
-        trace.who = caller.as_ref().map(Who::of);
+        trace.who = caller.as_ref().map(|authenticated| Who::of(authenticated.caller()));
         let call = StsCall {
             parameters: &parameters,
-            caller: caller.as_ref(),
+            caller: caller.as_ref().map(Authenticated::caller),
+            access_key_id: caller.as_ref().map(Authenticated::access_key_id),
             source_ip,
             user_agent: parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()),
             secure_transport,
@@ -212,11 +218,9 @@ impl Gateway {
         arrival: Arrival,
         body: &[u8],
         service: &str,
-    ) -> Result<Caller, StsError> {
+    ) -> Result<Authenticated, StsError> {
         let request = Request::read(parts, arrival).map_err(|refusal| malformed(&refusal.message))?;
-        let authenticated =
-            self.authenticator.authenticate(&request, service, None, Some(&sha256_hex(body)))?;
-        Ok(authenticated.caller().clone())
+        Ok(self.authenticator.authenticate(&request, service, None, Some(&sha256_hex(body)))?)
     }
 
     async fn iam(
@@ -257,10 +261,10 @@ impl Gateway {
             user_agent: parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()),
         };
         let request_id = arrival.id.clone();
-        let caller = self.query_caller(parts, arrival, &body, "iam")?;
-        trace.who = Some(Who::of(&caller));
-        let call =
-            IamCall { parameters: &parameters, caller: &caller, circumstances, request_id: &request_id };
+        let authenticated = self.query_caller(parts, arrival, &body, "iam")?;
+        let caller = authenticated.caller();
+        trace.who = Some(Who::of(caller));
+        let call = IamCall { parameters: &parameters, caller, circumstances, request_id: &request_id };
         Ok(self.iam.handle(call).await)
     }
 }
@@ -272,8 +276,14 @@ fn xml_answer(status: u16, xml: String) -> Response<ResponseBody> {
     response
 }
 
-/// STS and IAM share their address with S3: their requests are forms posted to `/`, or carry an `Action`.
-fn is_query(parts: &Parts) -> bool {
+/// STS and IAM share their address with S3: their requests are forms posted to `/`, or carry an `Action`. On the host of a bucket
+/// `/` is the bucket.
+fn is_query(parts: &Parts, domains: &[String]) -> bool {
+    let header = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+    let host = header.or(parts.uri.authority().map(Authority::as_str)).unwrap_or_default();
+    if Target::parse(host, "/", domains) != Ok(Target::Service) {
+        return false;
+    }
     let form = parts
         .headers
         .get(CONTENT_TYPE)
@@ -285,8 +295,8 @@ fn is_query(parts: &Parts) -> bool {
 
 /// Which service a request is for. IAM's requests have the form of STS's; their signature says whose they are,
 /// and one without a signature is refused by either.
-fn service(parts: &Parts) -> &'static str {
-    if !is_query(parts) {
+fn service(parts: &Parts, domains: &[String]) -> &'static str {
+    if !is_query(parts, domains) {
         return "s3";
     }
     let query = parts.uri.query().unwrap_or_default();
@@ -317,14 +327,20 @@ fn malformed(message: &str) -> StsError {
 }
 
 /// S3's answer to a refused request; without a body where the method has none.
-fn refused(parts: &Parts, refusal: Refusal, id: &str, trace: &mut Trace) -> Response<ResponseBody> {
+fn refused(
+    parts: &Parts,
+    refusal: Refusal,
+    encoded_message: Option<String>,
+    id: &str,
+    trace: &mut Trace,
+) -> Response<ResponseBody> {
     if refusal.status.is_server_error() {
         tracing::error!(id, code = refusal.code, reason = refusal.reason, "a request failed");
     }
     trace.code = Some(refusal.code.to_owned());
     trace.reason = refusal.reason.clone().or_else(|| Some(refusal.message.clone()));
-    let xml = refusal.document(parts.uri.path(), id).to_xml();
-    let mut response = answer(refusal.status, xml);
+    let document = ErrorDocument { encoded_message, ..refusal.document(parts.uri.path(), id) };
+    let mut response = answer(refusal.status, document.to_xml());
     if parts.method == Method::HEAD {
         *response.body_mut() = empty();
     }
@@ -337,9 +353,11 @@ async fn drain(parts: &Parts, incoming: Incoming) {
     if parts.headers.contains_key("expect") {
         return;
     }
-    let rest = Limited::new(incoming, DRAINED).collect();
-    // The answer stands either way; what could not be read ends with the connection.
-    let _ = tokio::time::timeout(Duration::from_secs(2), rest).await;
+    let mut rest = Limited::new(incoming, DRAINED);
+    // The answer stands either way; what could not be read ends with the connection. Nothing of it is kept: this
+    // is where the bodies of strangers come.
+    let read = async { while let Some(Ok(_)) = rest.frame().await {} };
+    let _ = tokio::time::timeout(Duration::from_secs(2), read).await;
 }
 
 fn request_id() -> String {

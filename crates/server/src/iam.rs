@@ -46,7 +46,8 @@ pub use authority::Circumstances;
 pub use fault::Fault;
 
 use crate::directory::{Change, Directory};
-use crate::issue::{Caller, Sealer};
+use crate::issue::Sealer;
+use crate::session::Caller;
 use action::{Action, Answer, Reading, Work};
 use input::Input;
 use xml::{NAMESPACE, Xml};

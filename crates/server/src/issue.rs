@@ -1,7 +1,8 @@
 //! Issue: from an assumed role to a sealed session and its credentials, and back.
 //!
 //! Enters: an [`AssumedRole`](crate::trust::AssumedRole) and what was asked for. Leaves: credentials whose
-//! session token holds the whole [`Session`], encrypted and authenticated; later, the session again.
+//! session token holds the whole [`Session`](crate::session::Session), encrypted and authenticated; later,
+//! the caller again.
 //! Refused: tokens that this key ring did not seal, expired ones, tokens under another access key.
 //!
 //! The secret key is derived from a server secret and the random access key id, never from anything that
@@ -10,7 +11,11 @@
 
 mod key_ring;
 
-mod session;
+mod envelope;
+
+mod origin;
+
+mod version_1;
 
 mod seal;
 
@@ -19,7 +24,6 @@ mod long_lived;
 pub use key_ring::{KeyRing, KeyRingError};
 pub use long_lived::LongLived;
 pub use seal::{Grant, IssueError, Issued, Sealer, UnsealError, Unsealed};
-pub use session::{Caller, Session, SessionEnded};
 
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,12 @@
 
 pub mod directory;
 
+pub mod session;
+
+pub mod denial;
+
+pub mod rights;
+
 pub mod verify;
 
 pub mod trust;
@@ -20,8 +26,6 @@ pub mod refusal;
 pub mod request;
 
 pub mod authenticate;
-
-pub mod rights;
 
 pub mod sts;
 
@@ -40,5 +44,9 @@ pub mod backend;
 pub mod gateway;
 
 pub mod config;
+
+pub mod tls;
+
+pub mod connection;
 
 pub mod serve;

@@ -12,6 +12,8 @@ use wigeon_core::sigv4::canonical::QueryError;
 use wigeon_core::sigv4::chunked::ChunkError;
 use wigeon_core::sigv4::verify::SignatureError;
 
+use crate::denial::Denial;
+
 /// An S3 error answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
@@ -26,13 +28,22 @@ pub struct Refusal {
     pub region: Option<String>,
     /// For the operator only: why, where the requester must not know.
     pub reason: Option<String>,
+    /// For an administrator to decode: JSON about a denied request, not yet sealed.
+    pub denial: Option<String>,
+}
+
+impl From<Denial> for Refusal {
+    fn from(denial: Denial) -> Self {
+        let refusal = Self::new("AccessDenied", StatusCode::FORBIDDEN, denial.message());
+        Self { reason: Some(denial.reason), denial: Some(denial.document), ..refusal }
+    }
 }
 
 impl Refusal {
     /// A refusal with a code and its status.
     #[must_use]
     pub fn new(code: &'static str, status: StatusCode, message: impl Into<String>) -> Self {
-        Self { code, status, message: message.into(), region: None, reason: None }
+        Self { code, status, message: message.into(), region: None, reason: None, denial: None }
     }
 
     /// 403 `AccessDenied`; the reason goes to the audit record, not to the requester.
@@ -99,6 +110,7 @@ impl Refusal {
             request_id: request_id.to_owned(),
             region: self.region.clone(),
             endpoint: None,
+            encoded_message: None,
         }
     }
 }
@@ -119,7 +131,7 @@ impl From<QueryError> for Refusal {
     fn from(error: QueryError) -> Self {
         match error {
             QueryError::Encoding => Self::new("InvalidURI", StatusCode::BAD_REQUEST, sentence(&error)),
-            QueryError::Duplicate(_) => Self::invalid_argument(sentence(&error)),
+            QueryError::Duplicate(_) | QueryError::TooMany => Self::invalid_argument(sentence(&error)),
         }
     }
 }

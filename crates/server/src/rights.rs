@@ -1,146 +1,174 @@
-//! What a caller may do, whichever service is asked: the policies that bear on it, and the decision in words.
+//! What a caller may do: the policies of a session's role and those that came with it, or everything.
 //!
-//! Enters: an authenticated [`Caller`] and the directory's snapshot. Leaves: [`Rights`], which answer for one
-//! action on one resource. Refused: a session whose role or provider is gone or that was revoked, and whatever
-//! the policies do not all allow.
+//! Enters: a [`Caller`] and the directory's snapshot. Leaves: [`Rights`], and for each thing that is asked a
+//! yes or a [`Denial`]. Refused: a session that is over, and whatever the policies do not all allow.
 
 use std::sync::Arc;
 
 use wigeon_core::arn::Arn;
-use wigeon_core::policy::{
-    Context, Decision, Layer, Policies, Policy, Principal, Request, evaluate, explain,
-};
+use wigeon_core::policy::{Context, Policies, Policy, Principal, Request, evaluate};
 
+use crate::denial::Denial;
+use crate::directory::entry::Tags;
 use crate::directory::{Role, Snapshot, User};
-use crate::issue::{Caller, Session, SessionEnded};
+use crate::session::{Caller, Session, SessionEnded};
 
-/// What a caller may do.
+/// What a caller may do, as of one snapshot.
 #[derive(Debug)]
-pub enum Rights {
-    /// The administrator's key: everything.
-    All,
+pub struct Rights {
+    account: String,
+    holder: Holder,
+}
+
+#[derive(Debug)]
+enum Holder {
+    /// The account itself.
+    Account { arn: String },
     /// A user, by its own policies and those of its groups.
     User(Arc<User>),
     /// A session, by its role and the policies that came with it.
-    Role {
-        /// The session.
-        session: Arc<Session>,
-        /// Its ARN.
-        arn: Arn,
-        /// Its role as it is now.
-        role: Arc<Role>,
-        /// Limits that came with the exchange.
-        session_policies: Vec<Arc<Policy>>,
-    },
-}
-
-/// Why something is not allowed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Denial {
-    /// For the caller, in AWS's words.
-    pub message: String,
-    /// For the operator: which statement, which condition.
-    pub reason: String,
+    Session { session: Arc<Session>, arn: Arn, role: Arc<Role>, session_policies: Vec<Arc<Policy>> },
 }
 
 impl Rights {
-    /// The rights of a caller, as of the snapshot.
+    /// Finds out. To be done on every request.
     ///
     /// # Errors
-    /// Where the session is over.
+    /// Where the session outlived its role, its provider, a revocation or a session policy.
     pub fn of(caller: &Caller, snapshot: &Snapshot) -> Result<Self, SessionEnded> {
-        match caller {
-            Caller::Root => Ok(Self::All),
-            Caller::User(user) => Ok(Self::User(Arc::clone(user))),
-            Caller::Session(session) => Ok(Self::Role {
+        let account = snapshot.account().to_owned();
+        if let Caller::RootSession(session) = caller
+            && snapshot.is_revoked(&session.access_key_id)
+        {
+            return Err(SessionEnded::Revoked(session.access_key_id.clone()));
+        }
+        let holder = match caller {
+            Caller::Root | Caller::RootSession(_) => {
+                Holder::Account { arn: format!("arn:aws:iam::{account}:root") }
+            }
+            Caller::User(user) => Holder::User(Arc::clone(user)),
+            Caller::Session(session) => Holder::Session {
                 arn: session.arn(),
                 role: Arc::clone(session.role(snapshot)?),
                 session_policies: session.policies(snapshot)?,
                 session: Arc::clone(session),
-            }),
+            },
+        };
+        Ok(Self { account, holder })
+    }
+
+    /// The session; `None` for the account itself.
+    #[must_use]
+    pub fn session(&self) -> Option<&Arc<Session>> {
+        match &self.holder {
+            Holder::Account { .. } | Holder::User(_) => None,
+            Holder::Session { session, .. } => Some(session),
         }
     }
 
-    /// Enters the condition keys that the caller is the source of. What stands there already stays.
+    /// The caller's ARN.
+    #[must_use]
+    pub fn arn(&self) -> &str {
+        match &self.holder {
+            Holder::Account { arn } => arn,
+            Holder::User(user) => user.arn.as_str(),
+            Holder::Session { arn, .. } => arn.as_str(),
+        }
+    }
+
+    /// `AROA…:SESSION` of a session, `AIDA…` of a user; the account's number for the account itself.
+    #[must_use]
+    pub fn user_id(&self) -> String {
+        match &self.holder {
+            Holder::Account { .. } => self.account.clone(),
+            Holder::User(user) => user.id.clone(),
+            Holder::Session { session, .. } => session.user_id(),
+        }
+    }
+
+    /// Whether this is the account itself, which needs no policy.
+    #[must_use]
+    pub fn is_account(&self) -> bool {
+        matches!(self.holder, Holder::Account { .. })
+    }
+
+    /// Enters the condition keys that the caller is the source of; what stands there already stays.
     pub fn enter_keys<'a>(&'a self, context: &mut Context<'a>) {
-        let tags = match self {
-            Self::All => return,
-            Self::User(user) => {
+        match &self.holder {
+            Holder::Account { arn } => {
+                context.set("aws:PrincipalArn", arn.as_str());
+                context.set("aws:PrincipalAccount", self.account.as_str());
+                context.set("aws:PrincipalType", "Account");
+                context.set("aws:userid", self.account.as_str());
+            }
+            Holder::User(user) => {
                 context.set("aws:PrincipalArn", user.arn.as_str());
-                context.set("aws:PrincipalAccount", user.arn.account());
+                context.set("aws:PrincipalAccount", self.account.as_str());
                 context.set("aws:PrincipalType", "User");
                 context.set("aws:userid", user.id.as_str());
                 context.set("aws:username", user.name.as_str());
-                &user.tags
+                enter_tags(&user.tags, context);
             }
-            Self::Role { session, role, .. } => {
+            Holder::Session { session, role, .. } => {
                 session.enter_keys(context);
-                &role.tags
+                enter_tags(&role.tags, context);
             }
-        };
-        for (key, value) in tags {
-            context.set(format!("aws:PrincipalTag/{key}"), value.as_str());
         }
     }
 
-    /// Decides one action on one resource of an account.
+    /// Whether the caller may do something with something of this account. `resource_policy`: the bucket's
+    /// policy, or the trust policy of a role that is to be assumed.
     ///
     /// # Errors
-    /// [`Denial`]
+    /// The [`Denial`].
     pub fn decide(
         &self,
         action: &str,
         resource: &str,
-        account: &str,
+        resource_policy: Option<&Policy>,
         context: &Context<'_>,
-    ) -> Result<(), Denial> {
-        let (policies, principal) = match self {
-            Self::All => return Ok(()),
-            Self::User(user) => {
-                let policies = Policies {
+    ) -> Result<(), Box<Denial>> {
+        let (principal, policies) = match &self.holder {
+            // The account's own doings need no policy; what a policy of the resource says still counts.
+            Holder::Account { .. } if resource_policy.is_none() => return Ok(()),
+            Holder::Account { .. } => (
+                Principal::Root { account: &self.account },
+                Policies { resource: resource_policy, ..Policies::default() },
+            ),
+            Holder::User(user) => (
+                Principal::User { account: &self.account, arn: user.arn.as_str() },
+                Policies {
+                    resource: resource_policy,
                     identity: &user.policies,
                     boundary: user.boundary.as_deref(),
                     ..Policies::default()
-                };
-                (policies, Principal::User { account: user.arn.account(), arn: user.arn.as_str() })
-            }
-            Self::Role { session, arn, role, session_policies } => {
-                let policies = Policies {
+                },
+            ),
+            Holder::Session { session, arn, role, session_policies } => (
+                Principal::Session {
+                    account: &session.account,
+                    role: role.arn.as_str(),
+                    session: arn.as_str(),
+                },
+                Policies {
+                    resource: resource_policy,
                     identity: &role.policies,
                     boundary: role.boundary.as_deref(),
                     session: session_policies,
-                    ..Policies::default()
-                };
-                let (role, session) = ((role.arn.as_str(), session.account.as_str()), arn.as_str());
-                (policies, Principal::Session { account: role.1, role: role.0, session })
-            }
+                },
+            ),
         };
-        let question = Request { principal, action, resource, account, context };
-        let decision = evaluate(&policies, &question);
-        if decision.is_allowed() {
-            return Ok(());
+        let request = Request { principal, action, resource, account: &self.account, context };
+        match evaluate(&policies, &request).is_allowed() {
+            true => Ok(()),
+            false => Err(Box::new(Denial::new(&policies, &request, &self.user_id()))),
         }
-        let because = match decision {
-            Decision::ExplicitDeny(statement) => {
-                format!("with an explicit deny in {}", layer(statement.layer))
-            }
-            Decision::ImplicitDeny(at) => format!("because no {} allows the {action} action", layer(at)),
-            Decision::Allow(_) => "for an unknown reason".to_owned(),
-        };
-        let on = if resource == "*" { String::new() } else { format!(" on resource: \"{resource}\"") };
-        Err(Denial {
-            message: format!("User: {principal} is not authorized to perform: {action}{on} {because}"),
-            reason: explain(&policies, &question).to_string(),
-        })
     }
 }
 
-fn layer(layer: Layer) -> &'static str {
-    match layer {
-        Layer::Trust => "trust policy",
-        Layer::Resource => "resource-based policy",
-        Layer::Identity => "identity-based policy",
-        Layer::Boundary => "permissions boundary",
-        Layer::Session => "session policy",
+/// The tags of a user, or of a session's role; a session's own come first.
+fn enter_tags<'a>(tags: &'a Tags, context: &mut Context<'a>) {
+    for (key, value) in tags {
+        context.set(format!("aws:PrincipalTag/{key}"), value.as_str());
     }
 }

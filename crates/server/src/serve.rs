@@ -8,8 +8,9 @@ use std::time::Duration;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpStream};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use wigeon_core::secret::Secret;
@@ -20,11 +21,13 @@ use crate::authenticate::Authenticator;
 use crate::backend::local::{Options, Store, StoreError};
 use crate::backend::protocol::LocalBackend;
 use crate::config::{Config, DirectoryConfig, DirectoryHome};
+use crate::connection::Pulse;
 use crate::directory::{Change, Directory, DirectoryError, StoredError};
 use crate::gateway::Gateway;
 use crate::iam::IamService;
 use crate::issue::{KeyRing, KeyRingError, Sealer};
 use crate::sts::StsService;
+use crate::tls::{Tls, TlsError};
 use crate::verify::Verifier;
 
 /// How long a connection may take to send the head of a request.
@@ -69,6 +72,9 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
+    /// The certificate or its key.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The address.
     #[error("cannot listen on {address}; is another server running there?")]
     Listen {
@@ -84,6 +90,7 @@ pub enum ServeError {
 #[derive(Debug)]
 pub struct Running {
     address: SocketAddr,
+    secure: bool,
     directory: Arc<Directory>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
@@ -94,6 +101,12 @@ impl Running {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// `http://ADDRESS`, or with a certificate `https://ADDRESS`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("{}://{}", if self.secure { "https" } else { "http" }, self.address)
     }
 
     /// Its directory.
@@ -119,6 +132,7 @@ pub fn check(config: &Config) -> Result<(), ServeError> {
         // Opening a database would make it.
         DirectoryHome::Sqlite(_) | DirectoryHome::Postgres { .. } => {}
     }
+    config.tls.as_ref().map(Tls::open).transpose()?;
     Ok(())
 }
 
@@ -170,6 +184,7 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Se
         Some(path) => Audit::to_file(path)
             .map_err(|source| ServeError::Audit { path: path.display().to_string(), source })?,
     };
+    let tls = config.tls.as_ref().map(Tls::open).transpose()?.map(Arc::new);
     let listener = TcpListener::bind(config.listen)
         .await
         .map_err(|source| ServeError::Listen { address: config.listen, source })?;
@@ -195,17 +210,32 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Se
     let warming = Arc::clone(&directory);
     tokio::spawn(async move { verifier.warm(&warming.snapshot()).await });
     let watching = Arc::clone(&directory);
+    let secure = tls.is_some();
     let task = tokio::spawn(async move {
         tokio::select! {
-            () = accept(listener, gateway, stopped) => {}
+            () = accept(listener, gateway, tls.clone(), stopped) => {}
             () = watching.watch(Duration::from_secs(1)) => {}
+            () = renew(tls.as_deref()) => {}
         }
     });
-    tracing::info!(%address, "serving");
-    Ok(Running { address, directory, stop, task })
+    tracing::info!(%address, secure, "serving");
+    Ok(Running { address, secure, directory, stop, task })
 }
 
-async fn accept(listener: TcpListener, gateway: Arc<Gateway>, mut stopped: watch::Receiver<bool>) {
+/// Looks for a renewed certificate, for ever; without one there is nothing to look for.
+async fn renew(tls: Option<&Tls>) {
+    match tls {
+        Some(tls) => tls.watch(Duration::from_secs(5)).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    gateway: Arc<Gateway>,
+    tls: Option<Arc<Tls>>,
+    mut stopped: watch::Receiver<bool>,
+) {
     let graceful = GracefulShutdown::new();
     let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     loop {
@@ -222,9 +252,19 @@ async fn accept(listener: TcpListener, gateway: Arc<Gateway>, mut stopped: watch
                 continue;
             }
         };
-        let connection = serve_connection(stream, peer, Arc::clone(&gateway), &graceful);
+        // Small answers should not wait for each other.
+        let _ = stream.set_nodelay(true);
+        let (gateway, watcher) = (Arc::clone(&gateway), graceful.watcher());
+        let acceptor = tls.as_ref().map(|tls| tls.acceptor());
         tokio::spawn(async move {
-            connection.await;
+            match acceptor {
+                None => serve_connection(stream, peer, false, gateway, watcher).await,
+                Some(acceptor) => match tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await {
+                    Ok(Ok(stream)) => serve_connection(stream, peer, true, gateway, watcher).await,
+                    Ok(Err(error)) => tracing::debug!(%error, %peer, "no TLS connection came about"),
+                    Err(_) => tracing::debug!(%peer, "no TLS connection came about in time"),
+                },
+            }
             drop(permit);
         });
     }
@@ -234,26 +274,32 @@ async fn accept(listener: TcpListener, gateway: Arc<Gateway>, mut stopped: watch
     }
 }
 
-fn serve_connection(
-    stream: TcpStream,
+async fn serve_connection<S>(
+    stream: S,
     peer: SocketAddr,
+    secure: bool,
     gateway: Arc<Gateway>,
-    graceful: &GracefulShutdown,
-) -> impl Future<Output = ()> + use<> {
-    // Small answers should not wait for each other.
-    let _ = stream.set_nodelay(true);
+    watcher: Watcher,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let pulse = Pulse::start();
+    let answering = pulse.clone();
     let service = service_fn(move |request| {
-        let gateway = Arc::clone(&gateway);
-        async move { Ok::<_, std::convert::Infallible>(gateway.handle(request, peer.ip()).await) }
+        let (gateway, pulse) = (Arc::clone(&gateway), answering.clone());
+        async move {
+            Ok::<_, std::convert::Infallible>(pulse.answer(gateway.handle(request, peer.ip(), secure)).await)
+        }
     });
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     builder.http2().timer(TokioTimer::new());
-    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-    let connection = graceful.watch(connection);
-    async move {
-        if let Err(error) = connection.await {
+    let stream = TokioIo::new(pulse.watch(stream));
+    let connection = builder.serve_connection(stream, service).into_owned();
+    tokio::select! {
+        ended = watcher.watch(connection) => if let Err(error) = ended {
             tracing::debug!(%error, %peer, "a connection ended");
-        }
+        },
+        () = pulse.over() => tracing::debug!(%peer, "a connection had nothing to do and was closed"),
     }
 }

@@ -90,6 +90,7 @@ impl Fixture {
                 secret_key: root.secret_key.clone(),
             }),
             audit: None,
+            tls: None,
         };
         let running = serve::start(&config, Arc::new(SystemClock)).await.unwrap();
         let fixture = Self { _folder: folder, running, key, root };

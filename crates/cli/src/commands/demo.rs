@@ -82,6 +82,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             secret_key: root.secret_key.clone(),
         }),
         audit: Some(place.folder.join("audit.jsonl")),
+        tls: None,
     };
     let server = serve::start(&config, Arc::clone(&context.clock)).await.map_err(failed)?;
     let address = server.address();

@@ -50,7 +50,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         "ends_at": iso8601(presigned.ends_at),
         "limited_by": if presigned.cut_by_session { "session" } else { "address" },
     });
-    context.output.result(&data, |_| presigned.url.to_string())?;
+    context.output.result(&data, |_| presigned.url.clone())?;
     let left = duration(presigned.ends_at.duration_since(context.clock.now()));
     let mut note = format!("Works until {} ({left}).", iso8601(presigned.ends_at));
     if presigned.cut_by_session {

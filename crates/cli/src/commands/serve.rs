@@ -32,7 +32,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         return Ok(());
     }
     let running = serve::start(&config, Arc::clone(&context.clock)).await.map_err(|error| failed(&error))?;
-    context.output.note(&format!("Serving STS and S3 at http://{}. Interrupt to stop.", running.address()));
+    context.output.note(&format!("Serving STS and S3 at {}. Interrupt to stop.", running.url()));
     interrupted().await.map_err(|error| failed(&error))?;
     context.output.note("Stopping: requests under way are finished first.");
     running.stop().await;

@@ -12,7 +12,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
-use reqwest::Response;
 use wigeon_core::credentials::Credentials;
 use wigeon_core::s3::error::ErrorDocument;
 use wigeon_core::sigv4::canonical::sha256_hex;
@@ -24,7 +23,7 @@ use super::credential_source::CredentialSource;
 use super::endpoint::Endpoint;
 use super::error::{ErrorKind, Refusal, S3Error};
 use super::retry::RetryPolicy;
-use crate::connect::Connector;
+use crate::connect::{Connector, ExactResponse as Response};
 
 /// A store, as one signed-in person sees it. Cheap to clone; clones share connections and what was learnt.
 #[derive(Clone)]
@@ -129,7 +128,7 @@ impl Client {
         self.with_remedies(call, |mut response| async move {
             let status = response.status();
             let headers = std::mem::take(response.headers_mut());
-            let body = read(&mut response, DOCUMENT_LIMIT, call).await?;
+            let body = self.read(&mut response, DOCUMENT_LIMIT, call).await?;
             match late_refusal(&body) {
                 Some(document) if status == StatusCode::OK => Err(S3Error::Refused(Box::new(Refusal::new(
                     call.operation,
@@ -210,7 +209,6 @@ impl Client {
     ) -> Result<Response, S3Error> {
         let endpoint = &self.inner.endpoint;
         let place = endpoint.locate(&call.target, region);
-        let url = place.url(&call.query, &call.target)?;
         let mut headers = call.headers.clone();
         let hash = if call.has_checksum && endpoint.is_https() {
             UNSIGNED_PAYLOAD.to_owned()
@@ -229,12 +227,14 @@ impl Client {
         if call.body.is_empty() && matches!(call.method, Method::PUT | Method::POST) {
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        let request =
-            self.inner.connector.request(call.method.clone(), &url).headers(headers).body(call.body.clone());
-        let mut response = request.send().await.map_err(|source| S3Error::Unreachable {
+        let path_and_query = place.path_and_query(&call.query);
+        let address = (place.scheme(), place.host.as_str(), path_and_query.as_str());
+        let sent =
+            self.inner.connector.exact().send(call.method.clone(), address, headers, call.body.clone()).await;
+        let mut response = sent.map_err(|source| S3Error::Unreachable {
             operation: call.operation,
             host: place.host.clone(),
-            source: source.without_url(),
+            source,
         })?;
         tracing::debug!(
             operation = call.operation, subject = %call.subject(), status = response.status().as_u16(), "answered"
@@ -242,7 +242,30 @@ impl Client {
         if response.status().is_success() {
             return Ok(response);
         }
-        Err(refusal(&mut response, call).await)
+        Err(self.refusal(&mut response, call).await)
+    }
+
+    async fn refusal(&self, response: &mut Response, call: &Call) -> S3Error {
+        let status = response.status();
+        let headers = std::mem::take(response.headers_mut());
+        // An error document that breaks off is as good as none: the status says enough.
+        let body = self.read(response, ERROR_LIMIT, call).await.unwrap_or_default();
+        S3Error::Refused(Box::new(refusal(status, &headers, &body, call)))
+    }
+
+    async fn read(&self, response: &mut Response, limit: usize, call: &Call) -> Result<Bytes, S3Error> {
+        let mut body = BytesMut::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() <= limit => body.extend_from_slice(&chunk),
+                Ok(Some(_)) => {
+                    let what = format!("it is longer than {limit} bytes");
+                    return Err(self.not_understood(call.operation, what));
+                }
+                Ok(None) => return Ok(body.freeze()),
+                Err(source) => return Err(S3Error::BrokenOff { host: self.endpoint().origin(), source }),
+            }
+        }
     }
 
     /// Ceph RGW answers an expired session with AccessDenied: when our clock says that it is over, it is.
@@ -285,13 +308,9 @@ impl fmt::Debug for Client {
     }
 }
 
-async fn refusal(response: &mut Response, call: &Call) -> S3Error {
-    let status = response.status();
-    let headers = std::mem::take(response.headers_mut());
+fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], call: &Call) -> Refusal {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    // An error document that breaks off is as good as none: the status says enough.
-    let body = read(response, ERROR_LIMIT, call).await.unwrap_or_default();
-    let document = std::str::from_utf8(&body).ok().and_then(ErrorDocument::from_xml);
+    let document = std::str::from_utf8(body).ok().and_then(ErrorDocument::from_xml);
     let mut refusal = Refusal::new(call.operation, call.subject(), status, document);
     refusal.region = text("x-amz-bucket-region").or(refusal.region);
     refusal.request_id = refusal.request_id.or_else(|| text("x-amz-request-id"));
@@ -300,7 +319,7 @@ async fn refusal(response: &mut Response, call: &Call) -> S3Error {
     if status == StatusCode::BAD_REQUEST && refusal.region.is_some() && body.is_empty() {
         refusal.kind = ErrorKind::Elsewhere;
     }
-    S3Error::Refused(Box::new(refusal))
+    refusal
 }
 
 /// `<Error>` under status 200 (CopyObject, UploadPartCopy, CompleteMultipartUpload).
@@ -308,20 +327,4 @@ fn late_refusal(body: &[u8]) -> Option<ErrorDocument> {
     let text = std::str::from_utf8(body).ok()?;
     let start = text.get(..text.len().min(256)).unwrap_or(text);
     if !start.contains("<Error") { None } else { ErrorDocument::from_xml(text) }
-}
-
-async fn read(response: &mut Response, limit: usize, call: &Call) -> Result<Bytes, S3Error> {
-    let host = response.url().host_str().unwrap_or_default().to_owned();
-    let mut body = BytesMut::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() <= limit => body.extend_from_slice(&chunk),
-            Ok(Some(_)) => {
-                let what = format!("it is longer than {limit} bytes");
-                return Err(S3Error::NotUnderstood { operation: call.operation, host, what });
-            }
-            Ok(None) => return Ok(body.freeze()),
-            Err(source) => return Err(S3Error::BrokenOff { host, source: source.without_url() }),
-        }
-    }
 }

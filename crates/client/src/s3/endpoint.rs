@@ -1,9 +1,8 @@
 //! Where a store is, and where a bucket or an object is in it.
 //!
-//! Enters: the store's address, region, addressing style and path prefix. Leaves: the host, path and URL of a
-//! request. Refused: an address that is not http or https, and a key that a URL would change on its way (`.`
-//! and `..` as whole segments: WHATWG URLs resolve them, even percent-encoded), because then another object
-//! would be meant than was signed.
+//! Enters: the store's address, region, addressing style and path prefix. Leaves: the host, the path and the
+//! address of a request, as text: a key is sent as it is signed, `.` and `..` segments included, which types
+//! for web addresses resolve. Refused: an address that is not http or https.
 
 use url::{Host, Url};
 use wigeon_core::s3::uri::{Target, percent_encode};
@@ -43,11 +42,6 @@ pub enum EndpointError {
     /// Credentials, a query or a fragment have no meaning here.
     #[error("the store's address `{0}` has a user name, a query or a fragment")]
     NotBare(String),
-    /// A key that would arrive as another.
-    #[error(
-        "the key `{0}` has `.` or `..` as a segment, which web addresses resolve: it would reach another object"
-    )]
-    Unsendable(String),
 }
 
 /// Why a profile names no endpoint.
@@ -171,16 +165,21 @@ impl Endpoint {
 }
 
 impl Place {
-    /// The address with this query, exactly as it was signed.
-    pub(crate) fn url(&self, query: &Query, target: &Target) -> Result<Url, EndpointError> {
+    /// `http` or `https`.
+    pub(crate) fn scheme(&self) -> &'static str {
+        scheme(self.https)
+    }
+
+    /// The path with this query, exactly as both are signed.
+    pub(crate) fn path_and_query(&self, query: &Query) -> String {
         let query = query.canonical(None);
         let separator = if query.is_empty() { "" } else { "?" };
-        let text = format!("{}://{}{}{separator}{query}", scheme(self.https), self.host, self.path);
-        let url = Url::parse(&text).ok();
-        url.filter(|url| url.path() == self.path).ok_or_else(|| {
-            let key = target.key().map(|key| key.as_str()).unwrap_or(&self.path);
-            EndpointError::Unsendable(key.to_owned())
-        })
+        format!("{}{separator}{query}", self.path)
+    }
+
+    /// The whole address with this query.
+    pub(crate) fn address(&self, query: &Query) -> String {
+        format!("{}://{}{}", self.scheme(), self.host, self.path_and_query(query))
     }
 }
 
@@ -203,7 +202,7 @@ mod tests {
     }
 
     fn url(endpoint: &Endpoint, target: &Target) -> String {
-        endpoint.locate(target, None).url(&Query::default(), target).unwrap().to_string()
+        endpoint.locate(target, None).address(&Query::default())
     }
 
     #[test]
@@ -231,16 +230,13 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_would_change_are_refused() {
+    fn keys_go_as_they_are() {
         let path = endpoint("http://h", Addressing::Path, "");
-        for key in ["..", "a/../b", "./a", "a/.", "a/..//b"] {
-            let target = object("bucket", key);
-            let refused = path.locate(&target, None).url(&Query::default(), &target);
-            assert_eq!(refused, Err(EndpointError::Unsendable(key.to_owned())));
+        for key in ["..", "a/../b", "./a", "a/.", "a/..//b", "...", "a..b"] {
+            assert_eq!(url(&path, &object("bucket", key)), format!("http://h/bucket/{key}"));
         }
-        for key in ["...", ".a/b.", "a..b", "%2e%2e", "a\\..\\b"] {
-            assert!(url(&path, &object("bucket", key)).starts_with("http://h/bucket/"), "{key}");
-        }
+        assert_eq!(url(&path, &object("bucket", "%2e%2e")), "http://h/bucket/%252e%252e");
+        assert_eq!(url(&path, &object("bucket", "a\\..\\b?c#d")), "http://h/bucket/a%5C..%5Cb%3Fc%23d");
     }
 
     #[test]

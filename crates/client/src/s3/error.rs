@@ -5,6 +5,7 @@ use wigeon_core::s3::error::ErrorDocument;
 
 use super::credential_source::{CredentialError, CredentialKind};
 use super::endpoint::EndpointError;
+use crate::connect::SendError;
 
 /// Why an operation has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +28,7 @@ pub enum S3Error {
         host: String,
         /// What the connection says.
         #[source]
-        source: reqwest::Error,
+        source: SendError,
     },
     /// The answer began and then broke off.
     #[error("the answer of `{host}` broke off")]
@@ -36,7 +37,7 @@ pub enum S3Error {
         host: String,
         /// What the connection says.
         #[source]
-        source: reqwest::Error,
+        source: SendError,
     },
     /// The answer is not what S3 defines.
     #[error("the answer of `{host}` to {operation} is not understood: {what}")]

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures_util::stream::{BoxStream, Stream, StreamExt};
+use futures_util::stream::{BoxStream, Stream, StreamExt, try_unfold};
 use http::{Method, StatusCode};
 use wigeon_core::s3::{BucketName, ObjectKey};
 
@@ -12,6 +12,7 @@ use super::call::Call;
 use super::client::Client;
 use super::error::S3Error;
 use super::object::{ByteRange, Conditions, ObjectHead};
+use crate::connect::{ExactResponse, SendError};
 
 /// What is asked for besides the object itself.
 #[derive(Debug, Clone, Default)]
@@ -35,7 +36,7 @@ pub struct Object {
 
 /// The bytes of an object, as they come. Fewer than were announced end in an error, never in silence.
 pub struct ObjectBody {
-    chunks: BoxStream<'static, Result<Bytes, reqwest::Error>>,
+    chunks: BoxStream<'static, Result<Bytes, SendError>>,
     host: String,
     subject: String,
     left: Option<u64>,
@@ -82,10 +83,14 @@ impl Client {
             host: self.endpoint().origin(),
             subject: call.subject(),
             left: response.content_length(),
-            chunks: response.bytes_stream().boxed(),
+            chunks: chunks(response).boxed(),
         };
         Ok(Object { head, body })
     }
+}
+
+fn chunks(response: ExactResponse) -> impl Stream<Item = Result<Bytes, SendError>> {
+    try_unfold(response, async |mut response| Ok(response.chunk().await?.map(|chunk| (chunk, response))))
 }
 
 fn read_call(
@@ -112,9 +117,7 @@ impl Stream for ObjectBody {
                 self.left = self.left.map(|left| left.saturating_sub(chunk.len() as u64));
                 Some(Ok(chunk))
             }
-            Some(Err(source)) => {
-                Some(Err(S3Error::BrokenOff { host: self.host.clone(), source: source.without_url() }))
-            }
+            Some(Err(source)) => Some(Err(S3Error::BrokenOff { host: self.host.clone(), source })),
             None if self.left.is_some_and(|left| left > 0) => {
                 let what = format!("{} bytes are missing", self.left.take().unwrap_or_default());
                 Some(Err(S3Error::Corrupt { subject: self.subject.clone(), what }))

@@ -4,7 +4,6 @@
 //! of the two.
 
 use http::{HeaderMap, Method};
-use url::Url;
 use wigeon_core::s3::{BucketName, ObjectKey};
 use wigeon_core::sigv4::sign::{LONGEST_PRESIGNED, Signer};
 use wigeon_core::time::{SignedDuration, Timestamp};
@@ -26,7 +25,8 @@ pub enum PresignMethod {
 #[derive(Debug, Clone)]
 pub struct Presigned {
     /// It holds a signature, and the session's token where there is one: whoever has it may use it.
-    pub url: Url,
+    /// Text and not a type for web addresses, which would resolve `.` and `..` in a key.
+    pub url: String,
     /// When it stops working: the earlier of its own end and the session's.
     pub ends_at: Timestamp,
     /// Whether the session ends first.
@@ -37,7 +37,7 @@ impl Client {
     /// Signs an address that works for `seconds` (at most seven days), or until the session ends.
     ///
     /// # Errors
-    /// Where there are no credentials, or the key cannot stand in an address.
+    /// Where there are no credentials.
     pub async fn presign(
         &self,
         method: PresignMethod,
@@ -65,6 +65,6 @@ impl Client {
             signer.presign(&call.method, &place.host, &place.path, &call.query, &HeaderMap::new(), seconds);
         let own_end = at + SignedDuration::from_secs(i64::from(seconds));
         let ends_at = credentials.expires_at.map_or(own_end, |session| session.min(own_end));
-        Ok(Presigned { url: place.url(&query, &call.target)?, ends_at, cut_by_session: ends_at < own_end })
+        Ok(Presigned { url: place.address(&query), ends_at, cut_by_session: ends_at < own_end })
     }
 }

@@ -21,6 +21,8 @@ pub struct ErrorDocument {
     pub region: Option<String>,
     /// The endpoint to use, with redirects.
     pub endpoint: Option<String>,
+    /// What an administrator can decode with `sts:DecodeAuthorizationMessage`, with `AccessDenied`.
+    pub encoded_message: Option<String>,
 }
 
 impl ErrorDocument {
@@ -33,6 +35,7 @@ impl ErrorDocument {
             ("Message", Some(self.message.as_str())),
             ("Region", self.region.as_deref()),
             ("Endpoint", self.endpoint.as_deref()),
+            ("EncodedMessage", self.encoded_message.as_deref()),
             ("Resource", self.resource.as_deref()),
             ("RequestId", Some(self.request_id.as_str())),
         ];

@@ -33,6 +33,8 @@ pub enum Need {
     WrittenAttributes,
     /// Deleting each key of the body, asked for key by key.
     EachKey,
+    /// Writing the tags of the body, asked for once they are known: without and with a `versionId`.
+    BodyTags(&'static str, &'static str),
     /// Writing the key that the form of a browser upload names.
     FormKey,
 }
@@ -173,7 +175,7 @@ operations! {
     GetObjectAcl: GET Object, &["acl"], &["versionId"], None, &[Need::OnTarget("s3:GetObjectAcl", "s3:GetObjectVersionAcl")];
     PutObjectAcl: PUT Object, &["acl"], &["versionId"], None, &[Need::OnTarget("s3:PutObjectAcl", "s3:PutObjectVersionAcl")];
     GetObjectTagging: GET Object, &["tagging"], &["versionId"], None, &[Need::OnTarget("s3:GetObjectTagging", "s3:GetObjectVersionTagging")];
-    PutObjectTagging: PUT Object, &["tagging"], &["versionId"], None, &[Need::OnTarget("s3:PutObjectTagging", "s3:PutObjectVersionTagging")];
+    PutObjectTagging: PUT Object, &["tagging"], &["versionId"], None, &[Need::BodyTags("s3:PutObjectTagging", "s3:PutObjectVersionTagging")];
     DeleteObjectTagging: DELETE Object, &["tagging"], &["versionId"], None, &[Need::OnTarget("s3:DeleteObjectTagging", "s3:DeleteObjectVersionTagging")];
     GetObjectRetention: GET Object, &["retention"], &["versionId"], None, &[Need::OnTarget("s3:GetObjectRetention", "s3:GetObjectRetention")];
     PutObjectRetention: PUT Object, &["retention"], &["versionId"], None, &[Need::OnTarget("s3:PutObjectRetention", "s3:PutObjectRetention")];

@@ -14,6 +14,9 @@ pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 /// SHA-256 of nothing, in hexadecimal.
 pub const EMPTY_SHA256: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
+/// The most parameters of a query. S3 has a dozen; a presigned address may carry metadata as well.
+pub const MOST_PARAMETERS: usize = 256;
+
 /// A query string, decoded once. Each name stands at most once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Query {
@@ -29,6 +32,9 @@ pub enum QueryError {
     /// A name that comes twice could be read differently by two readers.
     #[error("the query parameter `{0}` is given more than once")]
     Duplicate(String),
+    /// Each is compared with those before it.
+    #[error("the request has more than {MOST_PARAMETERS} query parameters")]
+    TooMany,
 }
 
 impl Query {
@@ -44,6 +50,9 @@ impl Query {
             let (name, value) = (decode(name)?, decode(value)?);
             if pairs.iter().any(|(known, _)| *known == name) {
                 return Err(QueryError::Duplicate(name));
+            }
+            if pairs.len() == MOST_PARAMETERS {
+                return Err(QueryError::TooMany);
             }
             pairs.push((name, value));
         }
@@ -280,6 +289,9 @@ mod tests {
         assert_eq!(Query::parse("a=1&a=2"), Err(QueryError::Duplicate("a".into())));
         assert_eq!(Query::parse("a=1&%61=2"), Err(QueryError::Duplicate("a".into())));
         assert_eq!(Query::parse("a=%ff"), Err(QueryError::Encoding));
+        let many = |count: usize| (0..count).map(|n| format!("p{n}&")).collect::<String>();
+        assert!(Query::parse(&many(MOST_PARAMETERS)).is_ok());
+        assert_eq!(Query::parse(&many(MOST_PARAMETERS + 1)), Err(QueryError::TooMany));
     }
 
     #[test]

@@ -71,6 +71,8 @@ codes! {
     MissingAuthenticationToken = "MissingAuthenticationToken", 403;
     /// The signed request's session has expired.
     ExpiredToken = "ExpiredToken", 403;
+    /// The message to decode is not one of this service, or too old.
+    InvalidAuthorizationMessageException = "InvalidAuthorizationMessageException", 400;
     /// Our own failure.
     InternalFailure = "InternalFailure", 500;
 }

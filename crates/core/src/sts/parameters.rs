@@ -78,18 +78,56 @@ impl Parameters {
     /// The values of `NAME.member.N.FIELD` in the order of `N`.
     #[must_use]
     pub fn members(&self, name: &str, field: &str) -> Vec<&str> {
-        let prefix = format!("{name}.member.");
         let mut members: Vec<(u32, &str)> = self
-            .0
-            .range(prefix.clone()..)
-            .map_while(|(key, value)| Some((key.strip_prefix(&prefix)?, value)))
-            .filter_map(|(rest, value)| {
-                let (number, its) = rest.split_once('.')?;
-                (its == field).then(|| Some((number.parse().ok()?, value.as_str())))?
-            })
+            .below(name)
+            .filter_map(|(number, its, value)| (its == Some(field)).then_some((number, value)))
             .collect();
         members.sort_by_key(|(number, _)| *number);
         members.into_iter().map(|(_, value)| value).collect()
+    }
+}
+
+impl Parameters {
+    /// The values of `NAME.member.N` in the order of `N`.
+    #[must_use]
+    pub fn list(&self, name: &str) -> Vec<&str> {
+        let mut items: Vec<(u32, &str)> = self
+            .below(name)
+            .filter_map(|(number, field, value)| field.is_none().then_some((number, value)))
+            .collect();
+        items.sort_by_key(|(number, _)| *number);
+        items.into_iter().map(|(_, value)| value).collect()
+    }
+
+    /// `NAME.member.N.KEY` with `NAME.member.N.VALUE`, in the order of `N`; `None` where one of the two is
+    /// missing.
+    #[must_use]
+    pub fn pairs(&self, name: &str, key: &str, value: &str) -> Option<Vec<(&str, &str)>> {
+        let mut pairs: BTreeMap<u32, (Option<&str>, Option<&str>)> = BTreeMap::new();
+        for (number, field, text) in self.below(name) {
+            let pair = pairs.entry(number).or_default();
+            match field {
+                Some(field) if field == key => pair.0 = Some(text),
+                Some(field) if field == value => pair.1 = Some(text),
+                _ => {}
+            }
+        }
+        pairs.into_values().map(|(key, value)| key.zip(value)).collect()
+    }
+
+    /// Every `NAME.member.N[.FIELD]`: its number, its field, its value.
+    fn below(&self, name: &str) -> impl Iterator<Item = (u32, Option<&str>, &str)> {
+        let prefix = format!("{name}.member.");
+        let start = self.0.range(prefix.clone()..);
+        start.map_while(move |(key, value)| Some((key.strip_prefix(&prefix)?, value))).filter_map(
+            |(rest, value)| {
+                let (number, field) = match rest.split_once('.') {
+                    Some((number, field)) => (number, Some(field)),
+                    None => (rest, None),
+                };
+                Some((number.parse().ok()?, field, value.as_str()))
+            },
+        )
     }
 }
 
@@ -146,6 +184,17 @@ mod tests {
         assert_eq!(list, ["a", "b", "c"]);
         assert_eq!(parameters.numbered("T"), [BTreeMap::from([("Key", "k"), ("Value", "")])]);
         assert!(parameters.numbered("X").is_empty());
+    }
+
+    #[test]
+    fn lists_and_pairs() {
+        let body = "K.member.2=b&K.member.1=a&T.member.1.Key=k&T.member.1.Value=v&T.member.10.Value=&T.member.10.Key=l";
+        let parameters = Parameters::parse("", body).unwrap();
+        assert_eq!(parameters.list("K"), ["a", "b"]);
+        assert_eq!(parameters.pairs("T", "Key", "Value").unwrap(), [("k", "v"), ("l", "")]);
+        let half = Parameters::parse("", "T.member.1.Key=k").unwrap();
+        assert_eq!(half.pairs("T", "Key", "Value"), None);
+        assert_eq!(half.pairs("U", "Key", "Value"), Some(vec![]));
     }
 
     #[test]

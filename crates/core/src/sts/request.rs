@@ -26,8 +26,8 @@ pub const MAX_POLICY_ARNS: usize = 10;
 /// The pattern of session names and source identities, in AWS's words.
 pub const SESSION_NAME_PATTERN: &str = r"[\w+=,.@-]*";
 
-const POLICY_PATTERN: &str = r"[\u0009\u000A\u000D\u0020-\u00FF]+";
-const ARN_PATTERN: &str =
+pub(super) const POLICY_PATTERN: &str = r"[\u0009\u000A\u000D\u0020-\u00FF]+";
+pub(super) const ARN_PATTERN: &str =
     r"[\u0009\u000A\u000D\u0020-\u007E\u0085\u00A0-\uD7FF\uE000-\uFFFD\u10000-\u10FFFF]+";
 
 /// Spaces become `%20`: Ceph RGW does not read `+` as a space.
@@ -59,11 +59,11 @@ pub(super) fn session_name_char(char: char) -> bool {
     char.is_ascii_alphanumeric() || "_+=,.@-".contains(char)
 }
 
-fn policy_char(char: char) -> bool {
+pub(super) fn policy_char(char: char) -> bool {
     matches!(char, '\t' | '\n' | '\r' | '\u{20}'..='\u{ff}')
 }
 
-fn arn_char(char: char) -> bool {
+pub(super) fn arn_char(char: char) -> bool {
     matches!(char, '\t' | '\n' | '\r' | '\u{20}'..='\u{7e}' | '\u{85}' | '\u{a0}'..)
 }
 
@@ -153,7 +153,7 @@ impl AssumeRoleWithWebIdentity {
     }
 }
 
-fn policy_arns(parameters: &Parameters, checks: &mut Constraints) -> Vec<String> {
+pub(super) fn policy_arns(parameters: &Parameters, checks: &mut Constraints) -> Vec<String> {
     let arns = parameters.members("PolicyArns", "arn");
     if arns.len() > MAX_POLICY_ARNS {
         let count = i64::try_from(arns.len()).unwrap_or(i64::MAX);
@@ -166,7 +166,7 @@ fn policy_arns(parameters: &Parameters, checks: &mut Constraints) -> Vec<String>
     arns.into_iter().map(str::to_owned).collect()
 }
 
-fn integer(
+pub(super) fn integer(
     parameters: &Parameters,
     parameter: &str,
     name: &'static str,

@@ -30,37 +30,44 @@ pub struct AssumedRole {
 }
 
 impl AssumedRole {
-    /// Writes the answer.
+    /// Writes the answer to an `AssumeRoleWithWebIdentity`.
     #[must_use]
     pub fn to_xml(&self) -> String {
-        const ROOT: &str = "AssumeRoleWithWebIdentityResponse";
-        const RESULT: &str = "AssumeRoleWithWebIdentityResult";
-        let mut to = Writer::new(ROOT, NAMESPACE);
-        to.open(RESULT);
-        to.optional("SubjectFromWebIdentityToken", self.subject.as_deref());
+        self.to_xml_of("AssumeRoleWithWebIdentity")
+    }
+
+    /// Writes the answer to this operation: `AssumeRole`, `AssumeRoleWithWebIdentity` or MinIO's
+    /// `AssumeRoleWithClientGrants`, which calls the subject otherwise.
+    #[must_use]
+    pub fn to_xml_of(&self, action: &str) -> String {
+        let root = format!("{action}Response");
+        let result = format!("{action}Result");
+        let subject = match action {
+            "AssumeRoleWithClientGrants" => "SubjectFromToken",
+            _ => "SubjectFromWebIdentityToken",
+        };
+        let mut to = Writer::new(&root, NAMESPACE);
+        to.open(&result);
+        to.optional(subject, self.subject.as_deref());
         to.optional("Audience", self.audience.as_deref());
         to.open("AssumedRoleUser");
         to.optional("AssumedRoleId", self.assumed_role_id.as_deref());
         to.optional("Arn", self.arn.as_deref());
         to.close("AssumedRoleUser");
-        to.open("Credentials");
-        to.leaf("AccessKeyId", &self.credentials.access_key_id);
-        to.leaf("SecretAccessKey", self.credentials.secret_key.expose());
-        to.optional("SessionToken", self.credentials.session_token.as_ref().map(Secret::expose));
-        to.optional("Expiration", self.credentials.expires_at.map(iso8601).as_deref());
-        to.close("Credentials");
+        credentials(&mut to, &self.credentials);
         to.optional("Provider", self.provider.as_deref());
         to.optional("SourceIdentity", self.source_identity.as_deref());
         to.optional("PackedPolicySize", self.packed_policy_size.map(|size| size.to_string()).as_deref());
-        to.close(RESULT);
+        to.close(&result);
         metadata(&mut to, self.request_id.as_deref());
-        to.finish(ROOT)
+        to.finish(&root)
     }
 
     /// Reads the answer of any service that speaks the API, MinIO's client-grants form included.
     pub fn from_xml(text: &str) -> Result<Self, XmlError> {
         let leaves = Leaves::read(text)?;
         let forms = [
+            ("AssumeRoleResponse", "AssumeRoleResult"),
             ("AssumeRoleWithWebIdentityResponse", "AssumeRoleWithWebIdentityResult"),
             ("AssumeRoleWithClientGrantsResponse", "AssumeRoleWithClientGrantsResult"),
         ];
@@ -143,6 +150,48 @@ impl CallerIdentity {
             request_id: request_id.map(str::to_owned),
         })
     }
+}
+
+/// The answer to `GetSessionToken`.
+#[must_use]
+pub fn session_token_xml(issued: &Credentials, request_id: &str) -> String {
+    let mut to = Writer::new("GetSessionTokenResponse", NAMESPACE);
+    to.open("GetSessionTokenResult");
+    credentials(&mut to, issued);
+    to.close("GetSessionTokenResult");
+    metadata(&mut to, Some(request_id));
+    to.finish("GetSessionTokenResponse")
+}
+
+/// The answer to `GetAccessKeyInfo`.
+#[must_use]
+pub fn access_key_info_xml(account: &str, request_id: &str) -> String {
+    single_leaf("GetAccessKeyInfo", "Account", account, request_id)
+}
+
+/// The answer to `DecodeAuthorizationMessage`.
+#[must_use]
+pub fn decoded_message_xml(message: &str, request_id: &str) -> String {
+    single_leaf("DecodeAuthorizationMessage", "DecodedMessage", message, request_id)
+}
+
+fn single_leaf(action: &str, name: &str, text: &str, request_id: &str) -> String {
+    let (root, result) = (format!("{action}Response"), format!("{action}Result"));
+    let mut to = Writer::new(&root, NAMESPACE);
+    to.open(&result);
+    to.leaf(name, text);
+    to.close(&result);
+    metadata(&mut to, Some(request_id));
+    to.finish(&root)
+}
+
+fn credentials(to: &mut Writer, credentials: &Credentials) {
+    to.open("Credentials");
+    to.leaf("AccessKeyId", &credentials.access_key_id);
+    to.leaf("SecretAccessKey", credentials.secret_key.expose());
+    to.optional("SessionToken", credentials.session_token.as_ref().map(Secret::expose));
+    to.optional("Expiration", credentials.expires_at.map(iso8601).as_deref());
+    to.close("Credentials");
 }
 
 fn metadata(to: &mut Writer, request_id: Option<&str>) {

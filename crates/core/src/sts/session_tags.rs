@@ -65,6 +65,24 @@ impl SessionTags {
         Ok(tags)
     }
 
+    /// The tags that a request names itself, by the same rules.
+    pub fn from_request(
+        principal: Vec<(String, String)>,
+        transitive: Vec<String>,
+    ) -> Result<Self, TagsError> {
+        let tags = Self { principal, transitive };
+        tags.check()?;
+        Ok(tags)
+    }
+
+    /// The value of a tag; keys compare without case.
+    #[must_use]
+    pub fn value(&self, key: &str) -> Option<&str> {
+        let lower = key.to_lowercase();
+        let found = self.principal.iter().find(|(known, _)| known.to_lowercase() == lower);
+        found.map(|(_, value)| value.as_str())
+    }
+
     /// Whether there is nothing that would need `sts:TagSession`.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -116,7 +134,7 @@ impl SessionTags {
             }
         }
         for key in &self.transitive {
-            if !self.principal.iter().any(|(tag, _)| tag.eq_ignore_ascii_case(key)) {
+            if self.value(key).is_none() {
                 return Err(TagsError::Transitive(key.chars().take(MAX_KEY_LEN).collect()));
             }
         }

@@ -1,7 +1,7 @@
 //! The local store: buckets and objects on this machine's file system, whole after any crash.
 //!
-//! **What enters** are typed operations ([`Store`]); **what leaves** are typed answers ([`ObjectInfo`],
-//! [`Content`], [`ObjectPage`], …). The store knows nothing of HTTP, XML, policies or who asks; it refuses
+//! **What enters** are typed operations ([`Store`]); **what leaves** are typed answers ([`ObjectInfo`](object::ObjectInfo),
+//! [`Content`](content::Content), [`ObjectPage`](request::ObjectPage), …). The store knows nothing of HTTP, XML, policies or who asks; it refuses
 //! with [`StoreError`], one variant per decision of its caller.
 //!
 //! # Where things are

@@ -63,6 +63,12 @@ impl Provider {
             revoked_before: None,
         }
     }
+
+    /// How policies name the provider.
+    #[must_use]
+    pub fn principal(&self) -> &str {
+        self.arn.as_str()
+    }
 }
 
 /// A role that can be assumed.

@@ -7,7 +7,7 @@ use super::fault::Fault;
 use super::input::Input;
 use super::xml::Xml;
 use crate::directory::{Change, Snapshot};
-use crate::issue::Caller;
+use crate::session::Caller;
 
 /// What an action sees.
 #[derive(Clone, Copy)]

@@ -73,7 +73,7 @@ pub(super) fn allow(
         context.set("iam:PermissionsBoundary", arn);
     }
     let name = format!("iam:{}", action.name);
-    rights.decide(&name, &resource, account, &context).map_err(Fault::denied)
+    rights.decide(&name, &resource, None, &context).map_err(|denial| Fault::denied(&denial))
 }
 
 /// The boundary that a request sets, else the one that its role or user has.

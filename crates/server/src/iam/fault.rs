@@ -4,8 +4,8 @@ use wigeon_core::sts::StsError;
 
 use super::xml::{NAMESPACE, Xml};
 use crate::authenticate::AuthenticateError;
+use crate::denial::Denial;
 use crate::directory::ChangeError;
-use crate::rights::Denial;
 
 /// An IAM error answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,8 +48,8 @@ impl Fault {
 
     /// 403 `AccessDenied`.
     #[must_use]
-    pub fn denied(denial: Denial) -> Self {
-        Self { reason: Some(denial.reason), ..Self::new("AccessDenied", 403, denial.message) }
+    pub fn denied(denial: &Denial) -> Self {
+        Self { reason: Some(denial.reason.clone()), ..Self::new("AccessDenied", 403, denial.message()) }
     }
 
     /// The error document.

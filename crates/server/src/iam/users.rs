@@ -9,7 +9,8 @@ use super::tags::write_tags;
 use super::xml::Xml;
 use crate::directory::Change;
 use crate::directory::entry::{GroupEntry, UserEntry, key_of};
-use crate::issue::{Caller, LongLived};
+use crate::issue::LongLived;
+use crate::session::Caller;
 
 pub(super) const ACTIONS: &[Action] = &[
     Action { name: "CreateUser", on: On::User, work: Work::WriteAndRead(create, created) },
@@ -61,7 +62,7 @@ fn created(of: &Reading<'_>) -> Answer {
 /// Without a name, the caller: the root of the account is one, too.
 fn get(of: &Reading<'_>) -> Answer {
     match (of.input.optional("UserName"), of.caller) {
-        (None, Caller::Root) => {
+        (None, Caller::Root | Caller::RootSession(_)) => {
             let account = of.snapshot.account();
             let mut xml = Xml::default();
             xml.within("User", |xml| {

@@ -63,6 +63,8 @@ pub(super) struct RingKey {
     material: Zeroizing<[u8; 32]>,
     /// Seals session tokens.
     pub(super) sealing: RandomizedNonceKey,
+    /// Seals what only administrators may read: why a request was denied.
+    pub(super) confiding: RandomizedNonceKey,
     /// Derives secret keys from access key ids.
     deriving: hmac::Key,
 }
@@ -175,7 +177,7 @@ impl RingKey {
         Self::new(id, iso8601(now), material).ok_or(KeyRingError::Generate)
     }
 
-    /// Two keys of the one material, by HKDF (RFC 5869), so that what is sealed says nothing about what is
+    /// Several keys of the one material, by HKDF (RFC 5869), so that what is sealed says nothing about what is
     /// derived.
     fn new(id: KeyId, created_at: String, material: Zeroizing<[u8; 32]>) -> Option<Self> {
         let secret = Salt::new(HKDF_SHA256, b"wigeon session keys 1").extract(material.as_ref());
@@ -185,8 +187,10 @@ impl RingKey {
             Some(key)
         };
         let sealing = RandomizedNonceKey::new(&AES_256_GCM_SIV, expand(b"seal")?.as_ref()).ok()?;
+        let confiding =
+            RandomizedNonceKey::new(&AES_256_GCM_SIV, expand(b"authorization messages")?.as_ref()).ok()?;
         let deriving = hmac::Key::new(hmac::HMAC_SHA256, expand(b"secret access keys")?.as_ref());
-        Some(Self { id, created_at, material, sealing, deriving })
+        Some(Self { id, created_at, material, sealing, confiding, deriving })
     }
 
     /// 40 characters, like AWS's: the first 30 bytes of the keyed hash.

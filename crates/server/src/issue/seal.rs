@@ -1,31 +1,35 @@
 //! Sealing sessions into tokens, and opening them.
 //!
-//! A session token is base64url of `version (1 byte) · key id (4) · nonce (12) · AES-256-GCM-SIV`; version
-//! and key id are authenticated too. The plain text is the session as JSON.
+//! A session token is an envelope around the session as JSON. Tokens of the version before are still read.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::aead::{Aad, NONCE_LEN, Nonce};
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use moka::sync::Cache;
+use serde::{Deserialize, Serialize};
 use wigeon_core::credentials::Credentials;
 use wigeon_core::policy::Document;
 use wigeon_core::secret::Secret;
 use wigeon_core::time::{SignedDuration, Timestamp};
 
-use super::key_ring::{KeyId, KeyRing};
-use super::session::{Session, kept_claims};
+use super::envelope::{self, OVERHEAD};
+use super::key_ring::KeyRing;
+use super::{origin, version_1};
 use crate::directory::base32;
+use crate::session::{Caller, Prepared, RootSession, Session};
 use crate::trust::AssumedRole;
 
-const VERSION: u8 = 1;
-const HEADER_LEN: usize = 1 + size_of::<KeyId>();
-const TAG_LEN: usize = 16;
+/// The version of session tokens that are issued.
+const VERSION: u8 = 2;
+
+/// The version of sealed messages; they are under another key as well.
+const MESSAGE_VERSION: u8 = 0x81;
+
+/// How long a message about a denied request can be decoded.
+const MESSAGES_LAST: SignedDuration = SignedDuration::from_hours(24);
 
 /// The longest session token, in characters: it has to travel in a header, or in an address.
 const MAX_TOKEN_LEN: usize = 12 * 1024;
@@ -72,13 +76,15 @@ pub enum IssueError {
     Crypto,
 }
 
-/// A session from a token, with the secret key that its requests are signed with.
+/// A caller from a session token, with the secret key that its requests are signed with.
 #[derive(Debug, Clone)]
 pub struct Unsealed {
-    /// The session.
-    pub session: Arc<Session>,
+    /// Who: a session of a role or of the account.
+    pub caller: Caller,
     /// Its secret key.
     pub secret_key: Secret,
+    access_key_id: String,
+    expires_at: Timestamp,
 }
 
 /// Why a session token is not accepted.
@@ -117,89 +123,86 @@ impl Sealer {
         &self.ring
     }
 
-    /// Makes a session of an assumed role. It begins with the current second.
+    /// Makes a session of an assumed role. It begins with the current second, and ends no later than the
+    /// session that it was made from; with a provider that asks for it, no later than the token.
     pub fn issue(&self, assumed: &AssumedRole, grant: Grant, now: Timestamp) -> Result<Issued, IssueError> {
-        let token = assumed.identity().token();
-        let provider = assumed.identity().provider();
         let role = assumed.role();
-        let issued_at = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        let issued_at = whole_second(now);
         let mut expires_at = issued_at + SignedDuration::from_secs(grant.duration.into());
-        if provider.sessions_end_with_token {
-            expires_at = expires_at.min(token.expires_at());
+        if let Some(limit) = origin::ends_with(assumed.by()) {
+            expires_at = expires_at.min(limit);
         }
         if expires_at <= now {
             return Err(IssueError::TokenExpired);
         }
-
-        let mut random = [0; 10];
-        rand::fill(&mut random).map_err(|_| IssueError::Crypto)?;
-        let access_key_id = format!("ASIA{}", base32(&random));
-        let key = self.ring.newest();
         let session = Session {
+            access_key_id: new_access_key_id()?,
             account: role.arn.account().to_owned(),
             role_arn: role.arn.clone(),
             role_id: role.id.clone(),
             role_name: role.name.clone(),
             session_name: assumed.session_name().to_owned(),
-            issuer: token.issuer().to_owned(),
-            provider_arn: provider.arn.clone(),
-            subject: token.subject().to_owned(),
-            audience: token.audience().to_owned(),
-            amr: token.amr().to_vec(),
-            principal_tags: token.tags().principal.clone(),
-            transitive_tag_keys: token.tags().transitive.clone(),
-            source_identity: token.source_identity().map(str::to_owned),
+            origin: origin::of(assumed.by(), issued_at),
+            principal_tags: assumed.tags().principal.clone(),
+            transitive_tag_keys: assumed.tags().transitive.clone(),
+            source_identity: assumed.source_identity().map(str::to_owned),
             policy: grant.policy.as_ref().map(|document| document.text().to_owned()),
             policy_arns: grant.policy_arns,
-            claims: kept_claims(token.claims()),
             issued_at,
             expires_at,
-            compiled: OnceLock::new(),
-            keys: OnceLock::new(),
-            access_key_id,
+            prepared: Prepared::default(),
         };
-        let session_token = self.seal(&session, grant.minimum_token_len)?;
-        let credentials = Credentials {
-            access_key_id: session.access_key_id.clone(),
-            secret_key: key.secret_key(&session.access_key_id),
-            session_token: Some(Secret::new(session_token)),
-            expires_at: Some(expires_at),
-        };
+        let sealed = self.seal(&SealedRef::Session(&session), grant.minimum_token_len)?;
+        let credentials = self.credentials(&session.access_key_id, sealed, expires_at);
         Ok(Issued { session, credentials })
     }
 
-    fn seal(&self, session: &Session, minimum_len: usize) -> Result<String, IssueError> {
-        let key = self.ring.newest();
-        let mut sealed = serde_json::to_vec(session).map_err(|_| IssueError::Crypto)?;
-        // JSON does not mind trailing spaces. Four characters carry three bytes.
-        let wanted = (minimum_len * 3).div_ceil(4).saturating_sub(HEADER_LEN + NONCE_LEN + TAG_LEN);
-        if sealed.len() < wanted {
-            sealed.resize(wanted, b' ');
-        }
-        let header = header(key.id);
-        let nonce = key
-            .sealing
-            .seal_in_place_append_tag(Aad::from(header), &mut sealed)
-            .map_err(|_| IssueError::Crypto)?;
+    /// Makes temporary credentials that act as the account itself, for the holder of this long-lived key.
+    pub fn issue_for_root(
+        &self,
+        by: &str,
+        duration: u32,
+        minimum_token_len: usize,
+        now: Timestamp,
+    ) -> Result<Credentials, IssueError> {
+        let issued_at = whole_second(now);
+        let expires_at = issued_at + SignedDuration::from_secs(duration.into());
+        let access_key_id = new_access_key_id()?;
+        let session = RootSession { access_key_id, by: by.to_owned(), issued_at, expires_at };
+        let sealed = self.seal(&SealedRef::Root(&session), minimum_token_len)?;
+        Ok(self.credentials(&session.access_key_id, sealed, expires_at))
+    }
 
-        let mut token = Vec::with_capacity(HEADER_LEN + NONCE_LEN + sealed.len());
-        token.extend_from_slice(&header);
-        token.extend_from_slice(nonce.as_ref());
-        token.append(&mut sealed);
-        let token = URL_SAFE_NO_PAD.encode(token);
+    fn credentials(&self, access_key_id: &str, token: String, expires_at: Timestamp) -> Credentials {
+        Credentials {
+            access_key_id: access_key_id.to_owned(),
+            secret_key: self.ring.newest().secret_key(access_key_id),
+            session_token: Some(Secret::new(token)),
+            expires_at: Some(expires_at),
+        }
+    }
+
+    fn seal(&self, session: &SealedRef<'_>, minimum_len: usize) -> Result<String, IssueError> {
+        let key = self.ring.newest();
+        let mut plain = serde_json::to_vec(session).map_err(|_| IssueError::Crypto)?;
+        // JSON does not mind trailing spaces. Four characters carry three bytes.
+        let wanted = (minimum_len * 3).div_ceil(4).saturating_sub(OVERHEAD);
+        if plain.len() < wanted {
+            plain.resize(wanted, b' ');
+        }
+        let token = envelope::seal(VERSION, key.id, &key.sealing, plain).ok_or(IssueError::Crypto)?;
         if token.len() > MAX_TOKEN_LEN { Err(IssueError::TooLarge(token.len())) } else { Ok(token) }
     }
 
     /// Opens a session token that came with a request signed by `access_key_id`. Whether the session has
-    /// been ended before its time is for [`Session::role`] to say.
+    /// been ended before its time is for [`Rights::of`](crate::rights::Rights::of) to say.
     pub fn unseal(&self, token: &str, access_key_id: &str, now: Timestamp) -> Result<Unsealed, UnsealError> {
         let unsealed = self.open(token)?;
-        let session = &unsealed.session;
-        if session.access_key_id != access_key_id {
+        if unsealed.access_key_id != access_key_id {
             return Err(UnsealError::OtherAccessKey);
         }
-        if session.expires_at <= now {
-            return Err(UnsealError::Expired { at: session.expires_at });
+        if unsealed.expires_at <= now {
+            return Err(UnsealError::Expired { at: unsealed.expires_at });
         }
         Ok(unsealed)
     }
@@ -219,26 +222,83 @@ impl Sealer {
     }
 
     fn open_sealed(&self, token: &str) -> Option<Unsealed> {
-        let mut bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
-        let (&mut [version, id @ ..], rest) = bytes.split_first_chunk_mut::<HEADER_LEN>()?;
-        let key = self.ring.key(id).filter(|_| version == VERSION)?;
-        let (nonce, sealed) = rest.split_first_chunk_mut::<NONCE_LEN>()?;
-        let nonce = Nonce::assume_unique_for_key(*nonce);
-        let plain = key.sealing.open_in_place(nonce, Aad::from(header(key.id)), sealed).ok()?;
-
-        let session: Session = serde_json::from_slice(plain).ok()?;
-        let secret_key = key.secret_key(&session.access_key_id);
-        Some(Unsealed { session: Arc::new(session), secret_key })
+        let mut sealed = envelope::Sealed::read(token)?;
+        let key = self.ring.key(sealed.key_id())?;
+        let version = sealed.version();
+        let plain = sealed.open(&key.sealing)?;
+        let opened = match version {
+            VERSION => serde_json::from_slice(plain).ok()?,
+            version_1::VERSION => Opened::Session(Box::new(version_1::read(plain)?)),
+            _ => return None,
+        };
+        let (caller, access_key_id, expires_at) = match opened {
+            Opened::Session(session) => {
+                let (id, expires_at) = (session.access_key_id.clone(), session.expires_at);
+                (Caller::Session(Arc::from(session)), id, expires_at)
+            }
+            Opened::Root(session) => {
+                let (id, expires_at) = (session.access_key_id.clone(), session.expires_at);
+                (Caller::RootSession(Arc::new(session)), id, expires_at)
+            }
+        };
+        let secret_key = key.secret_key(&access_key_id);
+        Some(Unsealed { caller, secret_key, access_key_id, expires_at })
     }
+
+    /// Seals a text that requesters carry and only administrators may have read: why a request was denied.
+    /// `None` when the crypto library fails.
+    #[must_use]
+    pub fn seal_message(&self, text: &str, now: Timestamp) -> Option<String> {
+        let key = self.ring.newest();
+        let mut plain = now.as_second().to_be_bytes().to_vec();
+        plain.extend_from_slice(text.as_bytes());
+        // The length says as little as can be about what decided.
+        plain.resize(plain.len().next_multiple_of(1024), b' ');
+        envelope::seal(MESSAGE_VERSION, key.id, &key.confiding, plain)
+    }
+
+    /// Opens a message of [`Self::seal_message`] again, for a day. `None` for anything else.
+    #[must_use]
+    pub fn open_message(&self, message: &str, now: Timestamp) -> Option<String> {
+        let mut sealed = envelope::Sealed::read(message)?;
+        let key = self.ring.key(sealed.key_id()).filter(|_| sealed.version() == MESSAGE_VERSION)?;
+        let (sealed_at, text) = sealed.open(&key.confiding)?.split_first_chunk()?;
+        let age = now.duration_since(Timestamp::from_second(i64::from_be_bytes(*sealed_at)).ok()?);
+        let text = std::str::from_utf8(text).ok()?;
+        (age <= MESSAGES_LAST).then(|| text.trim_end().to_owned())
+    }
+}
+
+/// What is sealed into a session token.
+#[derive(Serialize)]
+enum SealedRef<'a> {
+    #[serde(rename = "s")]
+    Session(&'a Session),
+    #[serde(rename = "r")]
+    Root(&'a RootSession),
+}
+
+/// The same, opened.
+#[derive(Deserialize)]
+enum Opened {
+    #[serde(rename = "s")]
+    Session(Box<Session>),
+    #[serde(rename = "r")]
+    Root(RootSession),
+}
+
+fn whole_second(now: Timestamp) -> Timestamp {
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
+fn new_access_key_id() -> Result<String, IssueError> {
+    let mut random = [0; 10];
+    rand::fill(&mut random).map_err(|_| IssueError::Crypto)?;
+    Ok(format!("ASIA{}", base32(&random)))
 }
 
 impl fmt::Debug for Sealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sealer").field("ring", &self.ring).finish_non_exhaustive()
     }
-}
-
-fn header(id: KeyId) -> [u8; HEADER_LEN] {
-    let [a, b, c, d] = id;
-    [VERSION, a, b, c, d]
 }

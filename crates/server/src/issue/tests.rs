@@ -14,6 +14,7 @@ use wigeon_core::time::{Clock, Timestamp, parse_iso8601};
 
 use super::*;
 use crate::directory::Snapshot;
+use crate::session::{Caller, Session, SessionEnded};
 use crate::trust::AssumedRole;
 use crate::trust::fixture::*;
 
@@ -48,6 +49,13 @@ fn token_of(credentials: &Credentials) -> &str {
     credentials.session_token.as_ref().map(Secret::expose).unwrap()
 }
 
+fn session_of(unsealed: &Unsealed) -> &Session {
+    match &unsealed.caller {
+        Caller::Session(session) => session,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn a_session_survives_its_token() {
     let clock = TestClock::new();
@@ -65,16 +73,17 @@ fn a_session_survives_its_token() {
     for _ in 0..2 {
         let unsealed = sealer.unseal(token_of(credentials), &credentials.access_key_id, clock.now()).unwrap();
         assert_eq!(unsealed.secret_key, credentials.secret_key);
-        let session = &unsealed.session;
+        let session = session_of(&unsealed);
+        let origin = session.web_identity().unwrap();
         assert_eq!(session.arn().as_str(), "arn:aws:sts::000000000000:assumed-role/reader/alice@laptop");
         assert_eq!(session.user_id(), format!("{}:alice@laptop", session.role_id));
-        assert_eq!((session.subject.as_str(), session.audience.as_str()), ("alice", "s3-cli"));
-        assert_eq!((session.issuer.as_str(), session.provider_arn.as_str()), (ISSUER, PROVIDER));
+        assert_eq!((origin.subject.as_str(), origin.audience.as_str()), ("alice", "s3-cli"));
+        assert_eq!((origin.provider.issuer.as_str(), origin.provider.principal.as_str()), (ISSUER, PROVIDER));
         assert_eq!(session.principal_tags, [("team".to_owned(), "x".to_owned())]);
         assert_eq!((session.display_name(), session.source_identity.as_deref()), ("alice", Some("alice")));
         assert_eq!(session.policy.as_deref(), Some(POLICY));
         assert_eq!(session.policies(&snapshot).unwrap().len(), 1);
-        let kept: Vec<&str> = session.claims.keys().map(String::as_str).collect();
+        let kept: Vec<&str> = origin.claims.keys().map(String::as_str).collect();
         assert_eq!(kept, ["preferred_username", "groups"]);
         assert_eq!(session.issued_at, parse_iso8601("2026-11-23T12:00:00Z").unwrap());
     }
@@ -135,6 +144,44 @@ fn tokens_of_another_ring_self_made_ones_and_changed_ones_are_refused() {
         refused(&sealer, &URL_SAFE_NO_PAD.encode(&bytes[..length]));
     }
     assert!(sealer.unseal(token, id, clock.now()).is_ok());
+}
+
+/// Tokens that were sealed before sessions could come from other sessions.
+#[test]
+fn tokens_of_the_version_before_are_read() {
+    let clock = TestClock::new();
+    let (snapshot, _) = rich(&clock);
+    let role_id = &snapshot.role(ROLE).unwrap().id;
+    let ring = KeyRing::generate(clock.now()).unwrap();
+    let key = ring.newest();
+    let plain = json!({"k": "ASIAOLD", "a": ACCOUNT, "r": ROLE, "ri": role_id, "rn": "reader", "n": "alice",
+        "i": ISSUER, "p": PROVIDER, "s": "alice", "u": "s3-cli", "c": {"groups": ["x"]},
+        "f": clock.now().as_second(), "e": clock.now().as_second() + 900});
+    let token = envelope::seal(1, key.id, &key.sealing, plain.to_string().into_bytes()).unwrap();
+    let unknown = envelope::seal(3, key.id, &key.sealing, plain.to_string().into_bytes()).unwrap();
+    let sealer = Sealer::new(ring);
+    let unsealed = sealer.unseal(&token, "ASIAOLD", clock.now()).unwrap();
+    let session = session_of(&unsealed);
+    assert_eq!(session.web_identity().unwrap().subject, "alice");
+    assert!(session.role(&snapshot).is_ok());
+    assert_eq!(sealer.unseal(&unknown, "ASIAOLD", clock.now()).unwrap_err(), UnsealError::Invalid);
+}
+
+#[test]
+fn messages_are_for_this_ring_and_for_a_day() {
+    let clock = TestClock::new();
+    let (one, other) = (sealer(), sealer());
+    let message = one.seal_message("{\"allowed\":false}", clock.now()).unwrap();
+    assert_eq!(one.open_message(&message, clock.now()).as_deref(), Some("{\"allowed\":false}"));
+    assert_eq!(one.seal_message("{}", clock.now()).unwrap().len(), message.len(), "the length tells nothing");
+    assert_eq!(other.open_message(&message, clock.now()), None);
+    // Neither is a session token a message, nor a message a session token.
+    let (_, assumed) = rich(&clock);
+    let issued = one.issue(&assumed, grant(), clock.now()).unwrap();
+    assert_eq!(one.open_message(token_of(&issued.credentials), clock.now()), None);
+    assert_eq!(one.unseal(&message, "ASIA", clock.now()).unwrap_err(), UnsealError::Invalid);
+    clock.advance(24 * 3600 + 1);
+    assert_eq!(one.open_message(&message, clock.now()), None);
 }
 
 /// The secret key cannot be computed from anything that is public: two rings give two secrets for one
@@ -254,7 +301,7 @@ fn debug_shows_no_secret() {
     let issued = sealer.issue(&assumed, grant(), clock.now()).unwrap();
     let unsealed =
         sealer.unseal(token_of(&issued.credentials), &issued.credentials.access_key_id, clock.now()).unwrap();
-    let caller = Caller::Session(Arc::clone(&unsealed.session));
+    let caller = unsealed.caller.clone();
     let shown = format!("{sealer:?} {issued:?} {unsealed:?} {caller:?} {assumed:?}");
     for hidden in
         [issued.credentials.secret_key.expose(), token_of(&issued.credentials), "s3-admins", "preferred"]

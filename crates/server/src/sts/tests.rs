@@ -1,13 +1,16 @@
 //! The service as a whole: forms in, XML out, with fixed keys and a clock that the test moves.
 
+mod chaining;
+
 use rstest::rstest;
 use serde_json::{Value, json};
-use wigeon_core::policy::Policy;
+use wigeon_core::policy::{Document, Kind, Policy};
 use wigeon_core::secret::Secret;
-use wigeon_core::sts::Fault;
+use wigeon_core::sts::{AssumedRole, CallerIdentity, Fault, Parameters};
 
 use super::*;
 use crate::issue::KeyRing;
+use crate::session::Caller;
 use crate::trust::fixture::*;
 
 const POLICY: &str =
@@ -63,6 +66,12 @@ impl Bench {
         let call = StsCall {
             parameters: &parameters,
             caller,
+            access_key_id: caller.map(|caller| match caller {
+                Caller::Root => "AKIAROOT",
+                Caller::RootSession(session) => &session.access_key_id,
+                Caller::Session(session) => &session.access_key_id,
+                Caller::User(user) => &user.name,
+            }),
             source_ip: None,
             user_agent: None,
             secure_transport: true,
@@ -86,7 +95,7 @@ impl Bench {
         let credentials = &role.credentials;
         let token = credentials.session_token.as_ref().unwrap().expose();
         let unsealed = self.sealer.unseal(token, &credentials.access_key_id, self.clock.now()).unwrap();
-        Caller::Session(unsealed.session)
+        unsealed.caller
     }
 }
 

@@ -3,6 +3,8 @@
 use rstest::rstest;
 use serde_json::{Value as Json, json};
 
+use wigeon_core::sts::StsError;
+
 use super::fixture::*;
 use super::*;
 

@@ -30,10 +30,10 @@ pub struct KeyCachePolicy {
 }
 
 impl Default for KeyCachePolicy {
-    /// 30 s, 2 s, 15 minutes, a day.
+    /// 10 s, 2 s, 15 minutes, a day.
     fn default() -> Self {
         Self {
-            refetch_interval: Duration::from_secs(30),
+            refetch_interval: Duration::from_secs(10),
             retry_interval: Duration::from_secs(2),
             refresh_age: Duration::from_secs(15 * 60),
             max_age: Duration::from_secs(24 * 60 * 60),
@@ -59,6 +59,9 @@ struct Fetched {
 #[derive(Default)]
 struct LastAttempt {
     at: Option<Timestamp>,
+    /// The last fetch that a token with an unknown key caused. Only these count against the interval: a provider
+    /// that rotates right after its keys were fetched must not fail a request.
+    for_unknown: Option<Timestamp>,
     error: Option<String>,
     fetcher: Option<Arc<Fetcher>>,
 }
@@ -146,10 +149,11 @@ impl ProviderKeys {
         let mut last = self.flight.lock().await;
         let current = self.current.load_full().unwrap_or_else(|| Arc::clone(known));
         let newer = !Arc::ptr_eq(&current, known);
-        let due = last.at.is_none_or(|at| passed(at, now, self.policy.refetch_interval));
+        let due = last.for_unknown.is_none_or(|at| passed(at, now, self.policy.refetch_interval));
         if newer || !due {
             return Arc::clone(&current.keys);
         }
+        last.for_unknown = Some(now);
         // With the provider down, the last good set goes on.
         self.fetch(&mut last, now).await.unwrap_or_else(|_| Arc::clone(&current.keys))
     }

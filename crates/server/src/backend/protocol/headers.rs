@@ -139,9 +139,12 @@ pub fn checked_tags(tags: impl IntoIterator<Item = (String, String)>) -> Result<
         if value.chars().count() > 256 {
             return Err(invalid("The TagValue you have provided is invalid"));
         }
-        if checked.insert(name, value).is_some() {
+        // Policies name tags without regard to case (`s3:RequestObjectTag/Env`): of two such tags only one would be
+        // looked at.
+        if checked.keys().any(|known: &String| known.eq_ignore_ascii_case(&name)) {
             return Err(invalid("Cannot provide multiple Tags with the same key"));
         }
+        checked.insert(name, value);
     }
     if checked.len() > 10 {
         return Err(Refusal::new(

@@ -56,6 +56,11 @@ pub(super) async fn copy(store: &Store, permit: &Permit) -> Answer {
     let attributes =
         replace("x-amz-metadata-directive")?.then(|| headers::attributes(request)).transpose()?;
     let tags = replace("x-amz-tagging-directive")?.then(|| headers::tagging(request)).transpose()?;
+    if tags.is_none() && request.header("x-amz-tagging").is_some_and(|tags| !tags.is_empty()) {
+        return Err(Refusal::invalid_argument(
+            "The header x-amz-tagging goes with x-amz-tagging-directive: REPLACE.",
+        ));
+    }
     let onto_itself = source.bucket == *bucket && source.key == *key;
     if onto_itself && attributes.is_none() && request.header("x-amz-storage-class").is_none() {
         return Err(Refusal::invalid_request(
@@ -63,7 +68,14 @@ pub(super) async fn copy(store: &Store, permit: &Permit) -> Answer {
              object's metadata, storage class, website redirect location or encryption attributes.",
         ));
     }
-    if store.head(&source.bucket, &source.key).await?.size > LARGEST {
+    let there = store.head(&source.bucket, &source.key).await?;
+    // Tags that come along are read there and written here, which takes as much as to do so by hand.
+    if tags.is_none() && !there.tags.is_empty() {
+        permit.allows_at_source("s3:GetObjectTagging")?;
+        permit.allows_tags("s3:PutObjectTagging", &there.tags)?;
+        permit.allows_tags("s3:PutObject", &there.tags)?;
+    }
+    if there.size > LARGEST {
         return Err(Refusal::invalid_request(
             "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120",
         ));
@@ -75,7 +87,8 @@ pub(super) async fn copy(store: &Store, permit: &Permit) -> Answer {
             target: (bucket.clone(), key.clone()),
             condition: headers::put_condition(request)?,
             attributes,
-            tags,
+            // Those that were asked about, whatever the source has by now.
+            tags: Some(tags.unwrap_or(there.tags)),
             storage_class: headers::storage_class(request)?,
             checksum: requested_algorithm(request)?,
         })
@@ -198,7 +211,11 @@ pub(super) async fn put_tagging(store: &Store, permit: &Permit, body: &mut Reque
             tags.map(|tag| Some((text(tag, "Key")?, text(tag, "Value")?))).collect::<Option<Vec<_>>>();
         pairs.ok_or_else(|| Refusal::malformed_xml("A Tag needs a Key and a Value."))
     })?;
-    store.set_tags(bucket, key, headers::checked_tags(tags)?).await?;
+    let tags = headers::checked_tags(tags)?;
+    let versioned = permit.request().query.has("versionId");
+    permit
+        .allows_tags(if versioned { "s3:PutObjectVersionTagging" } else { "s3:PutObjectTagging" }, &tags)?;
+    store.set_tags(bucket, key, tags).await?;
     Ok(http::Response::new(crate::body::empty()))
 }
 

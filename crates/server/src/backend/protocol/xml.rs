@@ -13,6 +13,9 @@ use crate::refusal::Refusal;
 /// The longest XML body of a request, in bytes: a multi-delete of 1,000 keys of 1,024 bytes, escaped, fits.
 pub const LONGEST_BODY: usize = 8 << 20;
 
+/// The most attributes and namespaces of a document. S3's own have a handful.
+const MOST_ATTRIBUTES: usize = 4096;
+
 /// What an operation answers.
 pub type Answer = Result<Response<ResponseBody>, Refusal>;
 
@@ -84,6 +87,38 @@ fn escape_into(to: &mut String, text: &str) {
     }
 }
 
+/// How many attributes stand in the tags of a document, at least. The parser compares each attribute of an element
+/// with the others, and each namespace with its parent's, so without a limit a body of 8 MiB costs hours.
+fn attributes(text: &str) -> usize {
+    let mut rest = text;
+    let mut count = 0;
+    while let Some((_, after)) = rest.split_once('<') {
+        let ends = [("!--", "-->"), ("![CDATA[", "]]>"), ("?", "?>")];
+        if let Some((begin, end)) = ends.iter().find(|(begin, _)| after.starts_with(begin)) {
+            let inside = after.get(begin.len()..).unwrap_or_default();
+            rest = inside.split_once(end).map_or("", |(_, after)| after);
+            continue;
+        }
+        // A value may hold `>` and `=`, but not its own quote.
+        let mut quote = None;
+        let mut end = after.len();
+        for (at, letter) in after.char_indices() {
+            match (quote, letter) {
+                (None, '"' | '\'') => quote = Some(letter),
+                (Some(open), letter) if open == letter => quote = None,
+                (None, '=') => count += 1,
+                (None, '>') => {
+                    end = at;
+                    break;
+                }
+                _ => {}
+            }
+        }
+        rest = after.get(end..).unwrap_or_default();
+    }
+    count
+}
+
 /// Reads a body and gives its root to `read`.
 ///
 /// # Errors
@@ -99,6 +134,9 @@ pub fn read<T>(
         Refusal::malformed_xml(format!("{message}: {why}."))
     };
     let text = std::str::from_utf8(body).map_err(|_| malformed("it is not UTF-8".to_owned()))?;
+    if attributes(text) > MOST_ATTRIBUTES {
+        return Err(malformed(format!("it has more than {MOST_ATTRIBUTES} attributes")));
+    }
     let options = ParsingOptions { nodes_limit: 100_000, ..ParsingOptions::default() };
     let document =
         Document::parse_with_options(text, options).map_err(|error| malformed(error.to_string()))?;
@@ -147,5 +185,35 @@ mod tests {
             assert_eq!(refused.code, "MalformedXML", "{body}");
         }
         assert_eq!(read(b"\xff", "R", |_| Ok(())).unwrap_err().code, "MalformedXML");
+    }
+
+    #[test]
+    fn attributes_are_counted_wherever_they_hide() {
+        let text =
+            "<?xml version='1'?><!-- <a b='c'> --><R a='>=' b=\"'\"><![CDATA[<x y=1>]]>k=v<c\nd = 'e'/></R>";
+        assert_eq!(attributes(text), 3);
+        for text in ["<", "<!--", "<![CDATA[", "<?", "<a b='", "a=b>"] {
+            assert!(attributes(text) <= 1, "{text}");
+        }
+    }
+
+    /// Each of these takes minutes or gigabytes in a parser without limits.
+    #[test]
+    fn documents_that_cost_more_than_they_weigh_are_refused_or_read_quickly() {
+        let began = std::time::Instant::now();
+        let attributes: String = (0..500_000).map(|n| format!(" a{n:x}=''")).collect();
+        let spaces: String = (0..60_000).map(|n| format!(" xmlns:a{n:x}='u'")).collect();
+        let children = "<c xmlns:z='v'/>".repeat(90_000);
+        let deep = "<a>".repeat(99_000) + &"</a>".repeat(99_000);
+        for body in [
+            format!("<R{attributes}/>"),
+            format!("<R b='>'{attributes}/>"),
+            format!("<R{spaces}>{children}</R>"),
+            format!("<R>{}</R>", "<x/>".repeat(200_000)),
+        ] {
+            assert_eq!(read(body.as_bytes(), "R", |_| Ok(())).unwrap_err().code, "MalformedXML");
+        }
+        let _ = read(format!("<R>{deep}</R>").as_bytes(), "R", |_| Ok(()));
+        assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
     }
 }

@@ -1,0 +1,82 @@
+//! What a session remembers of whom it was made for.
+
+use serde_json::{Map, Value as Json};
+use wigeon_core::claims::Claims;
+use wigeon_core::time::Timestamp;
+
+use crate::session::{ChainedOrigin, Link, Origin, ProviderRef, Session, WebIdentityOrigin, claim_value};
+use crate::trust::By;
+
+/// The origin of a session that begins now.
+pub(super) fn of(by: &By, issued_at: Timestamp) -> Origin {
+    match by {
+        By::WebIdentity(identity) => {
+            let token = identity.token();
+            Origin::WebIdentity(WebIdentityOrigin {
+                provider: ProviderRef {
+                    issuer: identity.provider().url.clone(),
+                    principal: identity.provider().principal().to_owned(),
+                },
+                subject: token.subject().to_owned(),
+                audience: token.audience().to_owned(),
+                amr: token.amr().to_vec(),
+                claims: kept_claims(token.claims()),
+            })
+        }
+        By::Session { arn, session } => Origin::Chained(ChainedOrigin {
+            by: arn.clone(),
+            provider: session.provider().cloned(),
+            began_at: session.began_at(),
+            links: links(session),
+        }),
+        By::Account { arn } => Origin::Chained(ChainedOrigin {
+            by: arn.clone(),
+            provider: None,
+            began_at: issued_at,
+            links: Vec::new(),
+        }),
+    }
+}
+
+/// The time that a session may not outlive: that of the session that it was made from, or, where the provider
+/// says so, of its token.
+pub(super) fn ends_with(by: &By) -> Option<Timestamp> {
+    match by {
+        By::WebIdentity(identity) => {
+            identity.provider().sessions_end_with_token.then(|| identity.token().expires_at())
+        }
+        By::Session { session, .. } => Some(session.expires_at),
+        By::Account { .. } => None,
+    }
+}
+
+/// The roles that a chain went through, the calling session's among them, each once.
+fn links(session: &Session) -> Vec<Link> {
+    let mut links = match &session.origin {
+        Origin::WebIdentity(_) => Vec::new(),
+        Origin::Chained(origin) => origin.links.clone(),
+    };
+    if !links.iter().any(|link| link.role_id == session.role_id) {
+        links.push(Link {
+            role_arn: session.role_arn.clone(),
+            role_id: session.role_id.clone(),
+            issued_at: session.issued_at,
+        });
+    }
+    links
+}
+
+/// The claims that a session keeps. What only the exchange needed stays behind.
+fn kept_claims(claims: &Claims) -> Map<String, Json> {
+    const LEFT: [&str; 11] =
+        ["iss", "sub", "aud", "amr", "exp", "iat", "nbf", "nonce", "at_hash", "c_hash", "s_hash"];
+    claims
+        .iter()
+        .filter(|(name, claim)| {
+            !LEFT.contains(name)
+                && !name.starts_with("https://aws.amazon.com/")
+                && claim_value(claim).is_some()
+        })
+        .map(|(name, claim)| (name.to_owned(), claim.clone()))
+        .collect()
+}

@@ -1,0 +1,103 @@
+//! The bearer of a token at a role's door: `AssumeRoleWithWebIdentity`. Source: sts.md, "Trust".
+
+use std::sync::Arc;
+
+use wigeon_core::arn::without_scheme;
+use wigeon_core::policy::{Context, Policies, Principal, Request, Value, evaluate, explain};
+
+use super::assumed::{AssumedRole, By, Circumstances, TrustError};
+use super::tags::enter_tags;
+use crate::directory::Snapshot;
+use crate::session::claim_value;
+use crate::verify::WebIdentity;
+
+/// Asks a role's trust policy.
+pub fn assume(
+    snapshot: &Snapshot,
+    identity: WebIdentity,
+    role_arn: &str,
+    session_name: String,
+    circumstances: &Circumstances<'_>,
+) -> Result<AssumedRole, TrustError> {
+    // 1. The provider may have said which roles this token is for. It says so before anyone looks whether
+    //    the role exists.
+    let authorized_by_idp = identity.token().authorizes_role(role_arn)?;
+    // 2. The role.
+    let role = snapshot.role(role_arn).ok_or_else(|| TrustError::UnknownRole(role_arn.to_owned()))?;
+    // 3. Its trust policy, for the exchange and for each thing that the token wants beside it.
+    let context = context(snapshot, &identity, &session_name, authorized_by_idp, circumstances);
+    let tags = !identity.token().tags().is_empty();
+    let source_identity = identity.token().source_identity().is_some();
+    let actions = [
+        ("sts:AssumeRoleWithWebIdentity", true),
+        ("sts:TagSession", tags),
+        ("sts:SetSourceIdentity", source_identity),
+    ];
+    for (action, _) in actions.into_iter().filter(|(_, wanted)| *wanted) {
+        let policies = Policies { resource: Some(&role.trust), ..Policies::default() };
+        let request = Request {
+            principal: Principal::WebIdentity { provider: identity.provider().principal() },
+            action,
+            resource: role_arn,
+            account: snapshot.account(),
+            context: &context,
+        };
+        if !evaluate(&policies, &request).is_allowed() {
+            let reason = explain(&policies, &request).to_string();
+            return Err(TrustError::Refused { role: role_arn.to_owned(), action, reason });
+        }
+    }
+    let token = identity.token();
+    Ok(AssumedRole {
+        role: Arc::clone(role),
+        session_name,
+        tags: token.tags().clone(),
+        source_identity: token.source_identity().map(str::to_owned),
+        by: By::WebIdentity(identity),
+    })
+}
+
+/// The condition keys. What the server knows stands first: a claim can shadow none of it.
+fn context<'a>(
+    snapshot: &'a Snapshot,
+    identity: &'a WebIdentity,
+    session_name: &'a str,
+    authorized_by_idp: bool,
+    circumstances: &Circumstances<'a>,
+) -> Context<'a> {
+    let token = identity.token();
+    let provider = identity.provider();
+    let claims = token.claims();
+    let mut context = Context::with_capacity(24 + claims.iter().count());
+
+    circumstances.enter_keys(&mut context);
+    context.set("aws:PrincipalAccount", snapshot.account());
+    context.set("aws:PrincipalType", "User");
+    context.set("aws:userid", provider.principal());
+    context.set("aws:FederatedProvider", provider.principal());
+
+    context.set("sts:RoleSessionName", session_name);
+    context.set("sts:RoleAuthorizedByIdp", authorized_by_idp);
+    if let Some(source_identity) = token.source_identity() {
+        context.set("sts:SourceIdentity", source_identity);
+    }
+    enter_tags(&mut context, token.tags());
+
+    let issuer = without_scheme(token.issuer());
+    context.set(format!("{issuer}:aud"), token.audience());
+    context.set(format!("{issuer}:sub"), token.subject());
+    context.set(format!("{issuer}:amr"), token.amr().iter().map(String::as_str).collect::<Vec<_>>());
+    context.set(
+        format!("{issuer}:oaud"),
+        match token.original_audiences() {
+            [only] => Value::from(only),
+            many => Value::from(many.iter().map(String::as_str).collect::<Vec<_>>()),
+        },
+    );
+    for (name, claim) in claims.iter() {
+        if let Some(value) = claim_value(claim) {
+            context.set(format!("{issuer}:{name}"), value);
+        }
+    }
+    context
+}
