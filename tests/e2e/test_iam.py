@@ -9,7 +9,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from conftest import ACCOUNT, Server, environment, free_port
+from conftest import ACCOUNT, Server, environment
 
 READ = "arn:aws:s3:::shared/*"
 
@@ -407,6 +407,33 @@ def test_a_file_is_read_only_here(server):
     assert iam.list_role_policies(RoleName="person")["PolicyNames"] == ["buckets"]
     assert refused(iam.delete_role_policy, RoleName="person", PolicyName="buckets") == ("AccessDenied", 403)
     assert refused(iam.create_group, GroupName="g") == ("AccessDenied", 403)
+
+
+def test_simulation(stored, iam, identity, person):
+    role = iam.get_role(RoleName=person)["Role"]["Arn"]
+
+    def decisions(**parameters):
+        results = iam.simulate_principal_policy(PolicySourceArn=role, **parameters)["EvaluationResults"]
+        return {(result["EvalActionName"], result["EvalResourceName"]): result["EvalDecision"] for result in results}
+
+    readme, other = "arn:aws:s3:::shared/readme.txt", "arn:aws:s3:::other/x"
+    tried = decisions(ActionNames=["s3:GetObject", "s3:PutObject"], ResourceArns=[readme, other])
+    assert tried[("s3:GetObject", readme)] == "allowed"
+    assert set(tried.values()) == {"allowed", "implicitDeny"} and len(tried) == 4
+    deny = allow("s3:GetObject", effect="Deny", condition={"StringEquals": {"aws:username": "x"}})
+    one = {"ActionNames": ["s3:GetObject"], "ResourceArns": [readme], "PolicyInputList": [deny]}
+    result = iam.simulate_principal_policy(PolicySourceArn=role, **one)["EvaluationResults"][0]
+    assert (result["EvalDecision"], result["MissingContextValues"]) == ("allowed", ["aws:username"])
+    assert result["MatchedStatements"][0]["SourcePolicyId"] == "read"
+    entry = [{"ContextKeyName": "aws:username", "ContextKeyType": "string", "ContextKeyValues": ["x"]}]
+    assert decisions(**one, ContextEntries=entry) == {("s3:GetObject", readme): "explicitDeny"}
+    assert decisions(ActionNames=["s3:GetObject"], ResourceArns=[readme], PermissionsBoundaryPolicyInputList=[allow("s3:PutObject")]) == {("s3:GetObject", readme): "implicitDeny"}
+    custom = iam.simulate_custom_policy(PolicyInputList=[allow("s3:*")], ActionNames=["s3:GetObject", "iam:GetRole"])
+    assert [result["EvalDecision"] for result in custom["EvaluationResults"]] == ["allowed", "implicitDeny"]
+    keys = iam.get_context_keys_for_custom_policy(PolicyInputList=[deny])["ContextKeyNames"]
+    assert keys == ["aws:username"]
+    assert refused(iam.simulate_custom_policy, PolicyInputList=["{}"], ActionNames=["s3:GetObject"]) == ("InvalidInput", 400)
+    assert refused(iam.simulate_principal_policy, PolicySourceArn=role + "x", ActionNames=["s3:GetObject"]) == ("NoSuchEntity", 404)
 
 
 # ---- Terraform ------------------------------------------------------------------------------------------------

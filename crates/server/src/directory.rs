@@ -78,7 +78,7 @@ enum Home {
     Fixed,
     File(File),
     Sqlite(Sqlite),
-    Postgres(Postgres),
+    Postgres(Box<Postgres>),
 }
 
 #[derive(Debug)]
@@ -119,7 +119,7 @@ impl Directory {
         account: Option<&str>,
     ) -> Result<Self, StoredError> {
         let (home, opened) = Postgres::open(address, password, certificates, account).await?;
-        Ok(Self::new(opened_snapshot(&opened), Home::Postgres(home)))
+        Ok(Self::new(opened_snapshot(&opened), Home::Postgres(Box::new(home))))
     }
 
     fn new(snapshot: Snapshot, home: Home) -> Self {

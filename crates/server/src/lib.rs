@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! STS:  token ─► verify ─► trust ─► issue ─► sealed session
+//! IAM:  request ─► authenticate ─► authorize ─► directory
 //! S3:   request ─► authenticate ─► classify ─► authorize ─► Permit ─► backend
 //! ```
 //!
