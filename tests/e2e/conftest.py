@@ -78,7 +78,8 @@ def peers_state():
     STATE.mkdir(mode=0o700, exist_ok=True)
     CACHE.mkdir(mode=0o700, exist_ok=True)
     for kept in CACHE.iterdir():
-        (STATE / kept.name).symlink_to(kept)
+        if not (STATE / kept.name).exists():
+            (STATE / kept.name).symlink_to(kept)
     yield
     for made in STATE.iterdir():
         downloaded = made.name.startswith(("npm-", "venv-")) and (made / "done").exists()

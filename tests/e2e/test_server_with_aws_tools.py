@@ -46,7 +46,9 @@ def code_of(error):
 @pytest.fixture(scope="module")
 def admin(server):
     s3 = client("s3", server)
-    for bucket in ("shared", "home"):
+    # Other modules use the same server.
+    existing = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
+    for bucket in {"shared", "home"} - existing:
         s3.create_bucket(Bucket=bucket)
     s3.put_object(Bucket="shared", Key="readme.txt", Body=b"for everyone\n", ContentType="text/plain")
     return s3

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from urllib.parse import parse_qs, urlsplit
 
 import boto3
 import pytest
@@ -67,7 +68,8 @@ def test_the_address_of_another_machines_browser_is_pasted(profile, home):
     waiting = subprocess.Popen([BINARY, "login", "--no-browser"], env=environment(home), stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     address = next(line.strip() for line in waiting.stderr if line.strip().startswith("http"))
-    back = forms_until(address, "http://127.0.0.1:", {"login": "alice", "password": "alice-password"})
+    redirect = parse_qs(urlsplit(address).query)["redirect_uri"][0]
+    back = forms_until(address, redirect, {"login": "alice", "password": "alice-password"})
     assert "code=" in back and "state=" in back
     out, errors = waiting.communicate(f"not an address\n{back}\n", timeout=30)
     assert waiting.returncode == 0 and out.startswith("Signed in as alice@example.test"), errors

@@ -6,6 +6,7 @@ use clap::Args;
 
 /// Options before or after any command.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct GlobalOptions {
     /// The connection profile to use
     #[arg(long, short = 'p', global = true, env = "WIGEON_PROFILE", value_name = "NAME")]

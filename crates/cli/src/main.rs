@@ -26,9 +26,21 @@ use crate::context::Context;
 use crate::environment::Environment;
 use crate::output::Output;
 
+const AFTER_HELP: &str = "\
+Begin:
+  wigeon profile import FILE      a .cyberduckprofile, a .duck bookmark, or Wigeon's own TOML
+  wigeon login                    in the browser; on a machine without one: wigeon login --no-browser
+  wigeon ls                       the buckets; then: wigeon cp FILE s3://BUCKET/KEY
+
+Addresses: s3://BUCKET/KEY in the profile in use, PROFILE:BUCKET/KEY in another, - for standard
+input or output, anything else a file or folder here.
+
+Exit codes: 0 done, 1 failed, 2 not understood, 3 partly done, 4 sign-in needed, 5 denied, 6 worth
+trying again.";
+
 /// Sign in with your identity provider; work in your buckets.
 #[derive(Debug, Parser)]
-#[command(name = "wigeon", version, about, disable_help_subcommand = true, max_term_width = 100)]
+#[command(name = "wigeon", version, after_help = AFTER_HELP, disable_help_subcommand = true, max_term_width = 100)]
 struct Cli {
     #[command(flatten)]
     global: GlobalOptions,
@@ -68,6 +80,8 @@ fn start_log(environment: &Environment, verbose: u8) {
         1 => "warn,wigeon=info,wigeon_client=info,wigeon_server=info,wigeon_idp=info",
         _ => "info,wigeon=debug,wigeon_client=debug,wigeon_server=debug,wigeon_idp=debug",
     };
+    // What it logs as an error is in our own error, once.
+    let level = format!("{level},rustls_platform_verifier=off");
     let filter = environment.variable("WIGEON_LOG").and_then(|text| EnvFilter::try_new(text).ok());
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter.unwrap_or_else(|| EnvFilter::new(level)))

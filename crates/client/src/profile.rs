@@ -12,6 +12,8 @@
 
 mod keys;
 
+mod binary_list;
+
 mod property_list;
 
 mod toml_form;

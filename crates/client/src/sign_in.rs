@@ -192,6 +192,7 @@ async fn answer(
     refused: &mut Option<String>,
 ) -> Result<(Secret, Option<Arrival>), SignInError> {
     let mut somebody_pastes = true;
+    let mut mistaken = None;
     loop {
         let arrival = async {
             match listener.as_mut() {
@@ -223,15 +224,27 @@ async fn answer(
             },
             line = pasted.recv(), if somebody_pastes => match line {
                 Some(line) if line.trim().is_empty() => {}
-                Some(line) => {
-                    let query = query_of_pasted(&line).ok_or(SignInError::NotAnAddress)?;
-                    return Ok((attempt.read(query, provider)?, None));
-                }
+                Some(line) => match read_pasted(attempt, provider, &line) {
+                    Ok(code) => return Ok((code, None)),
+                    // A line that went wrong is no reason to begin again: the next one may be right.
+                    Err(error @ (SignInError::NotAnAddress | SignInError::Response(ResponseError::State))) => {
+                        tracing::warn!("{}; paste the whole address, it is still awaited", chain(&error));
+                        *refused = Some(error.to_string());
+                        mistaken = Some(error);
+                    }
+                    Err(error) => return Err(error),
+                },
+                None if mistaken.is_some() => return Err(mistaken.unwrap_or(SignInError::NotAnAddress)),
                 None if listener.is_none() => return Err(SignInError::NobodyPastes(redirect_uri.to_owned())),
                 None => somebody_pastes = false,
             },
         }
     }
+}
+
+fn read_pasted(attempt: &Attempt, provider: &Provider, line: &str) -> Result<Secret, SignInError> {
+    let query = query_of_pasted(line).ok_or(SignInError::NotAnAddress)?;
+    Ok(attempt.read(query, provider)?)
 }
 
 /// Signs a person in by their password, for profiles whose provider's client allows only that.

@@ -140,6 +140,9 @@ async fn names_of_every_kind() {
         "q?a=b&c=d#e",
         "quote'\"<&>",
         "dots/...x/.hidden",
+        "a/../b",
+        "..",
+        "./a/.",
         "tilde~!*()@:;,$=[]{}|^`\\",
         "tab\tnewline\nreturn\r.",
     ];
@@ -167,11 +170,6 @@ async fn names_of_every_kind() {
     }
     assert_eq!(bucket.names("dots/", Some("/")).await, ["dots/...x/"]);
     assert!(bucket.names("", Some("/")).await.contains(&"%2e%2e/".to_owned()));
-    for refused in ["a/../b", "..", "./a"] {
-        let refused =
-            bucket.client.put_object(&bucket.name, &key(refused), Bytes::new(), &PutOptions::default()).await;
-        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Invalid);
-    }
     bucket.remove().await;
 }
 

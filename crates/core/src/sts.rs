@@ -44,5 +44,5 @@ pub use response::{
 };
 pub use session_name::session_name_from;
 pub use session_tags::{SessionTags, TagsError};
-pub use web_identity::{CLOCK_SKEW, IdentityError, VerifiedToken, issuer_of, verify_identity};
+pub use web_identity::{CLOCK_SKEW, IdentityError, IdentityRules, VerifiedToken, issuer_of, verify_identity};
 pub use xml::XmlError;

@@ -5,7 +5,6 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 use wigeon_core::time::{Timestamp, iso8601_millis};
@@ -112,7 +111,9 @@ impl Who {
 /// Where records go.
 #[derive(Debug, Default)]
 pub struct Audit {
-    file: Option<Mutex<File>>,
+    /// Open for appending: the kernel puts each write behind the one before, so a record, which is one write,
+    /// stays whole without a lock.
+    file: Option<File>,
 }
 
 impl Audit {
@@ -131,7 +132,7 @@ impl Audit {
         options.create(true).append(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        Ok(Self { file: Some(Mutex::new(options.open(path)?)) })
+        Ok(Self { file: Some(options.open(path)?) })
     }
 
     /// Writes a record.
@@ -147,10 +148,9 @@ impl Audit {
             reason = record.reason,
             micros = record.micros,
         );
-        let Some(file) = &self.file else { return };
+        let Some(mut file) = self.file.as_ref() else { return };
         let Ok(mut line) = serde_json::to_vec(record) else { return };
         line.push(b'\n');
-        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = file.write_all(&line) {
             tracing::error!(%error, "the audit record could not be written");
         }

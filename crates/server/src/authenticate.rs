@@ -122,7 +122,8 @@ impl Authenticator {
             return Err(SignatureError::UnsupportedMechanism.into());
         }
         let (caller, secret_key) = self.key_of(&claim, claim.session_token(&signed), request)?;
-        let expected = Expected { service, region: &self.region, now: request.at };
+        let empty_region = self.directory.snapshot().is_ceph();
+        let expected = Expected { service, region: &self.region, empty_region, now: request.at };
         let verified = claim.verify(&signed, secret_key.expose(), bucket_of_host, &expected, body_sha256)?;
         Ok(Authenticated { caller, access_key_id: claim.access_key_id().to_owned(), verified })
     }

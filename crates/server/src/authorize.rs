@@ -34,6 +34,15 @@ pub struct Permit {
     region: String,
 }
 
+/// What the backend found out for a decision.
+#[derive(Debug, Clone, Copy, Default)]
+struct Known<'a> {
+    /// The tags that will be written; `None` where `x-amz-tagging` says it.
+    written: Option<&'a Tags>,
+    /// The tags that the object has.
+    existing: Option<&'a Tags>,
+}
+
 /// Decides whether a request may go ahead.
 ///
 /// # Errors
@@ -53,8 +62,11 @@ pub fn authorize(
     let owner_id = sha256_hex(account.as_bytes());
     let permit =
         Permit { request, authenticated, classified, rights, account, owner_id, region: region.to_owned() };
-    let decided =
-        permit.classified.asks.iter().try_for_each(|ask| permit.decide(ask.action, &ask.resource, None));
+    let decided = permit
+        .classified
+        .asks
+        .iter()
+        .try_for_each(|ask| permit.decide(ask.action, &ask.resource, Known::default()));
     match decided {
         Ok(()) => Ok(permit),
         Err(refusal) => Err(Box::new((refusal, permit.request))),
@@ -139,16 +151,44 @@ impl Permit {
     /// # Errors
     /// 403 `AccessDenied`.
     pub fn allows(&self, action: &str, key: &ObjectKey) -> Result<(), Refusal> {
-        self.decide(action, &format!("arn:aws:s3:::{}/{key}", self.bucket()?), None)
+        self.decide(action, &format!("arn:aws:s3:::{}/{key}", self.bucket()?), Known::default())
     }
 
     /// Whether the caller may write these tags to the object of the path: for tags that the body names, or that a
-    /// copy takes along. What `x-amz-tagging` says then counts for nothing.
+    /// copy takes along. What `x-amz-tagging` says then counts for nothing. `existing` are those of the object
+    /// itself.
     ///
     /// # Errors
     /// 403 `AccessDenied`.
-    pub fn allows_tags(&self, action: &str, tags: &Tags) -> Result<(), Refusal> {
-        self.decide(action, &self.target().arn(), Some(tags))
+    pub fn allows_tags(&self, action: &str, tags: &Tags, existing: Option<&Tags>) -> Result<(), Refusal> {
+        self.decide(action, &self.target().arn(), Known { written: Some(tags), existing })
+    }
+
+    /// Asks again, once it is known which tags the object of the path has: a policy may deny by
+    /// `s3:ExistingObjectTag`.
+    ///
+    /// # Errors
+    /// 403 `AccessDenied`.
+    pub fn allows_tagged(&self, existing: &Tags) -> Result<(), Refusal> {
+        self.ask_again(&self.target().arn(), existing)
+    }
+
+    /// The same for the object that a copy reads.
+    ///
+    /// # Errors
+    /// 403 `AccessDenied`.
+    pub fn allows_tagged_source(&self, existing: &Tags) -> Result<(), Refusal> {
+        let source = self.copy_source()?;
+        self.ask_again(&format!("arn:aws:s3:::{}/{}", source.bucket, source.key), existing)
+    }
+
+    fn ask_again(&self, resource: &str, existing: &Tags) -> Result<(), Refusal> {
+        if existing.is_empty() {
+            return Ok(());
+        }
+        let known = Known { written: None, existing: Some(existing) };
+        let mut asks = self.classified.asks.iter().filter(|ask| ask.resource == resource);
+        asks.try_for_each(|ask| self.decide(ask.action, resource, known))
     }
 
     /// Whether the caller may do something with what a copy reads.
@@ -157,10 +197,10 @@ impl Permit {
     /// 403 `AccessDenied`.
     pub fn allows_at_source(&self, action: &str) -> Result<(), Refusal> {
         let source = self.copy_source()?;
-        self.decide(action, &format!("arn:aws:s3:::{}/{}", source.bucket, source.key), None)
+        self.decide(action, &format!("arn:aws:s3:::{}/{}", source.bucket, source.key), Known::default())
     }
 
-    fn decide(&self, action: &str, resource: &str, tags: Option<&Tags>) -> Result<(), Refusal> {
+    fn decide(&self, action: &str, resource: &str, known: Known<'_>) -> Result<(), Refusal> {
         // The account itself: nothing to look up.
         if self.rights.is_account() {
             return Ok(());
@@ -168,7 +208,10 @@ impl Permit {
         let mut context = Context::with_capacity(32);
         self.server_context(&mut context);
         self.rights.enter_keys(&mut context);
-        request_context(&self.request, tags, &mut context);
+        for (name, value) in known.existing.into_iter().flatten() {
+            context.set(format!("s3:ExistingObjectTag/{name}"), value.as_str());
+        }
+        request_context(&self.request, known.written, &mut context);
         self.rights.decide(action, resource, None, &context).map_err(|denial| (*denial).into())
     }
 

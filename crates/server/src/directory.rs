@@ -49,7 +49,7 @@ pub use change::{Change, ChangeError, Owner, Tagged};
 pub use entries::Entries;
 pub use file::DirectoryError;
 pub(crate) use identifier::base32;
-pub use model::{Conflict, Keys, Provider, Role, Snapshot, User};
+pub use model::{BuiltIn, Conflict, Keys, Minio, Provider, Role, Snapshot, User};
 pub use rules::{is_name_byte, is_path, is_tag_char};
 pub use stored::StoredError;
 

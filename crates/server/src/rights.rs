@@ -27,7 +27,14 @@ enum Holder {
     /// A user, by its own policies and those of its groups.
     User(Arc<User>),
     /// A session, by its role and the policies that came with it.
-    Session { session: Arc<Session>, arn: Arn, role: Arc<Role>, session_policies: Vec<Arc<Policy>> },
+    Session {
+        session: Arc<Session>,
+        arn: Arn,
+        role: Arc<Role>,
+        /// With the role's, those that a claim of the token named; `None` where it named none.
+        with_claimed: Option<Vec<Arc<Policy>>>,
+        session_policies: Vec<Arc<Policy>>,
+    },
 }
 
 impl Rights {
@@ -47,12 +54,20 @@ impl Rights {
                 Holder::Account { arn: format!("arn:aws:iam::{account}:root") }
             }
             Caller::User(user) => Holder::User(Arc::clone(user)),
-            Caller::Session(session) => Holder::Session {
-                arn: session.arn(),
-                role: Arc::clone(session.role(snapshot)?),
-                session_policies: session.policies(snapshot)?,
-                session: Arc::clone(session),
-            },
+            Caller::Session(session) => {
+                let role = Arc::clone(session.role(snapshot)?);
+                // A policy that is gone by now allows nothing, and takes nothing away.
+                let claimed = session.claim_policies.iter().filter_map(|arn| snapshot.policy(arn));
+                let with_claimed = (!session.claim_policies.is_empty())
+                    .then(|| role.policies.iter().chain(claimed).cloned().collect());
+                Holder::Session {
+                    arn: session.arn(),
+                    role,
+                    with_claimed,
+                    session_policies: session.policies(snapshot)?,
+                    session: Arc::clone(session),
+                }
+            }
         };
         Ok(Self { account, holder })
     }
@@ -144,7 +159,7 @@ impl Rights {
                     ..Policies::default()
                 },
             ),
-            Holder::Session { session, arn, role, session_policies } => (
+            Holder::Session { session, arn, role, with_claimed, session_policies } => (
                 Principal::Session {
                     account: &session.account,
                     role: role.arn.as_str(),
@@ -152,7 +167,7 @@ impl Rights {
                 },
                 Policies {
                     resource: resource_policy,
-                    identity: &role.policies,
+                    identity: with_claimed.as_deref().unwrap_or(&role.policies),
                     boundary: role.boundary.as_deref(),
                     session: session_policies,
                 },

@@ -288,16 +288,17 @@ async fn serve_connection<S>(
     let service = service_fn(move |request| {
         let (gateway, pulse) = (Arc::clone(&gateway), answering.clone());
         async move {
-            Ok::<_, std::convert::Infallible>(pulse.answer(gateway.handle(request, peer.ip(), secure)).await)
+            let answer = pulse.answer(gateway.handle(request, peer.ip(), secure)).await;
+            Ok::<_, std::convert::Infallible>(answer)
         }
     });
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     builder.http2().timer(TokioTimer::new());
     let stream = TokioIo::new(pulse.watch(stream));
-    let connection = builder.serve_connection(stream, service).into_owned();
+    let connection = watcher.watch(builder.serve_connection(stream, service).into_owned());
     tokio::select! {
-        ended = watcher.watch(connection) => if let Err(error) = ended {
+        ended = connection => if let Err(error) = ended {
             tracing::debug!(%error, %peer, "a connection ended");
         },
         () = pulse.over() => tracing::debug!(%peer, "a connection had nothing to do and was closed"),

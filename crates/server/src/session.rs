@@ -8,7 +8,7 @@ mod record;
 
 mod keys;
 
-pub(crate) use keys::claim_value;
+pub(crate) use keys::{claim_value, tag_values};
 pub(crate) use record::Prepared;
 pub use record::{
     Caller, ChainedOrigin, Link, Origin, ProviderRef, RootSession, Session, SessionEnded, WebIdentityOrigin,

@@ -53,7 +53,7 @@ impl StsService {
     /// Whether an operation has to be signed. Only the exchange need not be: its token is its proof.
     #[must_use]
     pub fn needs_signature(action: &str) -> bool {
-        action != AssumeRoleWithWebIdentity::ACTION
+        action != AssumeRoleWithWebIdentity::ACTION && action != AssumeRoleWithWebIdentity::CLIENT_GRANTS
     }
 
     /// Seals what an administrator may decode of a denied request.
@@ -70,6 +70,9 @@ impl StsService {
         let answered = match action {
             _ if version != API_VERSION => Err(unknown_action(action, version).into()),
             AssumeRoleWithWebIdentity::ACTION => exchange::exchange(parts, &call).await,
+            AssumeRoleWithWebIdentity::CLIENT_GRANTS if parts.directory.snapshot().knows_minio() => {
+                exchange::exchange(parts, &call).await
+            }
             AssumeRole::ACTION => chain::assume_role(parts, &call),
             CallerIdentity::ACTION => caller::caller_identity(parts, &call),
             GetSessionToken::ACTION => caller::session_token(parts, &call),

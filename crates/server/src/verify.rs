@@ -15,7 +15,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use wigeon_core::jwt::{TokenError, UnverifiedToken};
-use wigeon_core::sts::{FaultCode, IdentityError, StsError, VerifiedToken, issuer_of, verify_identity};
+use wigeon_core::sts::{
+    FaultCode, IdentityError, IdentityRules, StsError, VerifiedToken, issuer_of, verify_identity,
+};
 use wigeon_core::time::Clock;
 
 pub use fetch::{FetchError, FetchLimits};
@@ -129,7 +131,12 @@ impl Verifier {
             .await
             .map_err(|source| VerifyError::Provider { issuer: provider.url.clone(), source })?;
         let signed = token.verify(&keys, &provider.algorithms)?;
-        let token = verify_identity(signed, &provider.url, &provider.client_ids, self.clock.now())?;
+        let rules = IdentityRules {
+            client_ids: &provider.client_ids,
+            any_audience: provider.any_audience,
+            many_tag_values: snapshot.is_ceph(),
+        };
+        let token = verify_identity(signed, &provider.url, &rules, self.clock.now())?;
         Ok(WebIdentity { provider: Arc::clone(provider), token })
     }
 

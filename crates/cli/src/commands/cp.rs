@@ -13,6 +13,13 @@ use crate::errors::{Failure, Kind};
 
 /// What the command line says.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  wigeon cp report.pdf s3://team/2026/            keeps its name
+  wigeon cp -r photos s3://home/ada/photos        a folder and all below it
+  wigeon cp -r s3://home/ada/photos .             and back
+  tar c src | wigeon cp - s3://backup/src.tar     a stream of any length
+  wigeon cp s3://team/a lab:archive/a             between buckets, or to another profile's store")]
 pub(crate) struct Args {
     /// A file, a folder, s3://BUCKET/KEY, PROFILE:BUCKET/KEY, or - for standard input
     source: String,

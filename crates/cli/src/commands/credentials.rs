@@ -15,6 +15,10 @@ use crate::errors::Failure;
 
 /// What the command line says.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  in ~/.aws/config:   credential_process = wigeon credentials --format process lab
+  in a shell:         eval \"$(wigeon credentials --format env)\"")]
 pub(crate) struct Args {
     /// The profile
     #[arg(value_name = "PROFILE")]

@@ -22,6 +22,11 @@ use crate::wording::{role_name, signed_in};
 
 /// What the command line says.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  wigeon login lab
+  wigeon login --no-browser                       over SSH: paste the address that comes back
+  wigeon login --role-arn arn:aws:iam::123456789012:role/analyst")]
 pub(crate) struct Args {
     /// The profile
     #[arg(value_name = "PROFILE")]

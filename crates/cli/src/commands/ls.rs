@@ -12,7 +12,8 @@ use crate::errors::Failure;
 /// What the command line says.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// s3://BUCKET/PREFIX, or PROFILE:BUCKET/PREFIX; nothing for the buckets
+    /// s3://BUCKET/PREFIX, or PROFILE:BUCKET/PREFIX; nothing for the profile's Default Path or, without one, the
+    /// buckets (s3:// for the buckets in any case)
     #[arg(value_name = "ADDRESS")]
     address: Option<String>,
 
@@ -27,12 +28,22 @@ pub(crate) struct Args {
 
 /// Runs the command. With `--json` each line is one JSON object.
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
-    let place = StorePlace::parse(args.address.as_deref().unwrap_or("s3://"))?;
+    let place = match &args.address {
+        Some(address) => StorePlace::parse(address)?,
+        None => beginning(context)?,
+    };
     let client = store::open(context, &place)?;
     match &place.bucket {
         None => buckets(&client, context).await,
         Some(_) => objects(&client, &place, &args, context).await,
     }
+}
+
+/// Who may not list the buckets begins in the one that the profile names.
+fn beginning(context: &Context) -> Result<StorePlace, Failure> {
+    let path = context.settings_of(context.stored(None)?)?.default_path();
+    let path = path.map(|path| path.value.trim_start_matches('/').to_owned()).unwrap_or_default();
+    StorePlace::parse(&format!("s3://{path}"))
 }
 
 async fn buckets(client: &Client, context: &Context) -> Result<(), Failure> {

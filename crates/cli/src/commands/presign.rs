@@ -14,6 +14,10 @@ use crate::wording::duration;
 
 /// What the command line says.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  wigeon presign s3://team/report.pdf --expires 12h
+  curl -T report.pdf \"$(wigeon presign --method put s3://team/report.pdf)\"")]
 pub(crate) struct Args {
     /// s3://BUCKET/KEY, or PROFILE:BUCKET/KEY
     #[arg(value_name = "ADDRESS")]

@@ -10,6 +10,10 @@ use crate::errors::Failure;
 
 /// What the command line says.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  wigeon rm s3://team/old.txt s3://team/older.txt
+  wigeon rm -r -n s3://team/2019                  shows what would go")]
 pub(crate) struct Args {
     /// s3://BUCKET/KEY, or PROFILE:BUCKET/KEY
     #[arg(value_name = "ADDRESS", required = true)]

@@ -108,6 +108,26 @@ impl ExactClient {
     }
 }
 
+impl SendError {
+    /// Whether the other side's certificate is the reason, so that the same again fails again.
+    pub(crate) fn is_distrust(&self) -> bool {
+        let Self::Connection(ConnectionError(error)) = self else { return false };
+        std::error::Error::source(error).is_some_and(is_certificate_error)
+    }
+}
+
+/// Looks for it in an error, in its sources, and in what an I/O error wraps.
+fn is_certificate_error(error: &(dyn std::error::Error + 'static)) -> bool {
+    if let Some(error) = error.downcast_ref::<rustls::Error>() {
+        return matches!(error, rustls::Error::InvalidCertificate(_));
+    }
+    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    match wrapped {
+        Some(wrapped) => is_certificate_error(wrapped),
+        None => error.source().is_some_and(is_certificate_error),
+    }
+}
+
 impl ExactResponse {
     pub(crate) fn status(&self) -> StatusCode {
         self.head.status
@@ -265,5 +285,31 @@ mod tests {
         let sent = Sent { left: bytes.clone(), pulse: Pulse::start() };
         assert_eq!(sent.size_hint().exact(), Some(bytes.len() as u64));
         assert_eq!(sent.collect().await.unwrap().to_bytes(), bytes);
+    }
+
+    /// What goes over the wire is what was signed, whatever a web address would make of it.
+    #[tokio::test]
+    async fn a_path_goes_as_it_is() {
+        use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let authority = format!("name.localhost:{}", listener.local_addr().unwrap().port());
+        let served = tokio::spawn(async move {
+            let mut stream = BufReader::new(listener.accept().await.unwrap().0);
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") {
+                stream.read_line(&mut head).await.unwrap();
+            }
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+            head
+        });
+        let tls = super::super::tls::client_config(&[]).unwrap();
+        let client = ExactClient::new(tls, Duration::from_secs(5), Duration::from_secs(5));
+        let path = "//b/%2e%2e/../a/./..?x=%2F..&y";
+        let sent = client.send(Method::GET, ("http", &authority, path), HeaderMap::new(), Bytes::new());
+        assert_eq!(sent.await.unwrap().status(), StatusCode::NO_CONTENT);
+        let head = served.await.unwrap();
+        assert!(head.starts_with(&format!("GET {path} HTTP/1.1\r\n")), "{head}");
+        assert!(head.contains(&format!("host: {authority}\r\n")), "{head}");
     }
 }

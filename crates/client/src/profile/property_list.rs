@@ -2,7 +2,7 @@
 //!
 //! Reads what real files hold: no XML declaration, any `version`, comments anywhere, CDATA, text over several
 //! lines, the binary form. Refuses, with the line: what is not well-formed, elements that property lists do not
-//! have, entities other than XML's five, and nesting beyond [`MAX_DEPTH`]. The format is Apple's
+//! have, entities other than XML's five, nesting beyond [`MAX_DEPTH`], and files beyond [`MAX_BYTES`]. The format is Apple's
 //! PropertyList-1.0 DTD.
 
 use std::collections::BTreeMap;
@@ -15,8 +15,13 @@ use quick_xml::Reader;
 use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::Event;
 
+use super::binary_list::is_modest;
+
 /// Dictionaries and lists in one another; real files have three.
 const MAX_DEPTH: usize = 32;
+
+/// The longest file; most of a real one is its icon.
+const MAX_BYTES: usize = 4 << 20;
 
 /// A dictionary, and where its keys stand.
 #[derive(Debug)]
@@ -42,6 +47,10 @@ pub(super) fn looks_like_one(bytes: &[u8]) -> bool {
 
 /// Reads the XML or the binary form.
 pub(super) fn read(bytes: &[u8]) -> Result<Parsed, Problem> {
+    if bytes.len() > MAX_BYTES {
+        let text = format!("the file has more than {MAX_BYTES} bytes, which no profile has");
+        return Err(Problem { line: 1, text });
+    }
     if bytes.starts_with(b"bplist") {
         return read_binary(bytes);
     }
@@ -71,6 +80,10 @@ pub(super) fn write(dictionary: &Dictionary) -> Result<String, String> {
 }
 
 fn read_binary(bytes: &[u8]) -> Result<Parsed, Problem> {
+    if !is_modest(bytes, MAX_DEPTH) {
+        let text = "the binary property list is damaged, or stands for more than a profile holds".to_owned();
+        return Err(Problem { line: 1, text });
+    }
     match Value::from_reader(Cursor::new(bytes)) {
         Ok(Value::Dictionary(dictionary)) => Ok(Parsed { dictionary, lines: BTreeMap::new(), first_line: 1 }),
         Ok(_) => Err(Problem { line: 1, text: "the property list does not hold a dictionary".to_owned() }),

@@ -447,3 +447,16 @@ proptest! {
         let _ = Document::parse(&bytes, "x.toml");
     }
 }
+
+#[test]
+fn files_that_cost_more_than_they_weigh_are_refused() {
+    // A binary list whose only element is itself: 8 bytes of head, the list, its offset, the trailer.
+    let mut bomb = b"bplist00\xa1\x00\x08".to_vec();
+    bomb.extend([0, 0, 0, 0, 0, 0, 1, 1]);
+    bomb.extend([0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 10]);
+    let long = [b"<plist><dict>".to_vec(), vec![b' '; 5 << 20]].concat();
+    let deep = [b"<plist><dict><key>a</key>".to_vec(), b"<array>".repeat(100_000)].concat();
+    for bytes in [bomb, long, deep] {
+        assert!(Document::parse(&bytes, "x.cyberduckprofile").is_err());
+    }
+}

@@ -46,7 +46,7 @@ impl Client {
         Ok(Stored {
             etag: Some(ETag::new(&result.etag)),
             version_id: version_id(&answer.headers),
-            verified: Verified::Checksum,
+            verified: Verified::Store,
         })
     }
 }

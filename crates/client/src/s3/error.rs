@@ -105,6 +105,8 @@ pub enum ErrorKind {
     Throttled,
     /// The store, or the way to it, is down.
     Unavailable,
+    /// The store's certificate is not to be trusted.
+    Untrusted,
     /// A condition (`If-Match`, `If-None-Match`) does not hold.
     Precondition,
     /// It is there already, or not empty, or being changed.
@@ -133,6 +135,7 @@ impl S3Error {
                 CredentialKind::Unavailable => ErrorKind::Unavailable,
                 CredentialKind::Other => ErrorKind::BadCredentials,
             },
+            Self::Unreachable { source, .. } if source.is_distrust() => ErrorKind::Untrusted,
             Self::Unreachable { .. } | Self::BrokenOff { .. } => ErrorKind::Unavailable,
             Self::Corrupt { .. } => ErrorKind::Corrupt,
             Self::Endpoint(_) | Self::NotUnderstood { .. } | Self::Header(_) => ErrorKind::Invalid,

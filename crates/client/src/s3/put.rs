@@ -44,6 +44,8 @@ pub struct Stored {
 /// What shows that bytes are the same on both sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verified {
+    /// The store's word: it copied the bytes itself, and they did not pass through here.
+    Store,
     /// Their number, and the encryption of the connection.
     Length,
     /// The MD5 digest that the store computed.

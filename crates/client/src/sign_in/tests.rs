@@ -242,6 +242,7 @@ async fn a_pasted_text_that_is_not_ours(#[case] text: &str, #[case] says: &str) 
     let sign_in = SignIn { connector: &connector, clock: &side.clock, oauth: &oauth, client: &client };
     let (paste, pasted) = mpsc::channel(1);
     paste.send(text.to_owned()).await.unwrap();
+    drop(paste);
     let error = in_browser(sign_in, &Walker::new(0).0, pasted, LIMIT).await.unwrap_err().to_string();
     assert!(error.contains(says), "{error}");
 }

@@ -215,7 +215,7 @@ impl Condition {
         // A key with no values is an absent key.
         let value = context
             .value(&self.key)
-            .filter(|value| !matches!(value, Value::Texts(texts) if texts.is_empty()));
+            .filter(|value| !matches!(value, Value::Texts(texts) | Value::Any(texts) if texts.is_empty()));
         if let Expected::Absence(wanted) = &self.expected {
             return wanted.contains(&value.is_none());
         }
@@ -223,12 +223,16 @@ impl Condition {
         match (self.operator.quantifier, value) {
             // A key with many values needs a quantifier, whatever the operator.
             (None, Value::Texts(_)) => false,
-            (Some(Quantifier::Every), Value::Texts(texts)) => {
+            (Some(Quantifier::Every), Value::Texts(texts) | Value::Any(texts)) => {
                 texts.iter().all(|text| self.accepts(Single::Text(text), context))
             }
-            (Some(Quantifier::Some), Value::Texts(texts)) => {
+            (Some(Quantifier::Some), Value::Texts(texts) | Value::Any(texts)) => {
                 texts.iter().any(|text| self.accepts(Single::Text(text), context))
             }
+            (None, Value::Any(texts)) if self.operator.negated => {
+                texts.iter().all(|text| self.accepts(Single::Text(text), context))
+            }
+            (None, Value::Any(texts)) => texts.iter().any(|text| self.accepts(Single::Text(text), context)),
             (_, single) => single.single().is_some_and(|single| self.accepts(single, context)),
         }
     }

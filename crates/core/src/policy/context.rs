@@ -149,6 +149,9 @@ pub enum Value<'a> {
     /// A key that may have many values (`aws:TagKeys`, `<issuer>:amr`), however many there are now. None at
     /// all is the same as an absent key.
     Texts(Vec<Cow<'a, str>>),
+    /// Several values of which operators without a quantifier take any, as at Ceph RGW: a negated one holds if
+    /// none of them matches.
+    Any(Vec<Cow<'a, str>>),
     /// A point in time; as text, ISO 8601 in whole seconds.
     Time(Timestamp),
     /// A whole number.
@@ -168,6 +171,7 @@ impl Value<'_> {
             Self::Texts(texts) => {
                 Value::Texts(texts.iter().map(|text| Cow::Borrowed(text.as_ref())).collect())
             }
+            Self::Any(texts) => Value::Any(texts.iter().map(|text| Cow::Borrowed(text.as_ref())).collect()),
             Self::Time(at) => Value::Time(*at),
             Self::Number(number) => Value::Number(*number),
             Self::Bool(flag) => Value::Bool(*flag),
@@ -179,7 +183,7 @@ impl Value<'_> {
     #[must_use]
     pub fn texts(&self) -> Vec<String> {
         match self {
-            Self::Texts(texts) => texts.iter().map(|text| text.to_string()).collect(),
+            Self::Texts(texts) | Self::Any(texts) => texts.iter().map(|text| text.to_string()).collect(),
             _ => self.single().map(|single| single.with_text(str::to_owned)).into_iter().collect(),
         }
     }
@@ -188,7 +192,7 @@ impl Value<'_> {
     pub(super) fn single(&self) -> Option<Single<'_>> {
         match self {
             Self::Text(text) => Some(Single::Text(text)),
-            Self::Texts(_) => None,
+            Self::Texts(_) | Self::Any(_) => None,
             Self::Time(at) => Some(Single::Time(*at)),
             Self::Number(number) => Some(Single::Number(*number)),
             Self::Bool(flag) => Some(Single::Text(if *flag { "true" } else { "false" })),

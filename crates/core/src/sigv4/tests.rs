@@ -41,7 +41,7 @@ fn signer(credentials: &Credentials) -> Signer<'_> {
 }
 
 fn expected(now: Timestamp) -> Expected<'static> {
-    Expected { service: "s3", region: "us-east-1", now }
+    Expected { service: "s3", region: "us-east-1", empty_region: false, now }
 }
 
 /// A request that is checked, and can be spoilt first.

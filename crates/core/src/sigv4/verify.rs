@@ -29,6 +29,8 @@ pub struct Expected<'a> {
     pub service: &'a str,
     /// The region's name in the scope.
     pub region: &'a str,
+    /// Whether a scope may also leave the region empty, as clients of Ceph RGW do.
+    pub empty_region: bool,
     /// Now.
     pub now: Timestamp,
 }
@@ -284,7 +286,8 @@ impl ClaimV4 {
         if self.scope.service != expected.service {
             return Err(SignatureError::ScopeService(self.scope.service.clone()));
         }
-        if self.scope.region != expected.region {
+        let unnamed = expected.empty_region && self.scope.region.is_empty();
+        if self.scope.region != expected.region && !unnamed {
             return Err(SignatureError::ScopeRegion {
                 actual: self.scope.region.clone(),
                 expected: expected.region.to_owned(),

@@ -143,6 +143,9 @@ fn invalid(message: String) -> StsError {
 }
 
 fn decode(text: &str) -> Option<String> {
+    if !text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
+        return Some(text.to_owned());
+    }
     let broken = text.split('%').skip(1).any(|after| {
         !after.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
     });

@@ -108,8 +108,25 @@ impl AssumeRoleWithWebIdentity {
         Secret::new(form)
     }
 
+    /// MinIO's name for the operation, with the token in `Token`.
+    pub const CLIENT_GRANTS: &'static str = "AssumeRoleWithClientGrants";
+
     /// Reads the parameters and checks every rule of the API model. `RoleArn` is required.
     pub fn from_parameters(parameters: &Parameters) -> Result<Self, StsError> {
+        Self::read(parameters, true)
+    }
+
+    /// Reads what MinIO's clients send: no role is needed, nor a session name (which is empty then), and the
+    /// token may stand in `Token`.
+    pub fn from_minio_parameters(parameters: &Parameters) -> Result<Self, StsError> {
+        Self::read(parameters, false)
+    }
+
+    fn read(parameters: &Parameters, strict: bool) -> Result<Self, StsError> {
+        let token_name = match parameters.value("WebIdentityToken") {
+            None if !strict => "Token",
+            _ => "WebIdentityToken",
+        };
         let mut checks = Constraints::default();
         let mut text = |name: &'static str, parameter: &str, required: bool, range: RangeInclusive<usize>| {
             let Some(value) = parameters.value(parameter) else {
@@ -128,9 +145,9 @@ impl AssumeRoleWithWebIdentity {
             }
             Some(value.to_owned())
         };
-        let role_arn = text("roleArn", "RoleArn", true, 20..=2048);
-        let role_session_name = text("roleSessionName", "RoleSessionName", true, 2..=64);
-        let token = text("webIdentityToken", "WebIdentityToken", true, 4..=20_000);
+        let role_arn = text("roleArn", "RoleArn", strict, 20..=2048);
+        let role_session_name = text("roleSessionName", "RoleSessionName", strict, 2..=64);
+        let token = text("webIdentityToken", token_name, true, 4..=20_000);
         let provider_id = text("providerId", "ProviderId", false, 4..=2048);
         let policy = text("policy", "Policy", false, 1..=MAX_POLICY_LEN);
 

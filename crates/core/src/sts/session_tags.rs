@@ -43,13 +43,14 @@ pub enum TagsError {
 }
 
 impl SessionTags {
-    /// Reads the tags of a token; none when it has no such claim.
-    pub fn from_claims(claims: &Claims) -> Result<Self, TagsError> {
+    /// Reads the tags of a token; none when it has no such claim. With `many_values`, as at Ceph RGW, a tag may
+    /// have several values and stand in both forms; it then comes several times among [`Self::principal`].
+    pub fn from_claims(claims: &Claims, many_values: bool) -> Result<Self, TagsError> {
         let mut tags = Self::default();
         match claims.value(CLAIM) {
             None | Some(Value::Null) => {}
             Some(Value::Object(nested)) => {
-                tags.read_principal(nested.get("principal_tags"))?;
+                tags.read_principal(nested.get("principal_tags"), many_values)?;
                 tags.read_transitive(nested.get("transitive_tag_keys"))?;
             }
             Some(_) => return Err(TagsError::Format("principal_tags")),
@@ -61,7 +62,7 @@ impl SessionTags {
             }
         }
         tags.read_transitive(claims.value(FLAT_TRANSITIVE))?;
-        tags.check()?;
+        tags.check(many_values)?;
         Ok(tags)
     }
 
@@ -71,7 +72,7 @@ impl SessionTags {
         transitive: Vec<String>,
     ) -> Result<Self, TagsError> {
         let tags = Self { principal, transitive };
-        tags.check()?;
+        tags.check(false)?;
         Ok(tags)
     }
 
@@ -89,16 +90,21 @@ impl SessionTags {
         self.principal.is_empty() && self.transitive.is_empty()
     }
 
-    fn read_principal(&mut self, value: Option<&Value>) -> Result<(), TagsError> {
+    fn read_principal(&mut self, value: Option<&Value>, many_values: bool) -> Result<(), TagsError> {
         let tags = match value {
             None | Some(Value::Null) => return Ok(()),
             Some(Value::Object(tags)) => tags,
             Some(_) => return Err(TagsError::Format("principal_tags")),
         };
         for (key, value) in tags {
-            match value.as_array().map(Vec::as_slice) {
-                Some([Value::String(value)]) => self.principal.push((key.clone(), value.clone())),
+            let values = match value.as_array().map(Vec::as_slice) {
+                Some(values @ [_]) => values,
+                Some(values @ [_, ..]) if many_values => values,
                 _ => return Err(TagsError::Format("principal_tags")),
+            };
+            for value in values {
+                let value = value.as_str().ok_or(TagsError::Format("principal_tags"))?;
+                self.principal.push((key.clone(), value.to_owned()));
             }
         }
         Ok(())
@@ -117,7 +123,7 @@ impl SessionTags {
         Ok(())
     }
 
-    fn check(&self) -> Result<(), TagsError> {
+    fn check(&self, many_values: bool) -> Result<(), TagsError> {
         if self.principal.len() > MAX_TAGS {
             return Err(TagsError::TooMany(self.principal.len()));
         }
@@ -129,7 +135,8 @@ impl SessionTags {
                 return Err(TagsError::Tag(key.chars().take(MAX_KEY_LEN).collect()));
             }
             let earlier = self.principal.iter().take(index);
-            if earlier.map(|(key, _)| key).any(|other| other.to_lowercase() == key.to_lowercase()) {
+            let mut same = earlier.filter(|(other, _)| other.to_lowercase() == key.to_lowercase());
+            if !many_values && same.next().is_some() {
                 return Err(TagsError::Duplicate(key.clone()));
             }
         }
@@ -155,7 +162,7 @@ mod tests {
     use super::*;
 
     fn read(claims: Value) -> Result<SessionTags, TagsError> {
-        SessionTags::from_claims(&Claims::from(claims.as_object().unwrap().clone()))
+        SessionTags::from_claims(&Claims::from(claims.as_object().unwrap().clone()), false)
     }
 
     #[test]
@@ -189,6 +196,16 @@ mod tests {
     #[case::duplicate(json!({"principal_tags": {"a": ["b"], "A": ["c"]}}), "the session tag `A` is given twice")]
     fn refused(#[case] claim: Value, #[case] message: &str) {
         assert_eq!(read(json!({ CLAIM: claim })).unwrap_err().to_string(), message);
+    }
+
+    #[test]
+    fn several_values_where_that_is_wanted() {
+        let claims = json!({CLAIM: {"principal_tags": {"a": ["x", "y"]}}, format!("{FLAT_TAG}a"): "z"});
+        let claims = Claims::from(claims.as_object().unwrap().clone());
+        let tags = SessionTags::from_claims(&claims, true).unwrap();
+        let values: Vec<&str> = tags.principal.iter().map(|(_, value)| value.as_str()).collect();
+        assert_eq!(values, ["x", "y", "z"]);
+        assert_eq!(SessionTags::from_claims(&claims, false), Err(TagsError::Format("principal_tags")));
     }
 
     #[test]

@@ -106,11 +106,31 @@ pub fn issuer_of<'t>(token: &'t UnverifiedToken<'_>) -> Result<&'t str, Identity
     token.unverified_claims().string("iss").ok_or(IdentityError::MissingClaim("iss"))
 }
 
-/// Checks what the token claims against one provider. An empty list of client ids accepts nothing.
+/// What a provider's tokens may claim.
+#[derive(Debug, Clone, Copy)]
+pub struct IdentityRules<'a> {
+    /// The audiences that are accepted; an empty list accepts none.
+    pub client_ids: &'a [String],
+    /// Every audience is accepted, and the trust policies decide: built-in providers, and Ceph's providers
+    /// without client ids.
+    pub any_audience: bool,
+    /// A session tag may have several values: Ceph's rule.
+    pub many_tag_values: bool,
+}
+
+impl<'a> IdentityRules<'a> {
+    /// AWS's rules for a provider with these client ids.
+    #[must_use]
+    pub fn aws(client_ids: &'a [String]) -> Self {
+        Self { client_ids, any_audience: false, many_tag_values: false }
+    }
+}
+
+/// Checks what the token claims against one provider.
 pub fn verify_identity(
     token: SignedToken,
     issuer: &str,
-    client_ids: &[String],
+    rules: &IdentityRules<'_>,
     now: Timestamp,
 ) -> Result<VerifiedToken, IdentityError> {
     let claims = token.into_claims();
@@ -130,9 +150,9 @@ pub fn verify_identity(
     // 4. The subject.
     let subject = subject(&claims)?;
     // 5. The audience.
-    let (audience, original_audiences) = audience(&claims, client_ids)?;
+    let (audience, original_audiences) = audience(&claims, rules)?;
     // 6. What the provider says about sessions.
-    let tags = SessionTags::from_claims(&claims)?;
+    let tags = SessionTags::from_claims(&claims, rules.many_tag_values)?;
     let source_identity = source_identity(&claims)?;
 
     let amr = claims.strings("amr").unwrap_or_default().into_iter().map(str::to_owned).collect();
@@ -180,7 +200,7 @@ fn subject(claims: &Claims) -> Result<String, IdentityError> {
 }
 
 /// The audience that counts (`azp`, when it is there) and the ones that stand in `aud`.
-fn audience(claims: &Claims, client_ids: &[String]) -> Result<(String, Vec<String>), IdentityError> {
+fn audience(claims: &Claims, rules: &IdentityRules<'_>) -> Result<(String, Vec<String>), IdentityError> {
     let original = claims
         .audiences()
         .map_err(|_| IdentityError::ClaimType("aud"))?
@@ -196,7 +216,8 @@ fn audience(claims: &Claims, client_ids: &[String]) -> Result<(String, Vec<Strin
         (None, [only]) => only,
         (None, _) => return Err(IdentityError::ManyAudiences),
     };
-    if audience.is_empty() || !client_ids.iter().any(|id| id == audience) {
+    let accepted = rules.any_audience || rules.client_ids.iter().any(|id| id == audience);
+    if audience.is_empty() || !accepted {
         return Err(IdentityError::Audience);
     }
     Ok((audience.to_owned(), original.into_iter().map(str::to_owned).collect()))

@@ -15,7 +15,7 @@ use super::entries::Entries;
 use super::entry::{
     Attachments, Entry, EntryKind, GroupEntry, PolicyEntry, ProviderEntry, RoleEntry, UserEntry, Write,
 };
-use super::model::{Keys, Provider, Role, Snapshot, User};
+use super::model::{BuiltIn, Keys, Minio, Provider, Role, Snapshot, User};
 
 /// Algorithms by their names.
 pub(super) fn algorithms(names: &[String]) -> Result<AllowedAlgorithms, UnknownAlgorithm> {
@@ -29,6 +29,7 @@ impl Snapshot {
     #[must_use]
     pub fn of(entries: Entries, revision: i64) -> Self {
         let mut snapshot = Self::new(entries.account());
+        snapshot.ceph = entries.ceph;
         snapshot.entries = entries;
         snapshot.revision = revision;
         let entries = snapshot.entries.clone();
@@ -55,7 +56,7 @@ impl Snapshot {
                 (Some(Entry::Provider(entry)), _) => next.set_provider(entry),
                 (Some(Entry::Policy(entry)), _) => {
                     next.set_policy(entry);
-                    policies.insert(entry.arn(self.account()));
+                    policies.insert(entry.arn(self.account_in_arns()));
                 }
                 (_, EntryKind::Group) => drop(groups.insert(&write.key)),
                 _ => {}
@@ -95,12 +96,12 @@ impl Snapshot {
             }
             EntryKind::Policy => {
                 if let Some(before) = self.entries.policies.get(&write.key) {
-                    self.policies.remove(&before.arn(self.entries.account()));
+                    self.policies.remove(&before.arn(self.entries.account_in_arns()));
                 }
             }
             EntryKind::Role => {
                 if let Some(before) = self.entries.roles.get(&write.key) {
-                    self.roles.remove(&before.arn(self.entries.account()));
+                    self.roles.remove(&before.arn(self.entries.account_in_arns()));
                     self.role_names.remove(&write.key);
                 }
             }
@@ -110,7 +111,7 @@ impl Snapshot {
     }
 
     fn set_provider(&mut self, entry: &Arc<ProviderEntry>) {
-        match provider(self.account(), entry) {
+        match provider(self.account_in_arns(), entry) {
             Some(provider) => drop(self.providers.insert(entry.url.clone(), Arc::new(provider))),
             None => left_out("provider", &entry.url),
         }
@@ -120,7 +121,7 @@ impl Snapshot {
         match Document::parse(entry.document(), Kind::Identity) {
             Ok(document) => {
                 let policy = document.named(entry.name.clone());
-                self.policies.insert(entry.arn(self.account()), Arc::new(policy));
+                self.policies.insert(entry.arn(self.account_in_arns()), Arc::new(policy));
             }
             Err(error) => {
                 tracing::error!(%error, "a stored policy cannot be read");
@@ -130,7 +131,7 @@ impl Snapshot {
     }
 
     fn set_role(&mut self, entry: &Arc<RoleEntry>) {
-        let arn = entry.arn(self.account());
+        let arn = entry.arn(self.account_in_arns());
         match self.role_of(entry, &arn) {
             Some(role) => {
                 self.role_names.insert(entry.name.to_lowercase(), arn.clone());
@@ -170,7 +171,7 @@ impl Snapshot {
     }
 
     fn user_of(&self, entry: &UserEntry) -> Option<User> {
-        let arn: Arn = entry.arn(self.account()).parse().ok()?;
+        let arn: Arn = entry.arn(self.account_in_arns()).parse().ok()?;
         let mut policies = self.policies_of(&entry.policies)?;
         for key in &entry.groups {
             policies.extend(self.policies_of(&self.entries.groups.get(key)?.policies)?);
@@ -219,6 +220,12 @@ fn provider(account: &str, entry: &ProviderEntry) -> Option<Provider> {
     provider.thumbprints.clone_from(&entry.thumbprints);
     provider.sessions_end_with_token = entry.sessions_end_with_token;
     provider.revoked_before = entry.revoked_before;
+    provider.built_in = if entry.built_in { Some(BuiltIn::of(entry.key())?) } else { None };
+    provider.any_audience = entry.any_audience;
+    provider.minio = entry.minio.as_ref().map(|minio| Minio {
+        default_role: minio.default_role.as_ref().map(|name| Arn::role(account, name)),
+        policy_claim: minio.policy_claim.clone(),
+    });
     Some(provider)
 }
 

@@ -38,6 +38,8 @@ const BUILT_IN: [(&str, &str); 5] = [
 #[derive(Debug, Clone, Default)]
 pub struct Entries {
     account: String,
+    /// Whether ARNs have no account, as at Ceph RGW.
+    pub ceph: bool,
     /// By the issuer without its scheme.
     pub providers: BTreeMap<String, Arc<ProviderEntry>>,
     /// By name; built-in ones under `aws/NAME`.
@@ -66,6 +68,12 @@ impl Entries {
     #[must_use]
     pub fn account(&self) -> &str {
         &self.account
+    }
+
+    /// What stands in ARNs: the account, nothing with Ceph's ways.
+    #[must_use]
+    pub fn account_in_arns(&self) -> &str {
+        if self.ceph { "" } else { &self.account }
     }
 
     /// Writes one row.
@@ -101,7 +109,7 @@ impl Entries {
     #[must_use]
     pub fn provider(&self, arn: &str) -> Option<&Arc<ProviderEntry>> {
         let (_, key) = arn.split_once(":oidc-provider/")?;
-        self.providers.get(key).filter(|provider| provider.arn(&self.account).as_str() == arn)
+        self.providers.get(key).filter(|provider| provider.arn(self.account_in_arns()).as_str() == arn)
     }
 
     /// A managed policy by its ARN.
@@ -109,7 +117,7 @@ impl Entries {
     pub fn policy(&self, arn: &str) -> Option<&Arc<PolicyEntry>> {
         let name = key_of(arn.rsplit_once('/')?.1);
         let key = if arn.starts_with("arn:aws:iam::aws:") { format!("aws/{name}") } else { name };
-        self.policies.get(&key).filter(|policy| policy.arn(&self.account) == arn)
+        self.policies.get(&key).filter(|policy| policy.arn(self.account_in_arns()) == arn)
     }
 
     /// A role by its name.

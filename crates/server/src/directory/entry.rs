@@ -49,6 +49,25 @@ pub struct ProviderEntry {
     /// Sessions that were issued before this time are over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_before: Option<Timestamp>,
+    /// Whether it is one that policies know by a name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub built_in: bool,
+    /// Whether every audience is accepted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub any_audience: bool,
+    /// MinIO's ways.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minio: Option<MinioEntry>,
+}
+
+/// What those who come from MinIO are used to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MinioEntry {
+    /// The name of the role of a token that asks for none.
+    pub default_role: Option<String>,
+    /// The claim that names managed policies.
+    pub policy_claim: Option<String>,
 }
 
 /// The policies of a role, user or group.
@@ -369,6 +388,9 @@ impl ProviderEntry {
             algorithms: None,
             sessions_end_with_token: false,
             revoked_before: None,
+            built_in: false,
+            any_audience: false,
+            minio: None,
         }
     }
 

@@ -8,6 +8,11 @@
 //! client_ids = ["s3-cli"]
 //! # jwks_url or jwks_file, ca_file, thumbprints, algorithms, allow_http, sessions_end_with_token, revoked_before
 //!
+//! # minio = { default_role = "reader", policy_claim = "policy" }
+//!
+//! [[built_in]]                           # known to policies by name; no client ids: the trust policy decides
+//! name = "accounts.google.com"
+//!
 //! [[policy]]                             # managed
 //! name = "read-shared"
 //! file = "read-shared.json"              # or document = '''…'''
@@ -42,9 +47,11 @@ use wigeon_core::time::{Timestamp, parse_iso8601};
 use super::compile::algorithms;
 use super::entries::Entries;
 use super::entry::{
-    Attachments, Entry, EntryKind, PolicyEntry, PolicyVersion, ProviderEntry, RoleEntry, Tags, Write, key_of,
+    Attachments, Entry, EntryKind, MinioEntry, PolicyEntry, PolicyVersion, ProviderEntry, RoleEntry, Tags,
+    Write, key_of,
 };
 use super::identifier::{role_id, stable_id};
+use super::model::BuiltIn;
 use super::rules::{RESERVED, check_address, is_name, is_path, is_thumbprint};
 
 /// Why a directory file cannot be used.
@@ -119,6 +126,11 @@ pub(super) fn load(path: &Path) -> Result<(Entries, Fingerprint), DirectoryError
 #[serde(deny_unknown_fields)]
 struct Contents {
     account: String,
+    /// Ceph RGW's ways: ARNs without an account, providers without client ids, several values per tag.
+    #[serde(default)]
+    ceph: bool,
+    #[serde(default)]
+    built_in: Vec<BuiltInTable>,
     #[serde(default)]
     provider: Vec<ProviderTable>,
     #[serde(default)]
@@ -129,7 +141,19 @@ struct Contents {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct BuiltInTable {
+    name: String,
+    #[serde(default)]
+    client_ids: Vec<String>,
+    jwks_url: Option<String>,
+    jwks_file: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ProviderTable {
+    minio: Option<MinioEntry>,
     url: String,
     client_ids: Vec<String>,
     jwks_url: Option<String>,
@@ -193,9 +217,15 @@ impl Reader {
             );
         }
         let mut entries = Entries::new(&account);
+        entries.ceph = contents.ceph;
+        for table in contents.built_in {
+            let place = format!("built-in provider `{}`", table.name);
+            let provider = self.built_in(table, &place)?;
+            self.add(&mut entries, Entry::Provider(Arc::new(provider)), &place)?;
+        }
         for table in contents.provider {
             let place = format!("provider `{}`", table.url);
-            let provider = self.provider(table, &place)?;
+            let provider = self.provider(table, contents.ceph, &place)?;
             self.add(&mut entries, Entry::Provider(Arc::new(provider)), &place)?;
         }
         for table in contents.policy {
@@ -207,6 +237,13 @@ impl Reader {
             let place = format!("role `{}`", table.name);
             let role = self.role(&entries, table, &place)?;
             self.add(&mut entries, Entry::Role(Arc::new(role)), &place)?;
+        }
+        for provider in entries.providers.values() {
+            let role = provider.minio.as_ref().and_then(|minio| minio.default_role.as_ref());
+            if let Some(role) = role.filter(|role| entries.role(role).is_none()) {
+                let place = format!("provider `{}`", provider.url);
+                return Err(self.fault(&place, format!("its default role `{role}` is not there")));
+            }
         }
         Ok(entries)
     }
@@ -225,40 +262,37 @@ impl Reader {
         Ok(())
     }
 
-    fn provider(&mut self, table: ProviderTable, place: &str) -> Result<ProviderEntry, DirectoryError> {
+    fn built_in(&mut self, table: BuiltInTable, place: &str) -> Result<ProviderEntry, DirectoryError> {
+        let built_in = BuiltIn::of(&table.name)
+            .ok_or_else(|| self.fault(place, "there is no such provider; there is `accounts.google.com`"))?;
+        let mut provider = ProviderEntry::new(built_in.issuer(), table.client_ids, self.created_at);
+        provider.built_in = true;
+        provider.any_audience = provider.client_ids.is_empty();
+        self.connection(&mut provider, (table.jwks_url, table.jwks_file, table.ca_file), false, place)?;
+        Ok(provider)
+    }
+
+    fn provider(
+        &mut self,
+        table: ProviderTable,
+        ceph: bool,
+        place: &str,
+    ) -> Result<ProviderEntry, DirectoryError> {
         check_address(&table.url, table.allow_http).map_err(|reason| self.fault(place, reason))?;
         if RESERVED.contains(&without_scheme(&table.url)) {
             return Err(
                 self.fault(place, "its condition keys would be those of a service; use a full host name")
             );
         }
-        if table.client_ids.is_empty() || table.client_ids.iter().any(String::is_empty) {
+        let any_audience = ceph && table.client_ids.is_empty();
+        if (table.client_ids.is_empty() && !any_audience) || table.client_ids.iter().any(String::is_empty) {
             return Err(self.fault(place, "`client_ids` needs at least one client id, and none may be empty"));
         }
         let mut provider = ProviderEntry::new(table.url, table.client_ids, self.created_at);
-        match (table.jwks_url, table.jwks_file) {
-            (None, None) => {}
-            (Some(url), None) => {
-                check_address(&url, table.allow_http).map_err(|reason| self.fault(place, reason))?;
-                provider.jwks_url = Some(url);
-            }
-            (None, Some(file)) => {
-                let keys = self.read(&file)?;
-                KeySet::parse(keys.as_bytes()).map_err(|error| self.fault(place, error))?;
-                provider.jwks = Some(keys);
-            }
-            (Some(_), Some(_)) => {
-                return Err(self.fault(place, "`jwks_url` and `jwks_file` exclude each other"));
-            }
-        }
-        if let Some(file) = table.ca_file {
-            let pem = self.read(&file)?;
-            reqwest::Certificate::from_pem_bundle(pem.as_bytes())
-                .ok()
-                .filter(|certificates| !certificates.is_empty())
-                .ok_or_else(|| self.fault(place, "`ca_file` holds no PEM certificate"))?;
-            provider.ca_pem = Some(pem);
-        }
+        provider.any_audience = any_audience;
+        provider.minio = table.minio;
+        let connection = (table.jwks_url, table.jwks_file, table.ca_file);
+        self.connection(&mut provider, connection, table.allow_http, place)?;
         if let Some(names) = &table.algorithms {
             algorithms(names).map_err(|error| self.fault(place, error))?;
         }
@@ -270,6 +304,40 @@ impl Reader {
         provider.sessions_end_with_token = table.sessions_end_with_token;
         provider.revoked_before = self.time(table.revoked_before, place)?;
         Ok(provider)
+    }
+
+    /// Where a provider's keys come from, and which certificate authorities are trusted on the way.
+    fn connection(
+        &mut self,
+        provider: &mut ProviderEntry,
+        (jwks_url, jwks_file, ca_file): (Option<String>, Option<PathBuf>, Option<PathBuf>),
+        allow_http: bool,
+        place: &str,
+    ) -> Result<(), DirectoryError> {
+        match (jwks_url, jwks_file) {
+            (None, None) => {}
+            (Some(url), None) => {
+                check_address(&url, allow_http).map_err(|reason| self.fault(place, reason))?;
+                provider.jwks_url = Some(url);
+            }
+            (None, Some(file)) => {
+                let keys = self.read(&file)?;
+                KeySet::parse(keys.as_bytes()).map_err(|error| self.fault(place, error))?;
+                provider.jwks = Some(keys);
+            }
+            (Some(_), Some(_)) => {
+                return Err(self.fault(place, "`jwks_url` and `jwks_file` exclude each other"));
+            }
+        }
+        if let Some(file) = ca_file {
+            let pem = self.read(&file)?;
+            reqwest::Certificate::from_pem_bundle(pem.as_bytes())
+                .ok()
+                .filter(|certificates| !certificates.is_empty())
+                .ok_or_else(|| self.fault(place, "`ca_file` holds no PEM certificate"))?;
+            provider.ca_pem = Some(pem);
+        }
+        Ok(())
     }
 
     fn role(
@@ -305,7 +373,7 @@ impl Reader {
             policies.boundary = Some(self.reference(entries, name, place)?);
         }
         Ok(RoleEntry {
-            id: role_id(entries.account(), &table.path, &table.name),
+            id: role_id(entries.account_in_arns(), &table.path, &table.name),
             name: table.name,
             path: table.path,
             created_at: self.created_at,
@@ -322,7 +390,7 @@ impl Reader {
     fn reference(&self, entries: &Entries, name: &str, place: &str) -> Result<String, DirectoryError> {
         let found = entries.policies.get(&key_of(name)).filter(|policy| policy.name == name);
         let found = found.or_else(|| entries.policy(name));
-        found.map(|policy| policy.arn(entries.account())).ok_or_else(|| {
+        found.map(|policy| policy.arn(entries.account_in_arns())).ok_or_else(|| {
             self.fault(place, format!("there is no policy `{name}`; add a `[[policy]]` of this name"))
         })
     }

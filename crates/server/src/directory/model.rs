@@ -23,6 +23,44 @@ pub enum Keys {
     Fixed(Arc<KeySet>),
 }
 
+/// What a provider's tokens are taken for by those who come from MinIO.
+#[derive(Debug, Clone)]
+pub struct Minio {
+    /// The role of a token that asks for none.
+    pub default_role: Option<Arn>,
+    /// The claim that names managed policies, which the session has beside its role's.
+    pub policy_claim: Option<String>,
+}
+
+/// Providers that AWS knows without registration, under names of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BuiltIn {
+    /// `accounts.google.com`: ID tokens.
+    Google,
+}
+
+impl BuiltIn {
+    /// How policies name it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Google => "accounts.google.com",
+        }
+    }
+
+    /// The built-in provider of this name.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        [Self::Google].into_iter().find(|known| known.name() == name)
+    }
+
+    /// What stands in `iss`.
+    #[must_use]
+    pub fn issuer(self) -> String {
+        format!("https://{}", self.name())
+    }
+}
+
 /// An OpenID Connect provider whose tokens are accepted.
 #[derive(Debug, Clone)]
 pub struct Provider {
@@ -44,9 +82,23 @@ pub struct Provider {
     pub sessions_end_with_token: bool,
     /// Sessions that were issued before this time are over.
     pub revoked_before: Option<Timestamp>,
+    /// `Some` for a provider that is known by a name instead of an ARN.
+    pub built_in: Option<BuiltIn>,
+    /// Whether every audience is accepted, and the trust policies alone decide.
+    pub any_audience: bool,
+    /// MinIO's ways, where they are wanted.
+    pub minio: Option<Minio>,
 }
 
 impl Provider {
+    /// A built-in provider. Its audiences are the trust policies' business, as at AWS.
+    #[must_use]
+    pub fn built_in(account: &str, built_in: BuiltIn, client_ids: Vec<String>) -> Self {
+        let any_audience = client_ids.is_empty();
+        let provider = Self::new(account, built_in.issuer(), client_ids);
+        Self { built_in: Some(built_in), any_audience, ..provider }
+    }
+
     /// A provider with the defaults: discovery, AWS's algorithms, the system's certificate authorities.
     #[must_use]
     pub fn new(account: &str, url: impl Into<String>, client_ids: Vec<String>) -> Self {
@@ -61,13 +113,19 @@ impl Provider {
             algorithms: AllowedAlgorithms::aws(),
             sessions_end_with_token: false,
             revoked_before: None,
+            built_in: None,
+            any_audience: false,
+            minio: None,
         }
     }
 
     /// How policies name the provider.
     #[must_use]
     pub fn principal(&self) -> &str {
-        self.arn.as_str()
+        match self.built_in {
+            Some(built_in) => built_in.name(),
+            None => self.arn.as_str(),
+        }
     }
 }
 
@@ -136,6 +194,7 @@ pub struct User {
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
     account: String,
+    pub(super) ceph: bool,
     /// By issuer.
     pub(super) providers: HashMap<String, Arc<Provider>>,
     /// By ARN.
@@ -179,6 +238,30 @@ impl Snapshot {
     #[must_use]
     pub fn revision(&self) -> i64 {
         self.revision
+    }
+
+    /// An empty directory of an account where Ceph RGW's ways apply: ARNs without an account.
+    #[must_use]
+    pub fn of_ceph(account: impl Into<String>) -> Self {
+        Self { ceph: true, ..Self::new(account) }
+    }
+
+    /// Whether Ceph RGW's ways apply.
+    #[must_use]
+    pub fn is_ceph(&self) -> bool {
+        self.ceph
+    }
+
+    /// Whether MinIO's ways apply to any provider.
+    #[must_use]
+    pub fn knows_minio(&self) -> bool {
+        self.providers.values().any(|provider| provider.minio.is_some())
+    }
+
+    /// What stands in the ARNs of this account: its number, nothing with Ceph's ways.
+    #[must_use]
+    pub fn account_in_arns(&self) -> &str {
+        if self.ceph { "" } else { &self.account }
     }
 
     /// Adds a provider. Two providers may not share an ARN: `http` and `https` of one address do.
@@ -229,6 +312,11 @@ impl Snapshot {
     /// A role by its ARN.
     #[must_use]
     pub fn role(&self, arn: &str) -> Option<&Arc<Role>> {
+        if self.ceph
+            && let Some(rest) = arn.strip_prefix(&format!("arn:aws:iam::{}:", self.account))
+        {
+            return self.roles.get(&format!("arn:aws:iam:::{rest}"));
+        }
         self.roles.get(arn)
     }
 

@@ -66,7 +66,7 @@ impl<'a> Reading<'a> {
     /// The ARN of what the action is about. What is not there has the ARN that it would have.
     pub(super) fn resource(&self, on: On) -> String {
         let (snapshot, input) = (self.snapshot, self.input);
-        let (account, entries) = (snapshot.account(), snapshot.entries());
+        let (account, entries) = (snapshot.account_in_arns(), snapshot.entries());
         let of = |name: &str| input.optional(name).unwrap_or_default();
         let new = |kind: &str, name: &str| {
             format!("arn:aws:iam::{account}:{kind}{}{name}", input.optional("Path").unwrap_or("/"))

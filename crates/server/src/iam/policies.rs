@@ -72,7 +72,7 @@ fn answer(of: &Reading<'_>, arn: &str) -> Answer {
 /// What every answer says of a policy; a list leaves description and tags out.
 fn write_policy(xml: &mut Xml, of: &Reading<'_>, policy: &PolicyEntry) {
     let entries = of.snapshot.entries();
-    let arn = policy.arn(entries.account());
+    let arn = policy.arn(entries.account_in_arns());
     xml.leaf("PolicyName", &policy.name);
     xml.leaf("PolicyId", &policy.id);
     xml.leaf("Arn", &arn);
@@ -92,7 +92,7 @@ fn list(of: &Reading<'_>) -> Answer {
     let usage = usage(of)?;
     let entries = of.snapshot.entries();
     let fits = |policy: &PolicyEntry| {
-        let arn = policy.arn(entries.account());
+        let arn = policy.arn(entries.account_in_arns());
         let attached = || match usage {
             Usage::Any => entries.attachment_count(&arn) + entries.boundary_count(&arn) > 0,
             Usage::Permissions => entries.attachment_count(&arn) > 0,

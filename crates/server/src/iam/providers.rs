@@ -70,7 +70,7 @@ fn get(of: &Reading<'_>) -> Answer {
 
 fn list(of: &Reading<'_>) -> Answer {
     let mut xml = Xml::default();
-    let account = of.snapshot.account();
+    let account = of.snapshot.account_in_arns();
     xml.list("OpenIDConnectProviderList", of.snapshot.entries().providers.values(), |xml, provider| {
         xml.leaf("Arn", provider.arn(account).as_str());
     });

@@ -48,7 +48,7 @@ fn get(of: &Reading<'_>) -> Answer {
     let role = role(of)?;
     let mut xml = Xml::default();
     xml.within("Role", |xml| {
-        write_role(xml, of.snapshot.account(), role);
+        write_role(xml, of.snapshot.account_in_arns(), role);
         if let Some(arn) = &role.policies.boundary {
             xml.within("PermissionsBoundary", |xml| {
                 xml.leaf("PermissionsBoundaryType", "Policy");
@@ -81,7 +81,7 @@ fn list(of: &Reading<'_>) -> Answer {
     let fitting = roles.iter().filter(|(_, role)| role.path.starts_with(prefix));
     let page = Page::of(&of.input, fitting.map(|(key, role)| (key.as_str(), role)))?;
     let mut xml = Xml::default();
-    xml.list("Roles", &page.items, |xml, role| write_role(xml, of.snapshot.account(), role));
+    xml.list("Roles", &page.items, |xml, role| write_role(xml, of.snapshot.account_in_arns(), role));
     page.write(&mut xml);
     Ok(xml)
 }

@@ -43,7 +43,7 @@ fn custom_policy(of: &Reading<'_>) -> Answer {
         return Err(Fault::invalid("PolicyInputList has no policy."));
     }
     if trial.caller.is_empty() {
-        trial.caller = format!("arn:aws:iam::{}:user/simulated", of.snapshot.account());
+        trial.caller = format!("arn:aws:iam::{}:user/simulated", of.snapshot.account_in_arns());
     }
     simulate(of, &trial)
 }
@@ -97,7 +97,7 @@ fn source_of(snapshot: &Snapshot, arn: &str) -> Result<Trial, Fault> {
         (user.policies.clone(), user.boundary.clone(), keys, user.tags.clone())
     } else {
         let group = snapshot.entries().group(name);
-        let group = group.filter(|group| group.arn(snapshot.account()) == arn).ok_or_else(missing)?;
+        let group = group.filter(|group| group.arn(snapshot.account_in_arns()) == arn).ok_or_else(missing)?;
         let inline = group
             .policies
             .inline
@@ -200,7 +200,7 @@ fn outcome(
     action: &str,
     resource: &str,
 ) -> Outcome {
-    let account = of.snapshot.account();
+    let account = of.snapshot.account_in_arns();
     let mut context = Context::new();
     for (key, value) in entries {
         context.set(key.as_str(), value.borrowed());

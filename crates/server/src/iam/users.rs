@@ -63,7 +63,7 @@ fn created(of: &Reading<'_>) -> Answer {
 fn get(of: &Reading<'_>) -> Answer {
     match (of.input.optional("UserName"), of.caller) {
         (None, Caller::Root | Caller::RootSession(_)) => {
-            let account = of.snapshot.account();
+            let account = of.snapshot.account_in_arns();
             let mut xml = Xml::default();
             xml.within("User", |xml| {
                 xml.leaf("UserId", account);
@@ -79,7 +79,7 @@ fn get(of: &Reading<'_>) -> Answer {
 fn answer(of: &Reading<'_>, user: &UserEntry) -> Answer {
     let mut xml = Xml::default();
     xml.within("User", |xml| {
-        write_user(xml, of.snapshot.account(), user);
+        write_user(xml, of.snapshot.account_in_arns(), user);
         if let Some(arn) = &user.policies.boundary {
             xml.within("PermissionsBoundary", |xml| {
                 xml.leaf("PermissionsBoundaryType", "Policy");
@@ -107,7 +107,7 @@ fn users_page<'u>(
     mut xml: Xml,
 ) -> Answer {
     let page = Page::of(&of.input, users)?;
-    xml.list(name, &page.items, |xml, user| write_user(xml, of.snapshot.account(), user));
+    xml.list(name, &page.items, |xml, user| write_user(xml, of.snapshot.account_in_arns(), user));
     page.write(&mut xml);
     Ok(xml)
 }
@@ -222,7 +222,7 @@ fn write_group(xml: &mut Xml, account: &str, group: &GroupEntry) {
 fn groups_page<'g>(of: &Reading<'_>, groups: impl Iterator<Item = (&'g str, &'g Arc<GroupEntry>)>) -> Answer {
     let page = Page::of(&of.input, groups)?;
     let mut xml = Xml::default();
-    xml.list("Groups", &page.items, |xml, group| write_group(xml, of.snapshot.account(), group));
+    xml.list("Groups", &page.items, |xml, group| write_group(xml, of.snapshot.account_in_arns(), group));
     page.write(&mut xml);
     Ok(xml)
 }
@@ -237,7 +237,7 @@ fn create_group(of: &Reading<'_>) -> Result<Change, Fault> {
 fn created_group(of: &Reading<'_>) -> Answer {
     let group = group(of)?;
     let mut xml = Xml::default();
-    xml.within("Group", |xml| write_group(xml, of.snapshot.account(), group));
+    xml.within("Group", |xml| write_group(xml, of.snapshot.account_in_arns(), group));
     Ok(xml)
 }
 

@@ -5,11 +5,11 @@ use wigeon_core::claims::Claims;
 use wigeon_core::time::Timestamp;
 
 use crate::session::{ChainedOrigin, Link, Origin, ProviderRef, Session, WebIdentityOrigin, claim_value};
-use crate::trust::By;
+use crate::trust::{AssumedRole, By};
 
 /// The origin of a session that begins now.
-pub(super) fn of(by: &By, issued_at: Timestamp) -> Origin {
-    match by {
+pub(super) fn of(assumed: &AssumedRole, issued_at: Timestamp) -> Origin {
+    match assumed.by() {
         By::WebIdentity(identity) => {
             let token = identity.token();
             Origin::WebIdentity(WebIdentityOrigin {
@@ -21,6 +21,8 @@ pub(super) fn of(by: &By, issued_at: Timestamp) -> Origin {
                 audience: token.audience().to_owned(),
                 amr: token.amr().to_vec(),
                 claims: kept_claims(token.claims()),
+                jwt_keys: identity.provider().minio.is_some(),
+                app_id: assumed.is_ceph(),
             })
         }
         By::Session { arn, session } => Origin::Chained(ChainedOrigin {

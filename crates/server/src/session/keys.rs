@@ -36,8 +36,8 @@ fn of_session(session: &Session) -> Vec<(String, Value<'static>)> {
     if let Some(source_identity) = &session.source_identity {
         keys.text("aws:SourceIdentity", source_identity);
     }
-    for (key, value) in &session.principal_tags {
-        keys.text(&format!("aws:PrincipalTag/{key}"), value);
+    for (key, value) in tag_values(&session.principal_tags) {
+        keys.add(format!("aws:PrincipalTag/{key}"), owned(value));
     }
     if let Some(origin) = session.web_identity() {
         of_web_identity(origin, &mut keys);
@@ -47,14 +47,20 @@ fn of_session(session: &Session) -> Vec<(String, Value<'static>)> {
 
 fn of_web_identity(origin: &WebIdentityOrigin, keys: &mut Keys) {
     let issuer = without_scheme(&origin.provider.issuer);
-    for prefix in [issuer, "jwt"] {
+    let prefixes: &[&str] = if origin.jwt_keys { &[issuer, "jwt"] } else { &[issuer] };
+    for prefix in prefixes {
         keys.text(&format!("{prefix}:sub"), &origin.subject);
         keys.text(&format!("{prefix}:aud"), &origin.audience);
         keys.add(format!("{prefix}:amr"), Value::from(origin.amr.clone()));
     }
-    keys.text("jwt:iss", &origin.provider.issuer);
+    if origin.jwt_keys {
+        keys.text("jwt:iss", &origin.provider.issuer);
+    }
+    if origin.app_id {
+        keys.text(&format!("{issuer}:app_id"), &origin.audience);
+    }
     for (name, claim) in &origin.claims {
-        for prefix in [issuer, "jwt"] {
+        for prefix in prefixes {
             if let Some(value) = claim_value(claim) {
                 keys.add(format!("{prefix}:{name}"), owned(value));
             }
@@ -80,11 +86,30 @@ fn owned(value: Value<'_>) -> Value<'static> {
     match value {
         Value::Text(text) => Value::from(text.into_owned()),
         Value::Texts(texts) => Value::from(texts.into_iter().map(Cow::into_owned).collect::<Vec<String>>()),
+        Value::Any(texts) => {
+            Value::Any(texts.into_iter().map(|text| Cow::Owned(text.into_owned())).collect())
+        }
         Value::Time(at) => Value::Time(at),
         Value::Number(number) => Value::Number(number),
         Value::Bool(flag) => Value::Bool(flag),
         Value::Address(address) => Value::Address(address),
     }
+}
+
+/// Each tag once, with its value, or, where it has several, with all of them.
+pub(crate) fn tag_values(tags: &[(String, String)]) -> Vec<(&str, Value<'_>)> {
+    let mut values: Vec<(&str, Vec<&str>)> = Vec::with_capacity(tags.len());
+    for (key, value) in tags {
+        match values.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(key)) {
+            Some((_, several)) => several.push(value),
+            None => values.push((key, vec![value])),
+        }
+    }
+    let value = |texts: Vec<&str>| match texts.as_slice() {
+        [only] => Value::Text(Cow::Owned((*only).to_owned())),
+        _ => Value::Any(texts.into_iter().map(|text| Cow::Owned(text.to_owned())).collect()),
+    };
+    values.into_iter().map(|(key, texts)| (key, value(texts))).collect()
 }
 
 /// A scalar or an array of strings; nothing else becomes a condition key.

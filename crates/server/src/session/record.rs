@@ -72,6 +72,9 @@ pub struct Session {
     pub policy: Option<String>,
     #[serde(rename = "pa", default, skip_serializing_if = "Vec::is_empty")]
     pub policy_arns: Vec<String>,
+    /// Managed policies that a claim of the token named, beside the role's: MinIO's way.
+    #[serde(rename = "cp", default, skip_serializing_if = "Vec::is_empty")]
+    pub claim_policies: Vec<String>,
     #[serde(rename = "f", with = "jiff::fmt::serde::timestamp::second::required")]
     pub issued_at: Timestamp,
     #[serde(rename = "e", with = "jiff::fmt::serde::timestamp::second::required")]
@@ -107,6 +110,12 @@ pub struct WebIdentityOrigin {
     /// The claims that policies and people may ask for: scalars and arrays of strings.
     #[serde(rename = "c", default, skip_serializing_if = "Map::is_empty")]
     pub claims: Map<String, Json>,
+    /// Whether `jwt:` keys stand beside the issuer's: MinIO's way.
+    #[serde(rename = "j", default, skip_serializing_if = "std::ops::Not::not")]
+    pub jwt_keys: bool,
+    /// Whether the audience also stands under `ISSUER:app_id`: Ceph's way.
+    #[serde(rename = "x", default, skip_serializing_if = "std::ops::Not::not")]
+    pub app_id: bool,
 }
 
 /// The provider that vouched for somebody.

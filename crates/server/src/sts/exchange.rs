@@ -1,24 +1,27 @@
 //! `AssumeRoleWithWebIdentity`: a token for credentials.
 
-use wigeon_core::sts::{AssumeRoleWithWebIdentity, AssumedRole, FaultCode, StsError};
+use wigeon_core::sts::{AssumeRoleWithWebIdentity, AssumedRole, FaultCode, StsError, session_name_from};
 
 use super::call::{Outcome, Refusal, StsCall};
 use super::grant::{Wanted, issue_refused};
 use super::parts::Parts;
 use crate::trust;
+use crate::verify::WebIdentity;
 
 /// Exchanges a token. The order of the checks is part of the contract: nothing that depends on a role is
 /// looked at before a token has been verified and the role's trust policy has let it in.
 pub(super) async fn exchange(parts: &Parts, call: &StsCall<'_>) -> Result<(String, Outcome), Refusal> {
-    // 1. The parameters, all rules at once.
-    let request = AssumeRoleWithWebIdentity::from_parameters(call.parameters)?;
-    let role_arn = request.role_arn.as_deref().unwrap_or_default();
+    // 1. The parameters, all rules at once; where a provider has MinIO's ways, its rules first.
+    let snapshot = parts.directory.snapshot();
+    let request = match snapshot.knows_minio() {
+        true => AssumeRoleWithWebIdentity::from_minio_parameters(call.parameters)?,
+        false => AssumeRoleWithWebIdentity::from_parameters(call.parameters)?,
+    };
     if let Some(provider_id) = &request.provider_id {
         return Err(provider_id_refused(provider_id).into());
     }
 
     // 2. The token.
-    let snapshot = parts.directory.snapshot();
     let identity = parts
         .verifier
         .verify(&snapshot, request.web_identity_token.expose())
@@ -27,8 +30,8 @@ pub(super) async fn exchange(parts: &Parts, call: &StsCall<'_>) -> Result<(Strin
 
     // 3. The role and its trust policy.
     let now = parts.clock.now();
-    let session_name = request.role_session_name.clone();
-    let assumed = trust::assume(&snapshot, identity, role_arn, session_name, &call.circumstances(now))
+    let (role_arn, session_name) = asked_for(call, &request, &identity)?;
+    let assumed = trust::assume(&snapshot, identity, &role_arn, session_name, &call.circumstances(now))
         .map_err(|error| Refusal::because(error.to_sts(), &error))?;
 
     // 4. What was asked for beside the role.
@@ -55,7 +58,34 @@ pub(super) async fn exchange(parts: &Parts, call: &StsCall<'_>) -> Result<(Strin
         packed_policy_size,
         request_id: Some(call.request_id.to_owned()),
     };
-    Ok((answer.to_xml(), Outcome::Exchanged(Box::new(session))))
+    let action = call.parameters.action().unwrap_or(AssumeRoleWithWebIdentity::ACTION);
+    Ok((answer.to_xml_of(action), Outcome::Exchanged(Box::new(session))))
+}
+
+/// The role and the session's name. Without MinIO's ways the request names both; with them, the provider's
+/// default role and the subject stand in.
+fn asked_for(
+    call: &StsCall<'_>,
+    request: &AssumeRoleWithWebIdentity,
+    identity: &WebIdentity,
+) -> Result<(String, String), StsError> {
+    let Some(minio) = &identity.provider().minio else {
+        if call.parameters.action() == Some(AssumeRoleWithWebIdentity::CLIENT_GRANTS) {
+            return Err(StsError::not_authorized());
+        }
+        let strict = AssumeRoleWithWebIdentity::from_parameters(call.parameters)?;
+        return Ok((strict.role_arn.unwrap_or_default(), strict.role_session_name));
+    };
+    // MinIO's clients send the ARN of no role, or of one that means the same.
+    let named = request.role_arn.clone().filter(|arn| !arn.is_empty());
+    let role_arn = named
+        .or_else(|| minio.default_role.as_ref().map(ToString::to_string))
+        .ok_or_else(StsError::not_authorized)?;
+    let session_name = match request.role_session_name.as_str() {
+        "" => session_name_from(identity.token().subject()),
+        name => name.to_owned(),
+    };
+    Ok((role_arn, session_name))
 }
 
 /// A provider id goes with an opaque access token of one of two services, neither of which is asked here.

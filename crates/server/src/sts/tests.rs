@@ -2,6 +2,8 @@
 
 mod chaining;
 
+mod dialects;
+
 use rstest::rstest;
 use serde_json::{Value, json};
 use wigeon_core::policy::{Document, Kind, Policy};

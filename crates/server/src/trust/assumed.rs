@@ -44,18 +44,21 @@ impl<'a> Circumstances<'a> {
 /// Somebody whom a role lets in, under a session name.
 #[derive(Debug)]
 pub struct AssumedRole {
+    pub(super) account: String,
     pub(super) by: By,
     pub(super) role: Arc<Role>,
     pub(super) session_name: String,
     pub(super) tags: SessionTags,
     pub(super) source_identity: Option<String>,
+    pub(super) claim_policies: Vec<String>,
+    pub(super) ceph: bool,
 }
 
 /// Whom a role let in.
 #[derive(Debug)]
 pub enum By {
     /// The bearer of a provider's token.
-    WebIdentity(WebIdentity),
+    WebIdentity(Box<WebIdentity>),
     /// A session.
     Session {
         /// Its ARN.
@@ -71,6 +74,24 @@ pub enum By {
 }
 
 impl AssumedRole {
+    /// The account that the role is of, also where its ARN does not say so.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
+    /// Managed policies that a claim of the token named, by ARN.
+    #[must_use]
+    pub fn claim_policies(&self) -> &[String] {
+        &self.claim_policies
+    }
+
+    /// Whether Ceph RGW's ways apply.
+    #[must_use]
+    pub fn is_ceph(&self) -> bool {
+        self.ceph
+    }
+
     /// Who.
     #[must_use]
     pub fn by(&self) -> &By {

@@ -60,6 +60,9 @@ pub fn assume_as_caller(
     tags.principal.extend(request.tags.principal.iter().cloned());
     tags.transitive.extend(request.tags.transitive.iter().cloned());
     Ok(AssumedRole {
+        account: snapshot.account().to_owned(),
+        claim_policies: Vec::new(),
+        ceph: snapshot.is_ceph(),
         by,
         role: Arc::clone(role),
         session_name: request.role_session_name.clone(),

@@ -49,12 +49,27 @@ pub fn assume(
     }
     let token = identity.token();
     Ok(AssumedRole {
+        account: snapshot.account().to_owned(),
+        claim_policies: claim_policies(snapshot, &identity),
+        ceph: snapshot.is_ceph(),
         role: Arc::clone(role),
         session_name,
         tags: token.tags().clone(),
         source_identity: token.source_identity().map(str::to_owned),
-        by: By::WebIdentity(identity),
+        by: By::WebIdentity(Box::new(identity)),
     })
+}
+
+/// MinIO's way: managed policies that the token names, as far as they exist, separated by commas or as a list.
+fn claim_policies(snapshot: &Snapshot, identity: &WebIdentity) -> Vec<String> {
+    let minio = identity.provider().minio.as_ref();
+    let Some(claim) = minio.and_then(|minio| minio.policy_claim.as_deref()) else { return Vec::new() };
+    let named = identity.token().claims().strings(claim).unwrap_or_default();
+    let names = named.into_iter().flat_map(|names| names.split(',')).map(str::trim);
+    names
+        .map(|name| format!("arn:aws:iam::{}:policy/{name}", snapshot.account_in_arns()))
+        .filter(|arn| snapshot.policy(arn).is_some())
+        .collect()
 }
 
 /// The condition keys. What the server knows stands first: a claim can shadow none of it.
@@ -85,6 +100,9 @@ fn context<'a>(
 
     let issuer = without_scheme(token.issuer());
     context.set(format!("{issuer}:aud"), token.audience());
+    if snapshot.is_ceph() {
+        context.set(format!("{issuer}:app_id"), token.audience());
+    }
     context.set(format!("{issuer}:sub"), token.subject());
     context.set(format!("{issuer}:amr"), token.amr().iter().map(String::as_str).collect::<Vec<_>>());
     context.set(

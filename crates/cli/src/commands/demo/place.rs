@@ -64,7 +64,7 @@ impl Place {
                     "Effect": "Allow",
                     "Action": "s3:ListBucket",
                     "Resource": "arn:aws:s3:::home",
-                    "Condition": { "StringLike": { "s3:prefix": "${jwt:preferred_username}/*" } }
+                    "Condition": { "StringLike": { "s3:prefix": format!("${{{name}:preferred_username}}/*") } }
                 },
                 {
                     "Sid": "WorkInOnesOwnFolder",
@@ -73,7 +73,7 @@ impl Place {
                         "s3:GetObject", "s3:PutObject", "s3:DeleteObject",
                         "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"
                     ],
-                    "Resource": "arn:aws:s3:::home/${jwt:preferred_username}/*"
+                    "Resource": format!("arn:aws:s3:::home/${{{name}:preferred_username}}/*")
                 }
             ]
         });

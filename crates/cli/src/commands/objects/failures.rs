@@ -40,9 +40,11 @@ fn judged(kind: ErrorKind) -> (Kind, Option<&'static str>) {
         ),
         ErrorKind::ClockSkew => (Kind::Error, Some("set this machine's clock")),
         ErrorKind::Throttled | ErrorKind::Unavailable => (Kind::Retry, None),
-        ErrorKind::Precondition | ErrorKind::Conflict | ErrorKind::Range | ErrorKind::Invalid => {
-            (Kind::Error, None)
-        }
+        ErrorKind::Precondition
+        | ErrorKind::Conflict
+        | ErrorKind::Range
+        | ErrorKind::Untrusted
+        | ErrorKind::Invalid => (Kind::Error, None),
         ErrorKind::NotSupported => (Kind::Error, Some("the store does not offer this operation")),
         ErrorKind::Elsewhere => {
             (Kind::Error, Some("set the region, or the endpoint, of the bucket in the profile"))

@@ -1,6 +1,6 @@
 //! How a transfer shows itself: a bar where a person watches, then each failure, then one sentence.
 //!
-//! The first interrupt (Ctrl-C) ends the transfers in good order, the second one ends the process.
+//! The first interrupt (Ctrl-C, SIGTERM, SIGHUP) ends the transfers in good order, the second one ends the process.
 
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -175,6 +175,7 @@ fn document(report: &TreeReport, seen: &Seen, seconds: f64) -> Value {
 /// The weakest proof among the files.
 fn proof(verified: Verified) -> &'static str {
     match verified {
+        Verified::Store => "the store",
         Verified::Length => "length",
         Verified::Md5 => "MD5",
         Verified::SignedPayload => "signed SHA-256",
@@ -220,13 +221,32 @@ impl Progress for Shown {
 }
 
 async fn stop_on_interrupt(stop: CancellationToken) {
-    if tokio::signal::ctrl_c().await.is_ok() {
+    if interrupted().await.is_ok() {
         stop.cancel();
-        if tokio::signal::ctrl_c().await.is_ok() {
+        if interrupted().await.is_ok() {
             // What a shell reports of a program that an interrupt ended.
             std::process::exit(130);
         }
     }
+}
+
+#[cfg(unix)]
+async fn interrupted() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let (mut interrupt, mut terminate, mut hang_up) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hang_up.recv() => {}
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+async fn interrupted() -> std::io::Result<()> {
+    tokio::signal::ctrl_c().await
 }
 
 #[cfg(test)]

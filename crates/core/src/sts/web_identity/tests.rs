@@ -40,7 +40,7 @@ fn check_payload(payload: &str) -> Result<VerifiedToken, IdentityError> {
     let text = key.sign_payload(header.as_object().unwrap(), payload).unwrap();
     let signed = UnverifiedToken::parse(&text).unwrap().verify(keys, &AllowedAlgorithms::aws()).unwrap();
     let client_ids = ["s3-cli".to_owned(), "s3-web".to_owned()];
-    verify_identity(signed, ISSUER, &client_ids, Timestamp::from_second(NOW).unwrap())
+    verify_identity(signed, ISSUER, &IdentityRules::aws(&client_ids), Timestamp::from_second(NOW).unwrap())
 }
 
 fn check(changes: Value) -> Result<VerifiedToken, IdentityError> {
@@ -113,7 +113,8 @@ fn no_client_ids_accept_no_audience() {
     let (key, keys) = key();
     let text = key.sign(&serde_json::Map::new(), &payload_map()).unwrap();
     let signed = UnverifiedToken::parse(&text).unwrap().verify(keys, &AllowedAlgorithms::aws()).unwrap();
-    let refused = verify_identity(signed, ISSUER, &[], Timestamp::from_second(NOW).unwrap());
+    let refused =
+        verify_identity(signed, ISSUER, &IdentityRules::aws(&[]), Timestamp::from_second(NOW).unwrap());
     assert_eq!(refused.unwrap_err(), IdentityError::Audience);
 }
 

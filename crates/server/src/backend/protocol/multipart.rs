@@ -109,6 +109,7 @@ pub(super) async fn copy_part(store: &Store, permit: &Permit) -> Answer {
     let (bucket, key) = permit.object()?;
     let request = permit.request();
     let source = permit.copy_source()?;
+    permit.allows_tagged_source(&store.head(&source.bucket, &source.key).await?.tags)?;
     let range = match request.header("x-amz-copy-source-range") {
         None => None,
         Some(text) => Some(copy_range(text)?),

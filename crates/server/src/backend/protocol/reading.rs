@@ -22,6 +22,7 @@ use crate::request::Request;
 pub(super) async fn get(store: &Store, permit: &Permit) -> Answer {
     let (bucket, key) = permit.object()?;
     let (object, content) = store.get(bucket, key).await?;
+    permit.allows_tagged(&object.tags)?;
     let part = selected_part(store, permit).await?;
     match head_of(permit.request(), &object, part)? {
         Head::NotModified(response) => Ok(response),
@@ -41,6 +42,7 @@ pub(super) async fn get(store: &Store, permit: &Permit) -> Answer {
 pub(super) async fn head(store: &Store, permit: &Permit) -> Answer {
     let (bucket, key) = permit.object()?;
     let object = store.head(bucket, key).await?;
+    permit.allows_tagged(&object.tags)?;
     let part = selected_part(store, permit).await?;
     match head_of(permit.request(), &object, part)? {
         Head::NotModified(response) => Ok(response),
@@ -181,6 +183,7 @@ pub(super) async fn attributes(store: &Store, permit: &Permit) -> Answer {
         ));
     }
     let object = store.head(bucket, key).await?;
+    permit.allows_tagged(&object.tags)?;
     let parts = match wants("ObjectParts") && object.etag.parts().is_some() {
         true => store.object_parts(bucket, key).await?,
         false => Vec::new(),
@@ -224,6 +227,7 @@ pub(super) async fn attributes(store: &Store, permit: &Permit) -> Answer {
 pub(super) async fn tagging(store: &Store, permit: &Permit) -> Answer {
     let (bucket, key) = permit.object()?;
     let object = store.head(bucket, key).await?;
+    permit.allows_tagged(&object.tags)?;
     let document = Xml::document("Tagging", |xml| {
         xml.element("TagSet", |xml| {
             for (name, value) in &object.tags {
