@@ -30,7 +30,7 @@ use tokio::net::TcpStream;
 use wigeon_core::jwt::Algorithm;
 use wigeon_core::jwt::signing::SigningKey;
 use wigeon_core::time::{Clock, Timestamp};
-use wigeon_server::config::Config;
+use wigeon_server::config::{Config, DirectoryConfig};
 use wigeon_server::directory::Directory;
 use wigeon_server::serve;
 
@@ -174,7 +174,7 @@ async fn serve_folder(folder: &Path, roles: usize) -> Outcome<()> {
     let config = Config {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         data: folder.join(format!("data-{roles}")),
-        directory: folder.join("directory.toml"),
+        directory: DirectoryConfig::file(folder.join("directory.toml")),
         region: "us-east-1".to_owned(),
         domains: Vec::new(),
         root: None,

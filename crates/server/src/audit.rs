@@ -18,7 +18,7 @@ pub struct Record {
     pub time: String,
     /// As in the answer.
     pub request_id: String,
-    /// `s3` or `sts`.
+    /// `s3`, `sts` or `iam`.
     pub service: &'static str,
     /// The peer's address.
     pub source_ip: String,
@@ -79,6 +79,14 @@ impl Who {
             Caller::Root => root(None),
             Caller::RootSession(session) => root(Some(session.access_key_id.clone())),
             Caller::Session(session) => Self::of_session(session),
+            Caller::User(user) => Self {
+                principal: user.arn.to_string(),
+                issuer: None,
+                subject: None,
+                by: None,
+                name: Some(user.name.clone()),
+                access_key_id: None,
+            },
         }
     }
 

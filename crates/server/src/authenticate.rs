@@ -1,4 +1,4 @@
-//! Who sent a request: the signature checked with the secret key of a session or of the root key.
+//! Who sent a request: the signature checked with the secret key of a session, of a user or of the root key.
 //!
 //! Enters: a [`Request`]. Leaves: an [`Authenticated`], which only [`Authenticator`] makes. Refused: an unsigned
 //! request, an access key that is nobody's, a session token that this server did not seal, that is another
@@ -137,8 +137,13 @@ impl Authenticator {
         let access_key_id = claim.access_key_id();
         let unknown = || AuthenticateError::UnknownKey(access_key_id.to_owned());
         let Some(token) = token else {
-            let root = self.root.as_ref().filter(|root| root.access_key_id == access_key_id);
-            return root.map(|root| (Caller::Root, root.secret_key.clone())).ok_or_else(unknown);
+            if let Some(root) = self.root.as_ref().filter(|root| root.access_key_id == access_key_id) {
+                return Ok((Caller::Root, root.secret_key.clone()));
+            }
+            let snapshot = self.directory.snapshot();
+            let (key, user) = snapshot.access_key(access_key_id).ok_or_else(unknown)?;
+            let secret = self.sealer.open_secret(access_key_id, &key.sealed_secret).ok_or_else(unknown)?;
+            return Ok((Caller::User(Arc::clone(user)), secret));
         };
         let unsealed = self.sealer.unseal(token, access_key_id, request.at).map_err(|error| match error {
             UnsealError::Expired { .. } => AuthenticateError::Expired(access_key_id.to_owned()),

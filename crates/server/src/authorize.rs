@@ -202,7 +202,7 @@ impl Permit {
 
     fn decide(&self, action: &str, resource: &str, known: Known<'_>) -> Result<(), Refusal> {
         // The account itself: nothing to look up.
-        if self.rights.session().is_none() {
+        if self.rights.is_account() {
             return Ok(());
         }
         let mut context = Context::with_capacity(32);

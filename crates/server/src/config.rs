@@ -20,8 +20,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where buckets, objects and keys are kept.
     pub data: PathBuf,
-    /// The declarative file with providers, roles and policies.
-    pub directory: PathBuf,
+    /// Where providers, roles and policies are kept.
+    pub directory: DirectoryConfig,
     /// The region that requests must be signed for.
     pub region: String,
     /// Names under which buckets are hosts, without ports: `s3.example.org` for `bucket.s3.example.org`.
@@ -42,6 +42,41 @@ pub struct Certificate {
     pub certificate: PathBuf,
     /// Its private key.
     pub key: PathBuf,
+}
+
+/// Where the directory is kept.
+#[derive(Debug, Clone)]
+pub struct DirectoryConfig {
+    /// Its home.
+    pub home: DirectoryHome,
+    /// The account's twelve digits, where they are not those of the file or of the database.
+    pub account: Option<String>,
+}
+
+/// The home of the directory.
+#[derive(Debug, Clone)]
+pub enum DirectoryHome {
+    /// A declarative file.
+    File(PathBuf),
+    /// A SQLite file, made when it is not there.
+    Sqlite(PathBuf),
+    /// A PostgreSQL database.
+    Postgres {
+        /// A URL or `key=value` pairs.
+        address: String,
+        /// From a file that only its owner can read.
+        password: Option<Secret>,
+        /// Certificate authorities (PEM) in place of the system's.
+        ca_file: Option<PathBuf>,
+    },
+}
+
+impl DirectoryConfig {
+    /// A declarative file.
+    #[must_use]
+    pub fn file(path: PathBuf) -> Self {
+        Self { home: DirectoryHome::File(path), account: None }
+    }
 }
 
 /// Why a configuration is refused.
@@ -77,13 +112,35 @@ pub enum ConfigError {
 struct File {
     listen: Option<SocketAddr>,
     data: PathBuf,
-    directory: PathBuf,
+    directory: Option<DirectoryKey>,
     region: Option<String>,
     #[serde(default)]
     domains: Vec<String>,
     root: Option<Root>,
     audit: Option<PathBuf>,
     tls: Option<Certificate>,
+}
+
+/// `directory = "FILE"`, or a table.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a file name, or a table with `file`, `sqlite` or `postgres`; with `postgres` also `password_file` and `ca_file`; with either database `account`"
+)]
+enum DirectoryKey {
+    File(PathBuf),
+    Table(DirectoryTable),
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct DirectoryTable {
+    file: Option<PathBuf>,
+    sqlite: Option<PathBuf>,
+    postgres: Option<String>,
+    password_file: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
+    account: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -116,14 +173,20 @@ impl Config {
                 if root.access_key_id.len() < 16 {
                     return Err(malformed("root.access_key_id needs at least 16 characters".to_owned()));
                 }
-                let secret_key = secret(&beside(&root.secret_key_file))?;
+                let secret_key = secret(&beside(&root.secret_key_file), 16)?;
                 Some(RootKey { access_key_id: root.access_key_id, secret_key })
             }
         };
+        let data = beside(&file.data);
+        let directory = match file.directory {
+            Some(DirectoryKey::File(path)) => DirectoryConfig::file(beside(&path)),
+            Some(DirectoryKey::Table(table)) => directory(table, &data, beside).map_err(malformed)?,
+            None => directory(DirectoryTable::default(), &data, beside).map_err(malformed)?,
+        };
         Ok(Self {
             listen: file.listen.unwrap_or(DEFAULT_LISTEN),
-            data: beside(&file.data),
-            directory: beside(&file.directory),
+            data,
+            directory,
             region: file.region.unwrap_or_else(|| "us-east-1".to_owned()),
             domains: file.domains,
             root,
@@ -135,11 +198,46 @@ impl Config {
     }
 }
 
+fn directory(
+    table: DirectoryTable,
+    data: &Path,
+    beside: impl Fn(&Path) -> PathBuf,
+) -> Result<DirectoryConfig, String> {
+    let twelve = |account: &String| account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+    if table.account.as_ref().is_some_and(|account| !twelve(account)) {
+        return Err("directory.account needs twelve digits".to_owned());
+    }
+    if table.postgres.is_none() && (table.password_file.is_some() || table.ca_file.is_some()) {
+        return Err("directory.password_file and directory.ca_file belong to directory.postgres".to_owned());
+    }
+    if let Some(address) = table.postgres {
+        if table.file.is_some() || table.sqlite.is_some() {
+            return Err("the directory has one home: a file or a database".to_owned());
+        }
+        let password = table.password_file.map(|path| secret(&beside(&path), 1)).transpose();
+        let password = password.map_err(|error| match std::error::Error::source(&error) {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        })?;
+        let ca_file = table.ca_file.map(|path| beside(&path));
+        let home = DirectoryHome::Postgres { address, password, ca_file };
+        return Ok(DirectoryConfig { home, account: table.account });
+    }
+    let home = match (table.file, table.sqlite) {
+        (Some(file), None) if table.account.is_none() => DirectoryHome::File(beside(&file)),
+        (Some(_), None) => return Err("a directory file names its account itself".to_owned()),
+        (None, Some(file)) => DirectoryHome::Sqlite(beside(&file)),
+        (None, None) => DirectoryHome::Sqlite(data.join("directory.sqlite")),
+        _ => return Err("the directory has one home: a file or a database".to_owned()),
+    };
+    Ok(DirectoryConfig { home, account: table.account })
+}
+
 fn read(path: &Path) -> Result<String, ConfigError> {
     fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })
 }
 
-fn secret(path: &Path) -> Result<Secret, ConfigError> {
+fn secret(path: &Path, shortest: usize) -> Result<Secret, ConfigError> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -151,8 +249,8 @@ fn secret(path: &Path) -> Result<Secret, ConfigError> {
     }
     let text = read(path)?;
     let secret = text.trim();
-    if secret.len() < 16 {
-        let reason = "a secret key needs at least 16 characters".to_owned();
+    if secret.len() < shortest {
+        let reason = format!("a secret needs at least {shortest} characters");
         return Err(ConfigError::Malformed { path: path.to_owned(), reason });
     }
     Ok(Secret::new(secret))
@@ -175,8 +273,26 @@ mod tests {
         let (dir, config) = written("data = 'd'\ndirectory = '/etc/wigeon/directory.toml'");
         let config = config.unwrap();
         assert_eq!(config.data, dir.path().join("d"));
-        assert_eq!(config.directory, Path::new("/etc/wigeon/directory.toml"));
+        let DirectoryHome::File(directory) = config.directory.home else { panic!("{config:?}") };
+        assert_eq!(directory, Path::new("/etc/wigeon/directory.toml"));
         assert_eq!((config.listen, config.region.as_str()), (DEFAULT_LISTEN, "us-east-1"));
+    }
+
+    #[test]
+    fn the_directory_has_one_home() {
+        let home = |text: &str| written(text).1.map(|config| config.directory);
+        let DirectoryHome::Sqlite(path) = home("data = 'd'").unwrap().home else { panic!() };
+        assert!(path.ends_with("d/directory.sqlite"));
+        let named = home("data = 'd'\n[directory]\nsqlite = 'x'\naccount = '123456789012'").unwrap();
+        assert!(matches!(named.home, DirectoryHome::Sqlite(path) if path.ends_with("x")));
+        assert_eq!(named.account.as_deref(), Some("123456789012"));
+        let file = home("data = 'd'\n[directory]\nfile = 'x'").unwrap();
+        assert!(matches!(file.home, DirectoryHome::File(_)));
+        for text in
+            ["file = 'a'\nsqlite = 'b'", "account = '1'", "fil = 'x'", "file = 'x'\naccount = '123456789012'"]
+        {
+            assert!(home(&format!("data = 'd'\n[directory]\n{text}")).is_err(), "{text}");
+        }
     }
 
     #[test]

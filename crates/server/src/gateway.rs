@@ -1,8 +1,9 @@
-//! The way of every request, on one screen: STS beside S3, on one address.
+//! The way of every request, on one screen: STS and IAM beside S3, on one address.
 //!
 //! ```text
 //! S3:   read ─► authenticate ─► classify ─► authorize ─► backend
 //! STS:  read ─► parameters ─► (authenticate) ─► sts
+//! IAM:  read ─► parameters ─► authenticate ─► iam ─► directory
 //! ```
 
 use std::net::IpAddr;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, SERVER, USER_AGENT};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, SERVER, USER_AGENT};
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderValue, Method, Response, StatusCode};
@@ -31,12 +32,13 @@ use crate::backend::protocol::xml::answer;
 use crate::body::{RequestBody, ResponseBody, empty, full};
 use crate::classify::classify;
 use crate::directory::Directory;
+use crate::iam::{Circumstances, IamCall, IamResponse, IamService};
 use crate::refusal::Refusal;
 use crate::request::{Arrival, Request};
 use crate::sts::{Outcome, StsCall, StsResponse, StsService};
 
-/// The longest STS request, in bytes: a token of 20,000 characters, policies and tags fit well.
-const LONGEST_STS_BODY: usize = 256 << 10;
+/// The longest STS or IAM request, in bytes: a token of 20,000 characters, policies and tags fit well.
+const LONGEST_QUERY_BODY: usize = 256 << 10;
 
 /// How much of a refused request's body is still read, so that its sender sees the answer.
 const DRAINED: usize = 1 << 20;
@@ -49,6 +51,8 @@ pub struct Gateway {
     pub authenticator: Authenticator,
     /// Providers, roles, policies.
     pub directory: Arc<Directory>,
+    /// Administers the directory.
+    pub iam: IamService,
     /// Exchanges tokens.
     pub sts: StsService,
     /// Where objects are.
@@ -85,7 +89,7 @@ impl Gateway {
         let arrival = Arrival { id: request_id(), at: self.clock.now(), source_ip: peer, secure };
         let (id, at) = (arrival.id.clone(), arrival.at);
         let mut trace = Trace {
-            service: if is_sts(&parts, &self.domains) { "sts" } else { "s3" },
+            service: service(&parts, &self.domains),
             who: None,
             operation: parts.method.to_string(),
             resource: parts.uri.path().to_owned(),
@@ -94,6 +98,7 @@ impl Gateway {
         };
         let mut response = match trace.service {
             "sts" => self.sts(&parts, incoming, arrival, &mut trace).await,
+            "iam" => self.iam(&parts, incoming, arrival, &mut trace).await,
             _ => match self.s3(&parts, &mut incoming, arrival, &mut trace).await {
                 Ok(response) => response,
                 Err(refusal) => {
@@ -174,12 +179,7 @@ impl Gateway {
                 trace.reason = Some(reason);
             }
         }
-        let mut response = Response::new(full(answered.xml.0));
-        *response.status_mut() = StatusCode::from_u16(answered.status).unwrap_or(StatusCode::BAD_REQUEST);
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/xml"));
-        // The answer to a GET may hold credentials as well.
-        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        response
+        xml_answer(answered.status, answered.xml.0)
     }
 
     async fn sts_answer(
@@ -189,17 +189,14 @@ impl Gateway {
         arrival: Arrival,
         trace: &mut Trace,
     ) -> Result<StsResponse, StsError> {
-        let body = sts_body(incoming).await?;
-        let text =
-            std::str::from_utf8(&body).map_err(|_| malformed("The body of the request is not UTF-8"))?;
-        let parameters = Parameters::parse(parts.uri.query().unwrap_or_default(), text)?;
+        let (body, parameters) = query_parameters(parts, incoming).await?;
         let action = parameters.action().unwrap_or_default();
         trace.operation = action.chars().take(64).collect();
         trace.resource = parameters.value("RoleArn").unwrap_or_default().chars().take(256).collect();
         let (source_ip, secure_transport) = (Some(arrival.source_ip), arrival.secure);
         let request_id = arrival.id.clone();
         let caller = match StsService::needs_signature(action) {
-            true => Some(self.sts_caller(parts, arrival, &body)?),
+            true => Some(self.query_caller(parts, arrival, &body, "sts")?),
             false => None,
         };
         trace.who = caller.as_ref().map(|authenticated| Who::of(authenticated.caller()));
@@ -215,15 +212,75 @@ impl Gateway {
         Ok(self.sts.handle(call).await)
     }
 
-    fn sts_caller(&self, parts: &Parts, arrival: Arrival, body: &[u8]) -> Result<Authenticated, StsError> {
+    fn query_caller(
+        &self,
+        parts: &Parts,
+        arrival: Arrival,
+        body: &[u8],
+        service: &str,
+    ) -> Result<Authenticated, StsError> {
         let request = Request::read(parts, arrival).map_err(|refusal| malformed(&refusal.message))?;
-        Ok(self.authenticator.authenticate(&request, "sts", None, Some(&sha256_hex(body)))?)
+        Ok(self.authenticator.authenticate(&request, service, None, Some(&sha256_hex(body)))?)
+    }
+
+    async fn iam(
+        &self,
+        parts: &Parts,
+        incoming: Incoming,
+        arrival: Arrival,
+        trace: &mut Trace,
+    ) -> Response<ResponseBody> {
+        let id = arrival.id.clone();
+        let answered = match self.iam_answer(parts, incoming, arrival, trace).await {
+            Ok(answered) => answered,
+            Err(error) => IamService::refuse(error.into(), &id),
+        };
+        if let Some(fault) = answered.refused {
+            trace.code = Some(fault.code.to_owned());
+            trace.reason = Some(fault.reason.unwrap_or(fault.message));
+        }
+        xml_answer(answered.status, answered.xml)
+    }
+
+    async fn iam_answer(
+        &self,
+        parts: &Parts,
+        incoming: Incoming,
+        arrival: Arrival,
+        trace: &mut Trace,
+    ) -> Result<IamResponse, StsError> {
+        let (body, parameters) = query_parameters(parts, incoming).await?;
+        let subject = ["RoleName", "UserName", "GroupName", "PolicyArn", "OpenIDConnectProviderArn", "Url"];
+        let subject = subject.iter().find_map(|name| parameters.value(name)).unwrap_or_default();
+        trace.operation = parameters.action().unwrap_or_default().chars().take(64).collect();
+        trace.resource = subject.chars().take(256).collect();
+        let circumstances = Circumstances {
+            now: arrival.at,
+            source_ip: arrival.source_ip,
+            secure_transport: arrival.secure,
+            user_agent: parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()),
+        };
+        let request_id = arrival.id.clone();
+        let authenticated = self.query_caller(parts, arrival, &body, "iam")?;
+        let caller = authenticated.caller();
+        trace.who = Some(Who::of(caller));
+        let call = IamCall { parameters: &parameters, caller, circumstances, request_id: &request_id };
+        Ok(self.iam.handle(call).await)
     }
 }
 
-/// STS shares its address with S3: its requests are forms posted to `/`, or carry an `Action`. On the host of a bucket
+fn xml_answer(status: u16, xml: String) -> Response<ResponseBody> {
+    let mut response = Response::new(full(xml));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/xml"));
+    // An answer may hold credentials, that to a GET as well.
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// STS and IAM share their address with S3: their requests are forms posted to `/`, or carry an `Action`. On the host of a bucket
 /// `/` is the bucket.
-fn is_sts(parts: &Parts, domains: &[String]) -> bool {
+fn is_query(parts: &Parts, domains: &[String]) -> bool {
     let header = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = header.or(parts.uri.authority().map(Authority::as_str)).unwrap_or_default();
     if Target::parse(host, "/", domains) != Ok(Target::Service) {
@@ -238,8 +295,28 @@ fn is_sts(parts: &Parts, domains: &[String]) -> bool {
     parts.uri.path() == "/" && (action || (form && parts.method == Method::POST))
 }
 
-async fn sts_body(incoming: Incoming) -> Result<Bytes, StsError> {
-    let limited = Limited::new(incoming, LONGEST_STS_BODY).collect();
+/// Which service a request is for. IAM's requests have the form of STS's; their signature says whose they are,
+/// and one without a signature is refused by either.
+fn service(parts: &Parts, domains: &[String]) -> &'static str {
+    if !is_query(parts, domains) {
+        return "s3";
+    }
+    let query = parts.uri.query().unwrap_or_default();
+    let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let scoped = header.contains("/iam/aws4_request") || query.contains("%2Fiam%2Faws4_request");
+    let versioned = query.split('&').any(|pair| pair == "Version=2010-05-08");
+    if scoped || versioned { "iam" } else { "sts" }
+}
+
+async fn query_parameters(parts: &Parts, incoming: Incoming) -> Result<(Bytes, Parameters), StsError> {
+    let body = query_body(incoming).await?;
+    let text = std::str::from_utf8(&body).map_err(|_| malformed("The body of the request is not UTF-8"))?;
+    let parameters = Parameters::parse(parts.uri.query().unwrap_or_default(), text)?;
+    Ok((body, parameters))
+}
+
+async fn query_body(incoming: Incoming) -> Result<Bytes, StsError> {
+    let limited = Limited::new(incoming, LONGEST_QUERY_BODY).collect();
     match tokio::time::timeout(Duration::from_secs(30), limited).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(_)) => Err(malformed("The body of the request is too long, or ended early")),

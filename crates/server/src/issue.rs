@@ -19,7 +19,10 @@ mod version_1;
 
 mod seal;
 
+mod long_lived;
+
 pub use key_ring::{KeyRing, KeyRingError};
+pub use long_lived::LongLived;
 pub use seal::{Grant, IssueError, Issued, Sealer, UnsealError, Unsealed};
 
 #[cfg(test)]

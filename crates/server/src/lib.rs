@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! STS:  token ─► verify ─► trust ─► issue ─► sealed session
+//! IAM:  request ─► authenticate ─► authorize ─► directory
 //! S3:   request ─► authenticate ─► classify ─► authorize ─► Permit ─► backend
 //! ```
 //!
@@ -30,6 +31,8 @@ pub mod request;
 pub mod authenticate;
 
 pub mod sts;
+
+pub mod iam;
 
 pub mod classify;
 

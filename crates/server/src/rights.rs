@@ -9,7 +9,8 @@ use wigeon_core::arn::Arn;
 use wigeon_core::policy::{Context, Policies, Policy, Principal, Request, evaluate};
 
 use crate::denial::Denial;
-use crate::directory::{Role, Snapshot};
+use crate::directory::entry::Tags;
+use crate::directory::{Role, Snapshot, User};
 use crate::session::{Caller, Session, SessionEnded};
 
 /// What a caller may do, as of one snapshot.
@@ -23,6 +24,8 @@ pub struct Rights {
 enum Holder {
     /// The account itself.
     Account { arn: String },
+    /// A user, by its own policies and those of its groups.
+    User(Arc<User>),
     /// A session, by its role and the policies that came with it.
     Session {
         session: Arc<Session>,
@@ -41,10 +44,16 @@ impl Rights {
     /// Where the session outlived its role, its provider, a revocation or a session policy.
     pub fn of(caller: &Caller, snapshot: &Snapshot) -> Result<Self, SessionEnded> {
         let account = snapshot.account().to_owned();
+        if let Caller::RootSession(session) = caller
+            && snapshot.is_revoked(&session.access_key_id)
+        {
+            return Err(SessionEnded::Revoked(session.access_key_id.clone()));
+        }
         let holder = match caller {
             Caller::Root | Caller::RootSession(_) => {
                 Holder::Account { arn: format!("arn:aws:iam::{account}:root") }
             }
+            Caller::User(user) => Holder::User(Arc::clone(user)),
             Caller::Session(session) => {
                 let role = Arc::clone(session.role(snapshot)?);
                 // A policy that is gone by now allows nothing, and takes nothing away.
@@ -67,7 +76,7 @@ impl Rights {
     #[must_use]
     pub fn session(&self) -> Option<&Arc<Session>> {
         match &self.holder {
-            Holder::Account { .. } => None,
+            Holder::Account { .. } | Holder::User(_) => None,
             Holder::Session { session, .. } => Some(session),
         }
     }
@@ -77,14 +86,25 @@ impl Rights {
     pub fn arn(&self) -> &str {
         match &self.holder {
             Holder::Account { arn } => arn,
+            Holder::User(user) => user.arn.as_str(),
             Holder::Session { arn, .. } => arn.as_str(),
         }
     }
 
-    /// `AROA…:SESSION` of a session; the account's number for the account itself.
+    /// `AROA…:SESSION` of a session, `AIDA…` of a user; the account's number for the account itself.
     #[must_use]
     pub fn user_id(&self) -> String {
-        self.session().map_or_else(|| self.account.clone(), |session| session.user_id())
+        match &self.holder {
+            Holder::Account { .. } => self.account.clone(),
+            Holder::User(user) => user.id.clone(),
+            Holder::Session { session, .. } => session.user_id(),
+        }
+    }
+
+    /// Whether this is the account itself, which needs no policy.
+    #[must_use]
+    pub fn is_account(&self) -> bool {
+        matches!(self.holder, Holder::Account { .. })
     }
 
     /// Enters the condition keys that the caller is the source of; what stands there already stays.
@@ -96,7 +116,18 @@ impl Rights {
                 context.set("aws:PrincipalType", "Account");
                 context.set("aws:userid", self.account.as_str());
             }
-            Holder::Session { session, .. } => session.enter_keys(context),
+            Holder::User(user) => {
+                context.set("aws:PrincipalArn", user.arn.as_str());
+                context.set("aws:PrincipalAccount", self.account.as_str());
+                context.set("aws:PrincipalType", "User");
+                context.set("aws:userid", user.id.as_str());
+                context.set("aws:username", user.name.as_str());
+                enter_tags(&user.tags, context);
+            }
+            Holder::Session { session, role, .. } => {
+                session.enter_keys(context);
+                enter_tags(&role.tags, context);
+            }
         }
     }
 
@@ -119,6 +150,15 @@ impl Rights {
                 Principal::Root { account: &self.account },
                 Policies { resource: resource_policy, ..Policies::default() },
             ),
+            Holder::User(user) => (
+                Principal::User { account: &self.account, arn: user.arn.as_str() },
+                Policies {
+                    resource: resource_policy,
+                    identity: &user.policies,
+                    boundary: user.boundary.as_deref(),
+                    ..Policies::default()
+                },
+            ),
             Holder::Session { session, arn, role, with_claimed, session_policies } => (
                 Principal::Session {
                     account: &session.account,
@@ -138,5 +178,12 @@ impl Rights {
             true => Ok(()),
             false => Err(Box::new(Denial::new(&policies, &request, &self.user_id()))),
         }
+    }
+}
+
+/// The tags of a user, or of a session's role; a session's own come first.
+fn enter_tags<'a>(tags: &'a Tags, context: &mut Context<'a>) {
+    for (key, value) in tags {
+        context.set(format!("aws:PrincipalTag/{key}"), value.as_str());
     }
 }

@@ -13,16 +13,18 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
+use wigeon_core::secret::Secret;
 use wigeon_core::time::Clock;
 
 use crate::audit::Audit;
 use crate::authenticate::Authenticator;
 use crate::backend::local::{Options, Store, StoreError};
 use crate::backend::protocol::LocalBackend;
-use crate::config::Config;
+use crate::config::{Config, DirectoryConfig, DirectoryHome};
 use crate::connection::Pulse;
-use crate::directory::{Directory, DirectoryError};
+use crate::directory::{Change, Directory, DirectoryError, StoredError};
 use crate::gateway::Gateway;
+use crate::iam::IamService;
 use crate::issue::{KeyRing, KeyRingError, Sealer};
 use crate::sts::StsService;
 use crate::tls::{Tls, TlsError};
@@ -43,6 +45,18 @@ pub enum ServeError {
     /// The directory file.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
+    /// The directory's database.
+    #[error(transparent)]
+    StoredDirectory(#[from] StoredError),
+    /// The certificate authorities for the directory's database.
+    #[error("the certificate authorities `{path}` cannot be read")]
+    Authorities {
+        /// Which file.
+        path: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// The key ring.
     #[error(transparent)]
     Keys(#[from] KeyRingError),
@@ -113,9 +127,45 @@ impl Running {
 /// # Errors
 /// [`ServeError`]
 pub fn check(config: &Config) -> Result<(), ServeError> {
-    Directory::from_file(&config.directory)?;
+    match &config.directory.home {
+        DirectoryHome::File(path) => drop(Directory::from_file(path)?),
+        // Opening a database would make it.
+        DirectoryHome::Sqlite(_) | DirectoryHome::Postgres { .. } => {}
+    }
     config.tls.as_ref().map(Tls::open).transpose()?;
     Ok(())
+}
+
+async fn open_directory(config: &DirectoryConfig) -> Result<Directory, ServeError> {
+    match &config.home {
+        DirectoryHome::File(path) => Ok(Directory::from_file(path)?),
+        DirectoryHome::Sqlite(path) => Ok(Directory::from_sqlite(path, config.account.as_deref())?),
+        DirectoryHome::Postgres { address, password, ca_file } => {
+            let password = password.as_ref().map(Secret::expose);
+            let certificates = ca_file.as_ref().map(|path| {
+                std::fs::read(path)
+                    .map_err(|source| ServeError::Authorities { path: path.display().to_string(), source })
+            });
+            let certificates = certificates.transpose()?;
+            let account = config.account.as_deref();
+            Ok(Directory::from_postgres(address, password, certificates.as_deref(), account).await?)
+        }
+    }
+}
+
+/// After a rotation of the key ring: the secrets of access keys move to its newest key.
+async fn reseal(directory: &Directory, sealer: &Sealer, clock: &dyn Clock) {
+    let snapshot = directory.snapshot();
+    let keys = snapshot.entries().access_keys.values();
+    let sealed: Vec<(String, String)> = keys
+        .filter_map(|key| Some((key.id.clone(), sealer.resealed(&key.id, &key.sealed_secret)?)))
+        .collect();
+    if sealed.is_empty() {
+        return;
+    }
+    if let Err(error) = directory.change(&Change::ResealAccessKeys { sealed }, clock.now()).await {
+        tracing::error!(%error, "the secrets of access keys stay under an older key of the key ring");
+    }
 }
 
 /// Starts a server.
@@ -123,10 +173,11 @@ pub fn check(config: &Config) -> Result<(), ServeError> {
 /// # Errors
 /// [`ServeError`]
 pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, ServeError> {
-    let directory = Arc::new(Directory::from_file(&config.directory)?);
+    let directory = Arc::new(open_directory(&config.directory).await?);
     let store = Store::open(&config.data.join("store"), Options::new(Arc::clone(&clock)))?;
     let ring = KeyRing::open_or_create(&config.data.join("session-keys.json"), clock.now())?;
     let sealer = Arc::new(Sealer::new(ring));
+    reseal(&directory, &sealer, &*clock).await;
     let verifier = Arc::new(Verifier::new(Arc::clone(&clock)));
     let audit = match &config.audit {
         None => Audit::log_only(),
@@ -146,6 +197,7 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Se
             config.root.clone(),
             config.region.clone(),
         ),
+        iam: IamService::new(Arc::clone(&directory), Arc::clone(&sealer), Arc::clone(&clock)),
         sts: StsService::new(Arc::clone(&directory), Arc::clone(&verifier), sealer, Arc::clone(&clock)),
         clock,
         directory: Arc::clone(&directory),

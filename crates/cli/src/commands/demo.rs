@@ -26,7 +26,7 @@ use wigeon_core::secret::Secret;
 use wigeon_core::sigv4::canonical::hex;
 use wigeon_idp::{Client as IdpClient, Config as IdpConfig, Lifetimes, Provider, User};
 use wigeon_server::authenticate::RootKey;
-use wigeon_server::config::Config;
+use wigeon_server::config::{Config, DirectoryConfig};
 use wigeon_server::serve;
 
 use self::form_browser::FormBrowser;
@@ -74,7 +74,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let config = Config {
         listen: free(SERVER_PORT).await,
         data: place.folder.join("data"),
-        directory: place.write_directory(&provider.issuer).map_err(failed)?,
+        directory: DirectoryConfig::file(place.write_directory(&provider.issuer).map_err(failed)?),
         region: "us-east-1".to_owned(),
         domains: Vec::new(),
         root: Some(RootKey {

@@ -60,6 +60,21 @@ impl Parameters {
         self.value("Action")
     }
 
+    /// What stands under `NAME.member.N`, in the order of `N`: the rest of each name (empty for the member
+    /// itself) and its value.
+    #[must_use]
+    pub fn numbered(&self, name: &str) -> Vec<BTreeMap<&str, &str>> {
+        let prefix = format!("{name}.member.");
+        let mut members: BTreeMap<u32, BTreeMap<&str, &str>> = BTreeMap::new();
+        for (key, value) in self.0.range(prefix.clone()..) {
+            let Some(rest) = key.strip_prefix(&prefix) else { break };
+            let (number, rest) = rest.split_once('.').unwrap_or((rest, ""));
+            let Ok(number) = number.parse() else { continue };
+            members.entry(number).or_default().insert(rest, value);
+        }
+        members.into_values().collect()
+    }
+
     /// The values of `NAME.member.N.FIELD` in the order of `N`.
     #[must_use]
     pub fn members(&self, name: &str, field: &str) -> Vec<&str> {
@@ -159,6 +174,19 @@ mod tests {
         let parameters = Parameters::parse("", body).unwrap();
         assert_eq!(parameters.members("P", "arn"), ["a", "b", "c"]);
         assert!(parameters.members("R", "arn").is_empty());
+    }
+
+    #[test]
+    fn members_with_all_that_stands_under_them() {
+        let parameters = Parameters::parse(
+            "",
+            "L.member.2=b&L.member.10=c&L.member.1=a&T.member.1.Key=k&T.member.1.Value=",
+        )
+        .unwrap();
+        let list: Vec<_> = parameters.numbered("L").iter().map(|member| member[""]).collect();
+        assert_eq!(list, ["a", "b", "c"]);
+        assert_eq!(parameters.numbered("T"), [BTreeMap::from([("Key", "k"), ("Value", "")])]);
+        assert!(parameters.numbered("X").is_empty());
     }
 
     #[test]

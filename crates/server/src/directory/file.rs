@@ -6,8 +6,9 @@
 //! [[provider]]
 //! url = "https://idp.example/realms/x"   # as it stands in `iss`
 //! client_ids = ["s3-cli"]
-//! # minio = { default_role = "reader", policy_claim = "policy" }
 //! # jwks_url or jwks_file, ca_file, thumbprints, algorithms, allow_http, sessions_end_with_token, revoked_before
+//!
+//! # minio = { default_role = "reader", policy_claim = "policy" }
 //!
 //! [[built_in]]                           # known to policies by name; no client ids: the trust policy decides
 //! name = "accounts.google.com"
@@ -27,7 +28,7 @@
 //! document = '''…'''
 //! ```
 //!
-//! Enters: the file's path. Leaves: a [`Snapshot`], and a [`Fingerprint`] of every file that was read.
+//! Enters: the file's path. Leaves: the [`Entries`], and a [`Fingerprint`] of every file that was read.
 //! Refused, with the file, the place and the cause: broken TOML, unknown keys, names and addresses out of
 //! their rules, policy documents that do not parse, references to nothing, duplicates.
 
@@ -38,16 +39,20 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::Deserialize;
-use url::Url;
-use wigeon_core::arn::{Arn, without_scheme};
-use wigeon_core::jwt::{Algorithm, AllowedAlgorithms, KeySet, UnknownAlgorithm};
-use wigeon_core::policy::{Document, Kind, Policy};
+use wigeon_core::arn::without_scheme;
+use wigeon_core::jwt::KeySet;
+use wigeon_core::policy::{Document, Kind};
 use wigeon_core::time::{Timestamp, parse_iso8601};
 
-use super::model::{BuiltIn, Keys, Minio, Provider, Role, Snapshot};
-
-/// Issuers whose claims would read as the keys of a service: `https://aws` would own `aws:…`.
-const RESERVED: [&str; 7] = ["aws", "ec2", "iam", "jwt", "s3", "saml", "sts"];
+use super::compile::algorithms;
+use super::entries::Entries;
+use super::entry::{
+    Attachments, Entry, EntryKind, MinioEntry, PolicyEntry, PolicyVersion, ProviderEntry, RoleEntry, Tags,
+    Write, key_of,
+};
+use super::identifier::{role_id, stable_id};
+use super::model::BuiltIn;
+use super::rules::{RESERVED, check_address, is_name, is_path, is_thumbprint};
 
 /// Why a directory file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -102,16 +107,19 @@ impl Fingerprint {
 
 /// Reads the file and everything that it names. The fingerprint is taken before the contents are read, so
 /// a change in between is seen next time.
-pub(super) fn load(path: &Path) -> Result<(Snapshot, Fingerprint), DirectoryError> {
-    let mut reader = Reader { path: path.to_owned(), seen: Fingerprint::of([path.to_owned()]) };
+pub(super) fn load(path: &Path) -> Result<(Entries, Fingerprint), DirectoryError> {
+    let changed = fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    let created_at = changed.and_then(|at| Timestamp::try_from(at).ok()).unwrap_or(Timestamp::UNIX_EPOCH);
+    let created_at = Timestamp::from_second(created_at.as_second()).unwrap_or(created_at);
+    let mut reader = Reader { path: path.to_owned(), seen: Fingerprint::of([path.to_owned()]), created_at };
     let text =
         fs::read_to_string(path).map_err(|source| DirectoryError::Read { path: path.to_owned(), source })?;
     let contents: Contents = toml::from_str(&text).map_err(|error| DirectoryError::Syntax {
         path: path.to_owned(),
         message: error.to_string().trim_end().to_owned(),
     })?;
-    let snapshot = reader.snapshot(contents)?;
-    Ok((snapshot, reader.seen))
+    let entries = reader.entries(contents)?;
+    Ok((entries, reader.seen))
 }
 
 #[derive(Deserialize)]
@@ -122,18 +130,18 @@ struct Contents {
     #[serde(default)]
     ceph: bool,
     #[serde(default)]
-    built_in: Vec<BuiltInEntry>,
+    built_in: Vec<BuiltInTable>,
     #[serde(default)]
-    provider: Vec<ProviderEntry>,
+    provider: Vec<ProviderTable>,
     #[serde(default)]
-    policy: Vec<PolicyEntry>,
+    policy: Vec<PolicyTable>,
     #[serde(default)]
-    role: Vec<RoleEntry>,
+    role: Vec<RoleTable>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct BuiltInEntry {
+struct BuiltInTable {
     name: String,
     #[serde(default)]
     client_ids: Vec<String>,
@@ -142,20 +150,11 @@ struct BuiltInEntry {
     ca_file: Option<PathBuf>,
 }
 
-/// What those who come from MinIO are used to.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct MinioEntry {
-    /// By name.
-    default_role: Option<String>,
-    policy_claim: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ProviderEntry {
-    url: String,
+struct ProviderTable {
     minio: Option<MinioEntry>,
+    url: String,
     client_ids: Vec<String>,
     jwks_url: Option<String>,
     jwks_file: Option<PathBuf>,
@@ -173,7 +172,7 @@ struct ProviderEntry {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PolicyEntry {
+struct PolicyTable {
     name: String,
     document: Option<String>,
     file: Option<PathBuf>,
@@ -181,7 +180,7 @@ struct PolicyEntry {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RoleEntry {
+struct RoleTable {
     name: String,
     #[serde(default = "root_path")]
     path: String,
@@ -189,7 +188,7 @@ struct RoleEntry {
     trust: Option<String>,
     trust_file: Option<PathBuf>,
     #[serde(default)]
-    policy: Vec<PolicyEntry>,
+    policy: Vec<PolicyTable>,
     /// Managed policies by name.
     #[serde(default)]
     attached: Vec<String>,
@@ -205,127 +204,134 @@ fn root_path() -> String {
 struct Reader {
     path: PathBuf,
     seen: Fingerprint,
+    /// The file's time of change stands for the creation of everything in it.
+    created_at: Timestamp,
 }
 
 impl Reader {
-    fn snapshot(&mut self, contents: Contents) -> Result<Snapshot, DirectoryError> {
+    fn entries(&mut self, contents: Contents) -> Result<Entries, DirectoryError> {
         let account = contents.account;
         if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(
                 self.fault("account", format!("`{account}` is not an account: it needs twelve digits"))
             );
         }
-        let mut snapshot = if contents.ceph { Snapshot::of_ceph(&account) } else { Snapshot::new(&account) };
-        for entry in contents.built_in {
-            let place = format!("built-in provider `{}`", entry.name);
-            let provider = self.built_in(&account, entry, &place)?;
-            snapshot.add_provider(provider).map_err(|conflict| self.fault(&place, conflict))?;
+        let mut entries = Entries::new(&account);
+        entries.ceph = contents.ceph;
+        for table in contents.built_in {
+            let place = format!("built-in provider `{}`", table.name);
+            let provider = self.built_in(table, &place)?;
+            self.add(&mut entries, Entry::Provider(Arc::new(provider)), &place)?;
         }
-        for entry in contents.provider {
-            let place = format!("provider `{}`", entry.url);
-            let provider = self.provider(&snapshot, entry, &place)?;
-            snapshot.add_provider(provider).map_err(|conflict| self.fault(&place, conflict))?;
+        for table in contents.provider {
+            let place = format!("provider `{}`", table.url);
+            let provider = self.provider(table, contents.ceph, &place)?;
+            self.add(&mut entries, Entry::Provider(Arc::new(provider)), &place)?;
         }
-        for entry in contents.policy {
-            let place = format!("policy `{}`", entry.name);
-            let policy = self.policy(&entry, &place)?;
-            let arn = policy_arn(snapshot.account_in_arns(), &entry.name)
-                .map_err(|reason| self.fault(&place, reason))?;
-            snapshot.add_policy(&arn, policy).map_err(|conflict| self.fault(&place, conflict))?;
+        for table in contents.policy {
+            let place = format!("policy `{}`", table.name);
+            let policy = self.managed(&table, &place)?;
+            self.add(&mut entries, Entry::Policy(Arc::new(policy)), &place)?;
         }
-        for entry in contents.role {
-            let place = format!("role `{}`", entry.name);
-            let role = self.role(&snapshot, entry, &place)?;
-            snapshot.add_role(role).map_err(|conflict| self.fault(&place, conflict))?;
+        for table in contents.role {
+            let place = format!("role `{}`", table.name);
+            let role = self.role(&entries, table, &place)?;
+            self.add(&mut entries, Entry::Role(Arc::new(role)), &place)?;
         }
-        for provider in snapshot.providers() {
+        for provider in entries.providers.values() {
             let role = provider.minio.as_ref().and_then(|minio| minio.default_role.as_ref());
-            if let Some(role) = role.filter(|role| snapshot.role(role.as_str()).is_none()) {
+            if let Some(role) = role.filter(|role| entries.role(role).is_none()) {
                 let place = format!("provider `{}`", provider.url);
                 return Err(self.fault(&place, format!("its default role `{role}` is not there")));
             }
         }
-        Ok(snapshot)
+        Ok(entries)
     }
 
-    fn built_in(
-        &mut self,
-        account: &str,
-        entry: BuiltInEntry,
-        place: &str,
-    ) -> Result<Provider, DirectoryError> {
-        let built_in = BuiltIn::of(&entry.name)
+    fn add(&self, entries: &mut Entries, entry: Entry, place: &str) -> Result<(), DirectoryError> {
+        let write = Write::put(entry);
+        let twice = match write.kind {
+            EntryKind::Provider => entries.providers.contains_key(&write.key),
+            EntryKind::Policy => entries.policies.contains_key(&write.key),
+            _ => entries.roles.contains_key(&write.key),
+        };
+        if twice {
+            return Err(self.fault(place, format!("{place} is there twice")));
+        }
+        entries.write(&write);
+        Ok(())
+    }
+
+    fn built_in(&mut self, table: BuiltInTable, place: &str) -> Result<ProviderEntry, DirectoryError> {
+        let built_in = BuiltIn::of(&table.name)
             .ok_or_else(|| self.fault(place, "there is no such provider; there is `accounts.google.com`"))?;
-        let mut provider = Provider::built_in(account, built_in, entry.client_ids);
-        self.connection(&mut provider, (entry.jwks_url, entry.jwks_file, entry.ca_file), false, place)?;
+        let mut provider = ProviderEntry::new(built_in.issuer(), table.client_ids, self.created_at);
+        provider.built_in = true;
+        provider.any_audience = provider.client_ids.is_empty();
+        self.connection(&mut provider, (table.jwks_url, table.jwks_file, table.ca_file), false, place)?;
         Ok(provider)
     }
 
     fn provider(
         &mut self,
-        snapshot: &Snapshot,
-        entry: ProviderEntry,
+        table: ProviderTable,
+        ceph: bool,
         place: &str,
-    ) -> Result<Provider, DirectoryError> {
-        check_address(&entry.url, entry.allow_http).map_err(|reason| self.fault(place, reason))?;
-        if RESERVED.contains(&without_scheme(&entry.url)) {
+    ) -> Result<ProviderEntry, DirectoryError> {
+        check_address(&table.url, table.allow_http).map_err(|reason| self.fault(place, reason))?;
+        if RESERVED.contains(&without_scheme(&table.url)) {
             return Err(
                 self.fault(place, "its condition keys would be those of a service; use a full host name")
             );
         }
-        let any_audience = snapshot.is_ceph() && entry.client_ids.is_empty();
-        if (entry.client_ids.is_empty() && !any_audience) || entry.client_ids.iter().any(String::is_empty) {
+        let any_audience = ceph && table.client_ids.is_empty();
+        if (table.client_ids.is_empty() && !any_audience) || table.client_ids.iter().any(String::is_empty) {
             return Err(self.fault(place, "`client_ids` needs at least one client id, and none may be empty"));
         }
-        let mut provider = Provider::new(snapshot.account_in_arns(), entry.url, entry.client_ids);
+        let mut provider = ProviderEntry::new(table.url, table.client_ids, self.created_at);
         provider.any_audience = any_audience;
-        provider.minio = entry.minio.map(|minio| Minio {
-            default_role: minio.default_role.map(|name| Arn::role(snapshot.account_in_arns(), &name)),
-            policy_claim: minio.policy_claim,
-        });
-        let connection = (entry.jwks_url, entry.jwks_file, entry.ca_file);
-        self.connection(&mut provider, connection, entry.allow_http, place)?;
-        if let Some(names) = entry.algorithms {
-            let algorithms: Result<Vec<Algorithm>, UnknownAlgorithm> =
-                names.iter().map(|name| name.parse()).collect();
-            provider.algorithms =
-                AllowedAlgorithms::only(algorithms.map_err(|error| self.fault(place, error))?);
+        provider.minio = table.minio;
+        let connection = (table.jwks_url, table.jwks_file, table.ca_file);
+        self.connection(&mut provider, connection, table.allow_http, place)?;
+        if let Some(names) = &table.algorithms {
+            algorithms(names).map_err(|error| self.fault(place, error))?;
         }
-        if let Some(odd) = entry.thumbprints.iter().find(|text| !is_thumbprint(text)) {
+        provider.algorithms = table.algorithms;
+        if let Some(odd) = table.thumbprints.iter().find(|text| !is_thumbprint(text)) {
             return Err(self.fault(place, format!("`{odd}` is not a thumbprint: it needs 40 hex digits")));
         }
-        provider.thumbprints = entry.thumbprints;
-        provider.sessions_end_with_token = entry.sessions_end_with_token;
-        provider.revoked_before = self.time(entry.revoked_before, place)?;
+        provider.thumbprints = table.thumbprints;
+        provider.sessions_end_with_token = table.sessions_end_with_token;
+        provider.revoked_before = self.time(table.revoked_before, place)?;
         Ok(provider)
     }
 
     /// Where a provider's keys come from, and which certificate authorities are trusted on the way.
     fn connection(
         &mut self,
-        provider: &mut Provider,
+        provider: &mut ProviderEntry,
         (jwks_url, jwks_file, ca_file): (Option<String>, Option<PathBuf>, Option<PathBuf>),
         allow_http: bool,
         place: &str,
     ) -> Result<(), DirectoryError> {
-        provider.keys = match (jwks_url, jwks_file) {
-            (None, None) => Keys::Discovery,
+        match (jwks_url, jwks_file) {
+            (None, None) => {}
             (Some(url), None) => {
                 check_address(&url, allow_http).map_err(|reason| self.fault(place, reason))?;
-                Keys::Url(url)
+                provider.jwks_url = Some(url);
             }
             (None, Some(file)) => {
-                let keys =
-                    KeySet::parse(self.read(&file)?.as_bytes()).map_err(|error| self.fault(place, error))?;
-                Keys::Fixed(Arc::new(keys))
+                let keys = self.read(&file)?;
+                KeySet::parse(keys.as_bytes()).map_err(|error| self.fault(place, error))?;
+                provider.jwks = Some(keys);
             }
             (Some(_), Some(_)) => {
                 return Err(self.fault(place, "`jwks_url` and `jwks_file` exclude each other"));
             }
-        };
+        }
         if let Some(file) = ca_file {
-            let pem = self.read(&file)?.into_bytes();
-            reqwest::Certificate::from_pem_bundle(&pem)
+            let pem = self.read(&file)?;
+            reqwest::Certificate::from_pem_bundle(pem.as_bytes())
                 .ok()
                 .filter(|certificates| !certificates.is_empty())
                 .ok_or_else(|| self.fault(place, "`ca_file` holds no PEM certificate"))?;
@@ -334,55 +340,84 @@ impl Reader {
         Ok(())
     }
 
-    fn role(&mut self, snapshot: &Snapshot, entry: RoleEntry, place: &str) -> Result<Role, DirectoryError> {
-        if !is_name(&entry.name, 64) {
+    fn role(
+        &mut self,
+        entries: &Entries,
+        table: RoleTable,
+        place: &str,
+    ) -> Result<RoleEntry, DirectoryError> {
+        if !is_name(&table.name, 64) {
             return Err(self.fault(place, r"a role's name has 1 to 64 characters of `[\w+=,.@-]`"));
         }
-        let path_ok = entry.path.starts_with('/') && entry.path.ends_with('/') && entry.path.len() <= 512;
-        if !path_ok || !entry.path.bytes().all(|byte| byte.is_ascii_graphic()) || entry.path.contains("//") {
-            return Err(self.fault(place, format!("the path `{}` has to begin and end with `/`", entry.path)));
+        if !is_path(&table.path) {
+            return Err(self.fault(place, format!("the path `{}` has to begin and end with `/`", table.path)));
         }
         let trust_place = format!("{place}, trust policy");
-        let trust = self.document(entry.trust, entry.trust_file, Kind::Trust, &trust_place)?;
-        let trust = trust.named(format!("{} (trust policy)", entry.name));
-        let mut role = Role::new(snapshot.account_in_arns(), &entry.path, &entry.name, trust);
-
-        if let Some(seconds) = entry.max_session_duration {
-            if !(3600..=43_200).contains(&seconds) {
-                return Err(self.fault(place, "`max_session_duration` is 3600 to 43200 seconds"));
-            }
-            role.max_session_duration = seconds;
+        let trust = self.document(table.trust, table.trust_file, Kind::Trust, &trust_place)?;
+        let max_session_duration = table.max_session_duration.unwrap_or(3600);
+        if !(3600..=43_200).contains(&max_session_duration) {
+            return Err(self.fault(place, "`max_session_duration` is 3600 to 43200 seconds"));
         }
-        for inline in &entry.policy {
+        let mut policies = Attachments::default();
+        for inline in &table.policy {
             let policy_place = format!("{place}, policy `{}`", inline.name);
-            if entry.policy.iter().filter(|other| other.name == inline.name).count() > 1 {
+            let document = self.policy(inline, &policy_place)?;
+            if policies.inline.insert(inline.name.clone(), document).is_some() {
                 return Err(self.fault(&policy_place, "there are two inline policies of this name"));
             }
-            role.policies.push(self.policy(inline, &policy_place)?);
         }
-        for name in &entry.attached {
-            role.policies.push(self.managed(snapshot, name, place)?);
+        for name in &table.attached {
+            policies.attached.push(self.reference(entries, name, place)?);
         }
-        if let Some(name) = &entry.boundary {
-            role.boundary = Some(self.managed(snapshot, name, place)?);
+        if let Some(name) = &table.boundary {
+            policies.boundary = Some(self.reference(entries, name, place)?);
         }
-        role.revoked_before = self.time(entry.revoked_before, place)?;
-        Ok(role)
+        Ok(RoleEntry {
+            id: role_id(entries.account_in_arns(), &table.path, &table.name),
+            name: table.name,
+            path: table.path,
+            created_at: self.created_at,
+            description: None,
+            max_session_duration,
+            trust,
+            policies,
+            tags: Tags::new(),
+            revoked_before: self.time(table.revoked_before, place)?,
+        })
     }
 
-    fn managed(&self, snapshot: &Snapshot, name: &str, place: &str) -> Result<Arc<Policy>, DirectoryError> {
-        let arn = policy_arn(snapshot.account_in_arns(), name).map_err(|reason| self.fault(place, reason))?;
-        snapshot.policy(arn.as_str()).cloned().ok_or_else(|| {
+    /// The ARN of a managed policy: one of the file by its name, or a built-in one by its ARN.
+    fn reference(&self, entries: &Entries, name: &str, place: &str) -> Result<String, DirectoryError> {
+        let found = entries.policies.get(&key_of(name)).filter(|policy| policy.name == name);
+        let found = found.or_else(|| entries.policy(name));
+        found.map(|policy| policy.arn(entries.account_in_arns())).ok_or_else(|| {
             self.fault(place, format!("there is no policy `{name}`; add a `[[policy]]` of this name"))
         })
     }
 
-    fn policy(&mut self, entry: &PolicyEntry, place: &str) -> Result<Arc<Policy>, DirectoryError> {
-        if !is_name(&entry.name, 128) {
+    fn managed(&mut self, table: &PolicyTable, place: &str) -> Result<PolicyEntry, DirectoryError> {
+        let document = self.policy(table, place)?;
+        let version = PolicyVersion { number: 1, document, created_at: self.created_at };
+        Ok(PolicyEntry {
+            id: stable_id("ANPA", &[&table.name]),
+            name: table.name.clone(),
+            path: root_path(),
+            created_at: self.created_at,
+            updated_at: self.created_at,
+            description: None,
+            versions: vec![version],
+            default_version: 1,
+            next_version: 2,
+            tags: Tags::new(),
+            built_in: false,
+        })
+    }
+
+    fn policy(&mut self, table: &PolicyTable, place: &str) -> Result<String, DirectoryError> {
+        if !is_name(&table.name, 128) {
             return Err(self.fault(place, r"a policy's name has 1 to 128 characters of `[\w+=,.@-]`"));
         }
-        let document = self.document(entry.document.clone(), entry.file.clone(), Kind::Identity, place)?;
-        Ok(Arc::new(document.named(entry.name.clone())))
+        self.document(table.document.clone(), table.file.clone(), Kind::Identity, place)
     }
 
     fn document(
@@ -391,7 +426,7 @@ impl Reader {
         file: Option<PathBuf>,
         kind: Kind,
         place: &str,
-    ) -> Result<Document, DirectoryError> {
+    ) -> Result<String, DirectoryError> {
         let text = match (inline, &file) {
             (Some(text), None) => text,
             (None, Some(file)) => self.read(file)?,
@@ -402,10 +437,13 @@ impl Reader {
                 return Err(self.fault(place, "the policy document is given twice, inline and as a file"));
             }
         };
-        Document::parse(&text, kind).map_err(|error| match file {
-            Some(file) => self.fault(&format!("{place}, file `{}`", file.display()), error),
-            None => self.fault(place, error),
-        })
+        match (Document::parse(&text, kind), file) {
+            (Ok(_), _) => Ok(text),
+            (Err(error), Some(file)) => {
+                Err(self.fault(&format!("{place}, file `{}`", file.display()), error))
+            }
+            (Err(error), None) => Err(self.fault(place, error)),
+        }
     }
 
     fn time(&self, text: Option<String>, place: &str) -> Result<Option<Timestamp>, DirectoryError> {
@@ -424,42 +462,4 @@ impl Reader {
     fn fault(&self, place: &str, reason: impl ToString) -> DirectoryError {
         DirectoryError::Entry { path: self.path.clone(), place: place.to_owned(), reason: reason.to_string() }
     }
-}
-
-fn policy_arn(account: &str, name: &str) -> Result<Arn, String> {
-    format!("arn:aws:iam::{account}:policy/{name}")
-        .parse()
-        .map_err(|_| format!("`{name}` is not a policy's name"))
-}
-
-fn is_name(text: &str, max: usize) -> bool {
-    (1..=max).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
-}
-
-fn is_thumbprint(text: &str) -> bool {
-    text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-/// An issuer or a JWKS address: `https`, or `http` to this machine, without credentials, query or fragment.
-fn check_address(text: &str, allow_http: bool) -> Result<(), String> {
-    let url = Url::parse(text).map_err(|error| format!("`{text}` is not an address: {error}"))?;
-    let loopback = match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => return Err(format!("`{text}` has no host")),
-    };
-    match url.scheme() {
-        "https" => {}
-        "http" if loopback || allow_http => {}
-        "http" => {
-            return Err(format!("`{text}` would be read unprotected; use https, or set `allow_http = true`"));
-        }
-        scheme => return Err(format!("`{scheme}` is not http or https")),
-    }
-    if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
-        return Err(format!("`{text}` may have no user name, password or fragment"));
-    }
-    Ok(())
 }

@@ -1,6 +1,7 @@
 //! Unique ids in AWS's style: a prefix that says what it is, and characters of RFC 4648's base32.
 
 use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::rand;
 
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
@@ -20,13 +21,27 @@ pub(crate) fn base32(bytes: &[u8]) -> String {
     text
 }
 
+/// A prefix and 17 characters that depend on nothing but the texts.
+pub(super) fn stable_id(prefix: &str, texts: &[&str]) -> String {
+    let hash = digest(&SHA256, texts.join("\0").as_bytes());
+    let mut id = base32(hash.as_ref());
+    id.truncate(17);
+    format!("{prefix}{id}")
+}
+
+/// A prefix and 17 random characters; `None` where there is no randomness.
+pub(super) fn fresh_id(prefix: &str) -> Option<String> {
+    let mut bytes = [0; 11];
+    rand::fill(&mut bytes).ok()?;
+    let mut id = base32(&bytes);
+    id.truncate(17);
+    Some(format!("{prefix}{id}"))
+}
+
 /// `AROA` and 17 characters that depend on nothing but the role's account, path and name: a file that is
 /// read again, and another node that reads the same file, give the same id.
 pub(super) fn role_id(account: &str, path: &str, name: &str) -> String {
-    let hash = digest(&SHA256, format!("role\0{account}\0{path}\0{name}").as_bytes());
-    let mut id = base32(hash.as_ref());
-    id.truncate(17);
-    format!("AROA{id}")
+    stable_id("AROA", &["role", account, path, name])
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What a directory holds, with its policies compiled, and how it is looked up.
+//! What a directory holds, with its policies compiled, and how it is looked up: what requests are decided with.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,6 +8,8 @@ use wigeon_core::jwt::{AllowedAlgorithms, KeySet};
 use wigeon_core::policy::Policy;
 use wigeon_core::time::Timestamp;
 
+use super::entries::Entries;
+use super::entry::{AccessKeyEntry, Tags, key_of};
 use super::identifier::role_id;
 
 /// Where a provider's keys come from.
@@ -146,6 +148,8 @@ pub struct Role {
     pub policies: Vec<Arc<Policy>>,
     /// The most that it may do.
     pub boundary: Option<Arc<Policy>>,
+    /// Its tags: `aws:PrincipalTag/…` of its sessions, unless they brought their own.
+    pub tags: Tags,
     /// Sessions that were issued before this time are over.
     pub revoked_before: Option<Timestamp>,
 }
@@ -163,20 +167,47 @@ impl Role {
             trust: Arc::new(trust),
             policies: Vec::new(),
             boundary: None,
+            tags: Tags::new(),
             revoked_before: None,
         }
     }
 }
 
+/// A user with keys of its own.
+#[derive(Debug, Clone)]
+pub struct User {
+    /// Unique in the account, whatever the path.
+    pub name: String,
+    /// `arn:aws:iam::ACCOUNT:user/PATH/NAME`.
+    pub arn: Arn,
+    /// `AIDA…`.
+    pub id: String,
+    /// What it may do: its own policies and those of its groups.
+    pub policies: Vec<Arc<Policy>>,
+    /// The most that it may do.
+    pub boundary: Option<Arc<Policy>>,
+    /// `aws:PrincipalTag/…` of its requests.
+    pub tags: Tags,
+}
+
 /// The directory at one moment.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Snapshot {
     account: String,
-    ceph: bool,
-    providers: HashMap<String, Arc<Provider>>,
-    roles: HashMap<String, Arc<Role>>,
-    role_names: HashMap<String, String>,
-    policies: HashMap<String, Arc<Policy>>,
+    pub(super) ceph: bool,
+    /// By issuer.
+    pub(super) providers: HashMap<String, Arc<Provider>>,
+    /// By ARN.
+    pub(super) roles: HashMap<String, Arc<Role>>,
+    pub(super) role_names: HashMap<String, String>,
+    /// By ARN.
+    pub(super) policies: HashMap<String, Arc<Policy>>,
+    /// By key.
+    pub(super) users: HashMap<String, Arc<User>>,
+    /// What it was compiled from; empty where it was put together by hand.
+    pub(super) entries: Entries,
+    /// The number of the last change.
+    pub(super) revision: i64,
 }
 
 /// Two entries that cannot stand beside each other.
@@ -193,7 +224,20 @@ impl Snapshot {
     /// An empty directory of an account of twelve digits.
     #[must_use]
     pub fn new(account: impl Into<String>) -> Self {
-        Self { account: account.into(), ..Self::default() }
+        let account = account.into();
+        Self { entries: Entries::new(account.clone()), account, ..Self::default() }
+    }
+
+    /// What administrators wrote.
+    #[must_use]
+    pub fn entries(&self) -> &Entries {
+        &self.entries
+    }
+
+    /// The number of the last change; 0 where there was none.
+    #[must_use]
+    pub fn revision(&self) -> i64 {
+        self.revision
     }
 
     /// An empty directory of an account where Ceph RGW's ways apply: ARNs without an account.
@@ -290,5 +334,24 @@ impl Snapshot {
     /// All roles, in no order.
     pub fn roles(&self) -> impl Iterator<Item = &Arc<Role>> {
         self.roles.values()
+    }
+
+    /// A user by its name.
+    #[must_use]
+    pub fn user(&self, name: &str) -> Option<&Arc<User>> {
+        self.users.get(&key_of(name))
+    }
+
+    /// An active access key and its user.
+    #[must_use]
+    pub fn access_key(&self, id: &str) -> Option<(&Arc<AccessKeyEntry>, &Arc<User>)> {
+        let key = self.entries.access_keys.get(id).filter(|key| key.active)?;
+        Some((key, self.users.get(&key.user)?))
+    }
+
+    /// Whether a session was ended by its access key id.
+    #[must_use]
+    pub fn is_revoked(&self, access_key_id: &str) -> bool {
+        self.entries.revoked.contains_key(access_key_id)
     }
 }

@@ -118,6 +118,11 @@ impl Sealer {
         Self { ring, opened }
     }
 
+    /// The keys.
+    pub(super) fn ring(&self) -> &KeyRing {
+        &self.ring
+    }
+
     /// Makes a session of an assumed role. It begins with the current second, and ends no later than the
     /// session that it was made from; with a provider that asks for it, no later than the token.
     pub fn issue(&self, assumed: &AssumedRole, grant: Grant, now: Timestamp) -> Result<Issued, IssueError> {

@@ -9,7 +9,7 @@ use wigeon_core::arn::Arn;
 use wigeon_core::policy::{Document, Kind, Policy, Value};
 use wigeon_core::time::Timestamp;
 
-use crate::directory::{Role, Snapshot};
+use crate::directory::{Role, Snapshot, User};
 
 /// Who signed a request.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub enum Caller {
     RootSession(Arc<RootSession>),
     /// A session's credentials.
     Session(Arc<Session>),
+    /// A user's long-lived key.
+    User(Arc<User>),
 }
 
 /// Temporary credentials that act as the account itself.
@@ -176,6 +178,9 @@ pub enum SessionEnded {
     /// Its provider is gone.
     #[error("the provider `{0}` of the session is gone")]
     ProviderGone(String),
+    /// It was ended by itself.
+    #[error("the session of the access key `{0}` is revoked")]
+    Revoked(String),
     /// The role's sessions from before this time are over.
     #[error("the sessions of the role `{role}` that were issued before {before} are revoked")]
     RoleRevoked {
@@ -255,6 +260,9 @@ impl Session {
     /// The role as it is now. An error when the session outlived its role, one on the way to it, its provider
     /// or a revocation; to be asked on every request.
     pub fn role<'s>(&self, snapshot: &'s Snapshot) -> Result<&'s Arc<Role>, SessionEnded> {
+        if snapshot.is_revoked(&self.access_key_id) {
+            return Err(SessionEnded::Revoked(self.access_key_id.clone()));
+        }
         if let Origin::Chained(origin) = &self.origin {
             for link in &origin.links {
                 standing_role(snapshot, &link.role_arn, &link.role_id, link.issued_at)?;

@@ -72,6 +72,7 @@ impl Bench {
                 Caller::Root => "AKIAROOT",
                 Caller::RootSession(session) => &session.access_key_id,
                 Caller::Session(session) => &session.access_key_id,
+                Caller::User(user) => &user.name,
             }),
             source_ip: None,
             user_agent: None,

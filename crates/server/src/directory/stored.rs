@@ -1,0 +1,155 @@
+//! What the two databases have in common: rows, revisions, and what can go wrong.
+//!
+//! Every change of the directory has a number, its revision. A writer says which revision its change was made
+//! for; if there is a newer one, nothing is written, and the change is made anew. A row keeps the revision that
+//! wrote it, and a deleted one stays as a row without an entry, so a reader that knows a revision asks for what
+//! came after. Deleted rows go when they are [`KEPT`] changes old; who is further behind reads everything.
+
+use super::entries::Entries;
+use super::entry::{Entry, EntryKind, Write};
+
+/// The version of the tables. Older ones are brought up to it; newer ones are left alone.
+pub(super) const SCHEMA: i64 = 1;
+
+/// For how many changes a deleted row stays.
+pub(super) const KEPT: i64 = 10_000;
+
+/// The account of a new directory for which none is configured.
+pub(super) const DEFAULT_ACCOUNT: &str = "000000000000";
+
+/// Why a database cannot be used as a directory.
+#[derive(Debug, thiserror::Error)]
+pub enum StoredError {
+    /// SQLite.
+    #[error("the directory `{path}` cannot be used")]
+    Sqlite {
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The folder of the SQLite file.
+    #[error("the folder of the directory `{path}` cannot be made")]
+    Folder {
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// PostgreSQL.
+    #[error("the directory in PostgreSQL cannot be used")]
+    Postgres(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The tables are of a newer server.
+    #[error("the directory has the form {found} and this server knows {SCHEMA}; use the newer server")]
+    Newer {
+        /// The version of the tables.
+        found: i64,
+    },
+    /// It is the directory of another account.
+    #[error("the directory is that of the account {stored}, and {configured} is configured")]
+    Account {
+        /// In the database.
+        stored: String,
+        /// In the configuration.
+        configured: String,
+    },
+    /// A row is not what it should be.
+    #[error("the {kind} `{key}` of the directory cannot be read; a newer server may have written it")]
+    Row {
+        /// Its kind.
+        kind: String,
+        /// Its key.
+        key: String,
+        /// Why.
+        #[source]
+        source: Option<serde_json::Error>,
+    },
+    /// The database's task ended.
+    #[error("the directory's work was cut off")]
+    CutOff,
+}
+
+/// What a reader gets: rows up to a revision.
+#[derive(Debug)]
+pub(super) struct Rows {
+    pub(super) revision: i64,
+    /// Whether these are all rows, not only those after the revision that was asked for.
+    pub(super) whole: bool,
+    pub(super) rows: Vec<Write>,
+}
+
+/// What came of a write.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Committed {
+    /// It is the change of this number.
+    At(i64),
+    /// There is a newer revision than the one that it was made for.
+    Stale,
+}
+
+/// What a database starts with.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) account: String,
+    pub(super) rows: Rows,
+}
+
+impl Opened {
+    pub(super) fn entries(&self) -> Entries {
+        let mut entries = Entries::new(&self.account);
+        self.rows.rows.iter().for_each(|row| entries.write(row));
+        entries
+    }
+}
+
+/// A row as it stands in the database.
+pub(super) fn row(kind: &str, key: String, body: Option<&str>) -> Result<Write, StoredError> {
+    let unreadable = |source| StoredError::Row { kind: kind.to_owned(), key: key.clone(), source };
+    let known = EntryKind::from_name(kind).ok_or_else(|| unreadable(None))?;
+    let entry = body.map(|body| Entry::from_json(known, body)).transpose();
+    let entry = entry.map_err(|source| unreadable(Some(source)))?;
+    Ok(Write { kind: known, key, entry })
+}
+
+/// The text of a row's entry.
+pub(super) fn body(write: &Write) -> Result<Option<String>, StoredError> {
+    let text = write.entry.as_ref().map(Entry::to_json).transpose();
+    text.map_err(|source| StoredError::Row {
+        kind: write.kind.as_str().to_owned(),
+        key: write.key.clone(),
+        source: Some(source),
+    })
+}
+
+/// The account to use, of the stored and the configured one.
+pub(super) fn account(stored: String, configured: Option<&str>) -> Result<String, StoredError> {
+    match configured {
+        Some(configured) if configured != stored => {
+            Err(StoredError::Account { stored, configured: configured.to_owned() })
+        }
+        _ => Ok(stored),
+    }
+}
+
+/// Whether a database can be read, so that each silence is complained about once.
+#[derive(Debug, Default)]
+pub(super) struct Silence(std::sync::atomic::AtomicBool);
+
+impl Silence {
+    /// Notes a failure.
+    pub(super) fn failed(&self, error: &StoredError) {
+        if !self.0.swap(true, std::sync::atomic::Ordering::Relaxed) {
+            let source = std::error::Error::source(error).map(ToString::to_string);
+            tracing::error!(%error, source, "the directory cannot be read; the last state is used");
+        }
+    }
+
+    /// Notes that things go well.
+    pub(super) fn ended(&self) {
+        if self.0.swap(false, std::sync::atomic::Ordering::Relaxed) {
+            tracing::info!("the directory can be read again");
+        }
+    }
+}
