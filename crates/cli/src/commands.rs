@@ -98,7 +98,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Failu
         Command::Presign(args) => presign::run(args, context).await,
         Command::Serve(args) => serve::run(args, context).await,
         Command::Explain(args) => explain::run(args, context).await,
-        Command::Policy(args) => policy::run(args, context),
+        Command::Policy(args) => policy::run(args, context).await,
         Command::Demo(args) => demo::run(args, context).await,
     }
 }

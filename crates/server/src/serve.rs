@@ -136,7 +136,11 @@ pub fn check(config: &Config) -> Result<(), ServeError> {
     Ok(())
 }
 
-async fn open_directory(config: &DirectoryConfig) -> Result<Directory, ServeError> {
+/// Opens a directory at its home; a database that is not there is made.
+///
+/// # Errors
+/// [`ServeError`]
+pub async fn open_directory(config: &DirectoryConfig) -> Result<Directory, ServeError> {
     match &config.home {
         DirectoryHome::File(path) => Ok(Directory::from_file(path)?),
         DirectoryHome::Sqlite(path) => Ok(Directory::from_sqlite(path, config.account.as_deref())?),

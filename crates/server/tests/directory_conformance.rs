@@ -5,6 +5,8 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
     clippy::print_stderr,
     reason = "a test that cannot go on has failed; one that is skipped says so"
 )]

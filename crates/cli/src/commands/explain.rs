@@ -8,9 +8,10 @@ use std::sync::Arc;
 use clap::{Args as ClapArgs, Subcommand};
 use serde_json::{Value, json};
 use wigeon_core::policy::{Context as Keys, Policies, Principal, Request, explain};
-use wigeon_server::config::Config;
+use wigeon_server::config::{Config, DirectoryConfig, DirectoryHome};
 use wigeon_server::directory::{Directory, Role, Snapshot};
 use wigeon_server::explain::{Step, advice, token};
+use wigeon_server::serve;
 use wigeon_server::trust::Circumstances;
 use wigeon_server::verify::Verifier;
 
@@ -98,12 +99,12 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     match args.what {
         What::Token(args) => explain_token(args, context).await,
         What::Request(args) => explain_request(&args, context),
-        What::Policy(args) => explain_policy(&args, context),
+        What::Policy(args) => explain_policy(&args, context).await,
     }
 }
 
 async fn explain_token(args: TokenArgs, context: &Context) -> Result<(), Failure> {
-    let directory = args.source.open()?;
+    let directory = args.source.open().await?;
     let snapshot = directory.snapshot();
     let text = read_token(&args.token)?;
     let role = args.role.as_deref().map(|role| arn_of(&snapshot, role));
@@ -166,8 +167,8 @@ fn request_text(record: &Value) -> String {
     lines.map(|(name, value)| printable(&format!("{name:9} {value}"))).join("\n")
 }
 
-fn explain_policy(args: &PolicyArgs, context: &Context) -> Result<(), Failure> {
-    let snapshot = args.source.open()?.snapshot();
+async fn explain_policy(args: &PolicyArgs, context: &Context) -> Result<(), Failure> {
+    let snapshot = args.source.open().await?.snapshot();
     let arn = arn_of(&snapshot, &args.role);
     let role: &Arc<Role> = snapshot
         .role(&arn)
@@ -206,14 +207,30 @@ fn explain_policy(args: &PolicyArgs, context: &Context) -> Result<(), Failure> {
 }
 
 impl Source {
-    fn open(&self) -> Result<Directory, Failure> {
-        let path = match (&self.directory, &self.config) {
-            (Some(path), _) => path.clone(),
-            (None, Some(config)) => read_config(config)?.directory,
-            (None, None) => return Err(Failure::usage("name a configuration or a directory file")),
-        };
-        Directory::from_file(&path).map_err(|error| Failure::because(Kind::Error, &error))
+    async fn open(&self) -> Result<Directory, Failure> {
+        open_directory(self.directory.as_deref(), self.config.as_deref())
+            .await?
+            .ok_or_else(|| Failure::usage("name a configuration or a directory file"))
     }
+}
+
+/// The directory of a file, or the one that a server's configuration names; a database has to be there already.
+pub(super) async fn open_directory(
+    file: Option<&Path>,
+    config: Option<&Path>,
+) -> Result<Option<Directory>, Failure> {
+    let home = match (file, config) {
+        (Some(path), _) => DirectoryConfig::file(path.to_owned()),
+        (None, Some(config)) => read_config(config)?.directory,
+        (None, None) => return Ok(None),
+    };
+    if let DirectoryHome::Sqlite(path) = &home.home
+        && !path.exists()
+    {
+        return Err(Failure::error(format!("there is no directory at `{}` yet", path.display())));
+    }
+    let opened = serve::open_directory(&home).await;
+    opened.map(Some).map_err(|error| Failure::because(Kind::Error, &error))
 }
 
 fn read_config(path: &Path) -> Result<Config, Failure> {

@@ -6,9 +6,8 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 use serde_json::json;
 use wigeon_core::policy::{Document, Finding, Kind as DocumentKind, lint};
-use wigeon_server::config::Config;
-use wigeon_server::directory::Directory;
 
+use super::explain::open_directory;
 use crate::context::Context;
 use crate::errors::{Failure, Kind};
 use crate::output::printable;
@@ -59,9 +58,9 @@ struct Found {
 }
 
 /// Runs the command. Exit code 1 where there are findings.
-pub(crate) fn run(args: Args, context: &Context) -> Result<(), Failure> {
+pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let What::Lint(args) = args.what;
-    let found = found(&args)?;
+    let found = found(&args).await?;
     let data: Vec<_> = found
         .iter()
         .map(|Found { place, finding }| {
@@ -82,17 +81,10 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Failure> {
     }
 }
 
-fn found(args: &LintArgs) -> Result<Vec<Found>, Failure> {
+async fn found(args: &LintArgs) -> Result<Vec<Found>, Failure> {
     let failed = |error: &(dyn std::error::Error + 'static)| Failure::because(Kind::Error, error);
-    let path = match (&args.directory, &args.config) {
-        (Some(path), _) => Some(path.clone()),
-        (None, Some(config)) => Some(Config::read(config).map_err(|error| failed(&error))?.directory),
-        (None, None) => None,
-    };
-    let snapshot = match &path {
-        None => None,
-        Some(path) => Some(Directory::from_file(path).map_err(|error| failed(&error))?.snapshot()),
-    };
+    let directory = open_directory(args.directory.as_deref(), args.config.as_deref()).await?;
+    let snapshot = directory.map(|directory| directory.snapshot());
     let issuers: Option<Vec<&str>> = snapshot
         .as_ref()
         .map(|snapshot| snapshot.providers().map(|provider| provider.url.as_str()).collect());
