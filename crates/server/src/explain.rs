@@ -8,6 +8,7 @@ use wigeon_core::jwt::UnverifiedToken;
 use wigeon_core::policy::{Explanation, Obstacle, Source};
 use wigeon_core::sts::IdentityError;
 
+use crate::chain::chain;
 use crate::directory::Snapshot;
 use crate::trust::{Circumstances, TrustError, assume, explain_trust};
 use crate::verify::{Verifier, VerifyError};
@@ -185,18 +186,6 @@ fn list(texts: &[impl AsRef<str>]) -> String {
         [] => "none".to_owned(),
         texts => texts.iter().map(|text| format!("`{}`", text.as_ref())).collect::<Vec<_>>().join(", "),
     }
-}
-
-/// An error with its sources, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(next) = source {
-        text.push_str(": ");
-        text.push_str(&next.to_string());
-        source = next.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@
 //!
 //! The modules stand in flow order, and each imports only from those above it.
 
+mod chain;
+
 pub mod directory;
 
 pub mod session;

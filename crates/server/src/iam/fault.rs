@@ -4,6 +4,7 @@ use wigeon_core::sts::StsError;
 
 use super::xml::{NAMESPACE, Xml};
 use crate::authenticate::AuthenticateError;
+use crate::chain::chain;
 use crate::denial::Denial;
 use crate::directory::ChangeError;
 
@@ -99,15 +100,4 @@ impl From<AuthenticateError> for Fault {
     fn from(error: AuthenticateError) -> Self {
         StsError::from(error).into()
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(next) = source {
-        text.push_str(": ");
-        text.push_str(&next.to_string());
-        source = next.source();
-    }
-    text
 }

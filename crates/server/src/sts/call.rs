@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use wigeon_core::sts::{FaultCode, Parameters, StsError};
 use wigeon_core::time::Timestamp;
 
+use crate::chain::chain;
 use crate::session::{Caller, Session};
 use crate::trust::Circumstances;
 
@@ -94,16 +95,4 @@ impl From<StsError> for Refusal {
     fn from(error: StsError) -> Self {
         Self { reason: error.message.clone(), error, denial: None }
     }
-}
-
-/// An error with its sources, in one line, for the audit.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(next) = source {
-        text.push_str(": ");
-        text.push_str(&next.to_string());
-        source = next.source();
-    }
-    text
 }

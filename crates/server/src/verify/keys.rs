@@ -14,6 +14,7 @@ use wigeon_core::jwt::{KeyError, KeySet, UnverifiedToken};
 use wigeon_core::time::{SignedDuration, Timestamp};
 
 use super::fetch::{FetchError, FetchLimits, Fetcher};
+use crate::chain::chain;
 use crate::directory::{Keys, Provider};
 
 /// When keys are fetched again.
@@ -182,8 +183,8 @@ impl ProviderKeys {
                 Ok(keys)
             }
             Err(error) => {
-                tracing::warn!(provider = %self.provider.url, error = %describe(&error), "keys not fetched");
-                last.error = Some(describe(&error));
+                tracing::warn!(provider = %self.provider.url, error = %chain(&error), "keys not fetched");
+                last.error = Some(chain(&error));
                 Err(error)
             }
         }
@@ -200,16 +201,4 @@ impl ProviderKeys {
         };
         fetcher.keys(&self.provider).await
     }
-}
-
-/// An error with its sources, in one line.
-fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(next) = source {
-        text.push_str(": ");
-        text.push_str(&next.to_string());
-        source = next.source();
-    }
-    text
 }
