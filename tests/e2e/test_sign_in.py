@@ -167,7 +167,7 @@ def test_a_code_typed_by_hand_and_a_code_that_nobody_enters(profile, home, wigeo
     approve(address, "alice", code=lines[-1].split(":")[1].strip())
     out, errors = waiting.communicate(timeout=60)
     assert waiting.returncode == 0 and out.startswith("Signed in as alice@example.test (lab)."), errors
-    assert "nobody signed in within 2 seconds" in wigeon("login", "--device", "--timeout", "2", code=4).stderr
+    assert "Nobody signed in within 2 seconds" in wigeon("login", "--device", "--timeout", "2", code=4).stderr
 
 
 def test_a_client_without_codes_is_given_the_address(profile, home):
