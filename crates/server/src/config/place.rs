@@ -35,8 +35,8 @@ impl Place<'_> {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            let metadata = fs::metadata(&path)
-                .map_err(|source| ConfigError::Read { path: path.clone(), source })?;
+            let metadata =
+                fs::metadata(&path).map_err(|source| ConfigError::Read { path: path.clone(), source })?;
             if metadata.permissions().mode() & 0o077 != 0 {
                 return Err(ConfigError::Exposed { path });
             }
