@@ -19,7 +19,8 @@ const EARLIER: [(&str, &str); 4] = [
 ];
 
 /// Operations that no backend has.
-const REFUSED: [&str; 4] = ["CreateSession", "ListDirectoryBuckets", "RenameObject", "WriteGetObjectResponse"];
+const REFUSED: [&str; 4] =
+    ["CreateSession", "ListDirectoryBuckets", "RenameObject", "WriteGetObjectResponse"];
 
 /// Actions that no request to S3 needs: replication asks for them between buckets, `PutReplicationConfiguration`
 /// covers pausing, batch jobs initiate replication.

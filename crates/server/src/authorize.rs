@@ -73,8 +73,8 @@ pub async fn authorize(
     region: &str,
     tags: &impl ObjectTags,
 ) -> Result<Permit, Refusal> {
-    let rights =
-        Rights::of(authenticated.caller(), snapshot).map_err(|ended| Refusal::session_over(ended.to_string()))?;
+    let rights = Rights::of(authenticated.caller(), snapshot)
+        .map_err(|ended| Refusal::session_over(ended.to_string()))?;
     let account = snapshot.account().to_owned();
     let owner_id = sha256_hex(account.as_bytes());
     let permit =

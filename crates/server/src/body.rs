@@ -114,7 +114,8 @@ impl<'i> RequestBody<'i> {
             Payload::SignedChunks | Payload::SignedChunksTrailer | Payload::UnsignedChunksTrailer => {
                 let length = decoded.ok_or_else(missing_length)?;
                 let announced = headers.get("x-amz-trailer").and_then(|value| value.to_str().ok());
-                let decoder = Decoder::new(authenticated.payload(), authenticated.seed().cloned(), length, announced)?;
+                let decoder =
+                    Decoder::new(authenticated.payload(), authenticated.seed().cloned(), length, announced)?;
                 (Rule::Chunked(Box::new(decoder)), Some(length))
             }
         };

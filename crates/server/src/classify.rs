@@ -89,7 +89,7 @@ pub fn classify(request: &Request, domains: &[String]) -> Result<Classified, Ref
         match *need {
             Need::OnService(action) => {
                 asks.push(Ask { action, resource: "*".to_owned(), on: On::Target });
-            },
+            }
             Need::OnTarget(plain, versioned) => {
                 let action = if request.query.has("versionId") { versioned } else { plain };
                 asks.push(Ask { action, resource: target.arn(), on: On::Target });

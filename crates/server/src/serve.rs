@@ -26,8 +26,8 @@ use crate::directory::{Change, Directory, DirectoryError, StoredError};
 use crate::gateway::Gateway;
 use crate::iam::IamService;
 use crate::issue::{KeyRing, KeyRingError, Sealer};
-use crate::sts::StsService;
 use crate::request::TlsVersion;
+use crate::sts::StsService;
 use crate::tls::{self, Tls, TlsError};
 use crate::verify::Verifier;
 
