@@ -222,7 +222,9 @@ mod tests {
         drop(old);
         let index = open_writing(&path).unwrap();
         let row = |sql: &str| {
-            index.query_row(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?))).unwrap()
+            index
+                .query_row(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?)))
+                .unwrap()
         };
         assert_eq!(row("SELECT seq, token FROM object"), (0, None));
         assert_eq!(row("SELECT versioning, object_lock FROM bucket"), (0, Some(0)));

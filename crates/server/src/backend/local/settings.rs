@@ -168,9 +168,7 @@ pub(super) fn set(
             "INSERT OR REPLACE INTO setting (bucket, name, document) VALUES (?1, ?2, ?3)",
             &[&bucket.0, &name, &document],
         ),
-        None => {
-            run(index, "DELETE FROM setting WHERE bucket = ?1 AND name = ?2", &[&bucket.0, &name])
-        }
+        None => run(index, "DELETE FROM setting WHERE bucket = ?1 AND name = ?2", &[&bucket.0, &name]),
     }?;
     Ok(())
 }

@@ -103,8 +103,7 @@ impl Store {
             drop(chores.send(Chore::Released(id)));
         })));
         let settings = Arc::new(Settings::load(&index)?);
-        let (committer, write) =
-            Committer::new(index, places.clone(), chores.clone(), Arc::clone(&settings));
+        let (committer, write) = Committer::new(index, places.clone(), chores.clone(), Arc::clone(&settings));
         let later = committer.downgrade();
         let keeper = Keeper::new(places.clone(), Arc::clone(&pins), move |garbage| later.forget(garbage));
         let started = StoreError::io("start a thread");
