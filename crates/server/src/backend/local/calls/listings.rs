@@ -18,7 +18,7 @@ impl Store {
         Ok(self.list_with_cost(bucket, query).await?.0)
     }
 
-    pub(in crate::backend::local) async fn list_with_cost(
+    pub(crate) async fn list_with_cost(
         &self,
         bucket: &BucketName,
         query: ListQuery,
