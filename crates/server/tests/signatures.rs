@@ -149,7 +149,8 @@ async fn a_trailer_does_not_stand_in_for_a_signature() {
     let fixture = Fixture::start().await;
     let alice = fixture.credentials("alice").await;
     let body = "5\r\nhello\r\n0\r\n\r\n";
-    let streaming = "x-amz-content-sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER\r\nx-amz-decoded-content-length: 5\r\n";
+    let streaming =
+        "x-amz-content-sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER\r\nx-amz-decoded-content-length: 5\r\n";
     let host = fixture.running.address().to_string();
     let signer = Signer { credentials: &alice, region: "us-east-1", service: "s3", at: Timestamp::now() };
     let query = signer.presign(&Method::PUT, &host, PATH, &Query::default(), &HeaderMap::new(), 60);
