@@ -1,7 +1,7 @@
 //! What a signature covers, over TCP: nothing becomes visible before the last of it was checked, and nothing that
 //! it does not cover counts.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
 mod fixture;
 
