@@ -199,4 +199,3 @@ async fn with_password(
     };
     Ok(sign_in::with_password(session.sign_in()?, &username, &password).await?)
 }
-

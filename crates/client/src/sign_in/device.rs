@@ -111,7 +111,9 @@ pub(super) async fn poll(
         tokio::time::sleep(pace.pause).await;
         match redeem(connector, provider, client, Grant::Device(&device_code)).await {
             Ok(tokens) => return Ok(tokens),
-            Err(TokenEndpointError::Refused { code, .. }) if code == "authorization_pending" => pace.pending(),
+            Err(TokenEndpointError::Refused { code, .. }) if code == "authorization_pending" => {
+                pace.pending()
+            }
             Err(TokenEndpointError::Refused { code, .. }) if code == "slow_down" => pace.slow_down(),
             Err(TokenEndpointError::Refused { code, .. }) if code == "expired_token" => {
                 return Err(PollError::Expired);

@@ -167,7 +167,9 @@ async fn a_wrong_state_is_refused_and_the_sign_in_goes_on() {
     let (connector, oauth, client) = (connector(), oauth(&side), public_client());
     let sign_in = SignIn { connector: &connector, clock: &side.clock, oauth: &oauth, client: &client };
     let (walker, mut landed) = Walker::new(1);
-    let result = in_browser(sign_in, located(sign_in).await, &walker, nobody_pastes(), Duration::from_millis(800)).await;
+    let result =
+        in_browser(sign_in, located(sign_in).await, &walker, nobody_pastes(), Duration::from_millis(800))
+            .await;
     let landed = landed.recv().await.unwrap().unwrap();
     assert_eq!(landed.status, 400);
     assert!(landed.text.contains("does not belong"));
@@ -247,7 +249,10 @@ async fn a_pasted_text_that_is_not_ours(#[case] text: &str, #[case] says: &str) 
     let (paste, pasted) = mpsc::channel(1);
     paste.send(text.to_owned()).await.unwrap();
     drop(paste);
-    let error = in_browser(sign_in, located(sign_in).await, &Walker::new(0).0, pasted, LIMIT).await.unwrap_err().to_string();
+    let error = in_browser(sign_in, located(sign_in).await, &Walker::new(0).0, pasted, LIMIT)
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(error.contains(says), "{error}");
 }
 
@@ -379,7 +384,9 @@ async fn on_a_telephone(manners: Manners) -> (OtherSide, Option<Invitation>, Res
 async fn a_code_is_entered_on_another_device() {
     let manners = Manners {
         device_refusals: vec!["authorization_pending", "authorization_pending"],
-        device_answer: object(json!({"verification_uri_complete": "https://idp.example/enter?code=WDJB-MJHT"})),
+        device_answer: object(
+            json!({"verification_uri_complete": "https://idp.example/enter?code=WDJB-MJHT"}),
+        ),
         ..Manners::default()
     };
     let (side, shown, result) = on_a_telephone(manners).await;
@@ -444,7 +451,8 @@ async fn a_provider_or_client_that_cannot_do_it_is_known_before_anything_is_show
 
 #[tokio::test]
 async fn the_id_token_of_another_device_is_checked_as_any() {
-    for claims in [json!({"aud": "other-app"}), json!({"iss": "https://other.example"}), json!({"sub": null})] {
+    for claims in [json!({"aud": "other-app"}), json!({"iss": "https://other.example"}), json!({"sub": null})]
+    {
         let (_, _, result) = on_a_telephone(Manners { claims: object(claims), ..Manners::default() }).await;
         assert!(matches!(result, Err(SignInError::IdToken(_))));
     }

@@ -164,7 +164,10 @@ pub async fn redeem(
         }
         Grant::Refresh(token) => vec![("grant_type", "refresh_token"), ("refresh_token", token.expose())],
         Grant::Device(code) => {
-            vec![("grant_type", "urn:ietf:params:oauth:grant-type:device_code"), ("device_code", code.expose())]
+            vec![
+                ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
+                ("device_code", code.expose()),
+            ]
         }
         Grant::ClientCredentials { scope, audience } => {
             let mut form = vec![("grant_type", "client_credentials")];

@@ -23,7 +23,9 @@ pub(super) fn message(invitation: &Invitation, with_picture: bool) -> String {
     }
     let seconds = i64::try_from(expires_in.as_secs()).unwrap_or(i64::MAX);
     let good_for = duration(wigeon_core::time::SignedDuration::from_secs(seconds));
-    text.push_str(&format!("\nThe code is good for {good_for}. Only enter it if you have just asked for it here."));
+    text.push_str(&format!(
+        "\nThe code is good for {good_for}. Only enter it if you have just asked for it here."
+    ));
     text
 }
 

@@ -46,4 +46,3 @@ pub(super) fn ask(context: &Context, settings: Settings) -> Result<Settings, Fai
 pub(super) fn not_answered(error: inquire::InquireError) -> Failure {
     Failure::because(Kind::Usage, &error)
 }
-
