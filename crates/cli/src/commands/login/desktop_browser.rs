@@ -14,7 +14,7 @@ use crate::output::Output;
 
 /// Lines of standard input, where a person may paste: at a terminal, without a browser, and where the browser
 /// comes back to an address that is not ours.
-pub(in crate::commands) fn pasted(context: &Context, oauth: &OAuth, browser: bool) -> mpsc::Receiver<String> {
+pub(crate) fn pasted(context: &Context, oauth: &OAuth, browser: bool) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel(1);
     let listens = matches!(oauth.redirect, Redirect::Loopback { .. });
     if context.environment.stdin_is_terminal || !browser || !listens {
@@ -31,10 +31,10 @@ pub(in crate::commands) fn pasted(context: &Context, oauth: &OAuth, browser: boo
 }
 
 /// Opens the address in the person's browser where there is one, and prints it in any case.
-pub(in crate::commands) struct DesktopBrowser<'a> {
-    pub(in crate::commands) program: Option<PathBuf>,
-    pub(in crate::commands) output: &'a Output,
-    pub(in crate::commands) redirect: &'a Redirect,
+pub(crate) struct DesktopBrowser<'a> {
+    pub(crate) program: Option<PathBuf>,
+    pub(crate) output: &'a Output,
+    pub(crate) redirect: &'a Redirect,
 }
 
 impl Browser for DesktopBrowser<'_> {
