@@ -22,6 +22,7 @@ use rustls::ClientConfig;
 use url::Url;
 
 use self::loopback::is_loopback_host;
+pub(crate) use self::loopback::is_loopback_authority;
 use self::tls::client_config;
 
 pub use self::exact::{ConnectionError, SendError};
