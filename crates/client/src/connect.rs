@@ -21,8 +21,8 @@ use reqwest::{Client, RequestBuilder, redirect};
 use rustls::ClientConfig;
 use url::Url;
 
-use self::loopback::is_loopback_host;
 pub(crate) use self::loopback::is_loopback_authority;
+use self::loopback::is_loopback_host;
 use self::tls::client_config;
 
 pub use self::exact::{ConnectionError, SendError};

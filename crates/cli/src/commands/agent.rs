@@ -82,7 +82,8 @@ async fn start(context: &Context, idle: Idle) -> Result<(Standing, bool), Failur
         Err(error) => return Err(unusable(&error)),
     }
     let log = dir(context)?.join("agent.log");
-    durable::create_private_dir(&dir(context)?).map_err(|error| failed("make the agent's directory", &error))?;
+    durable::create_private_dir(&dir(context)?)
+        .map_err(|error| failed("make the agent's directory", &error))?;
     let program = std::env::current_exe().map_err(|error| failed("find this program", &error))?;
     let mut command = std::process::Command::new(program);
     command.args(["agent", "run", "--detached", "--idle-exit", &idle.idle_exit.to_string()]);
@@ -147,10 +148,13 @@ async fn status(context: &Context) -> Result<(), Failure> {
                 format!("The agent runs (process {}) since {age}, at {}.", standing.pid, standing.endpoint);
             for held in &standing.sessions {
                 let asked = duration(now.duration_since(held.asked_at));
-                let valid = held.expires_at.map_or_else(String::new, |end| {
-                    format!("valid {}, ", duration(end.duration_since(now)))
-                });
-                text.push_str(&format!("\n  {}: {valid}last asked for {asked} ago", printable(&held.profile)));
+                let valid = held
+                    .expires_at
+                    .map_or_else(String::new, |end| format!("valid {}, ", duration(end.duration_since(now))));
+                text.push_str(&format!(
+                    "\n  {}: {valid}last asked for {asked} ago",
+                    printable(&held.profile)
+                ));
             }
             text
         }
@@ -233,7 +237,8 @@ fn log_file(path: &std::path::Path) -> std::io::Result<std::fs::File> {
 }
 
 pub(crate) fn unusable(error: &AgentError) -> Failure {
-    Failure::because(Kind::Error, error).hint("end it with: wigeon agent stop; or go without: WIGEON_AGENT=none")
+    Failure::because(Kind::Error, error)
+        .hint("end it with: wigeon agent stop; or go without: WIGEON_AGENT=none")
 }
 
 fn failed(what: &str, error: &std::io::Error) -> Failure {

@@ -59,7 +59,8 @@ const PLACES: [&str; 7] = [
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let shell = args.shell.unwrap_or_else(|| Shell::of(context.environment.variable("SHELL")));
     if args.unset {
-        let text: String = KEYS.iter().chain(&CONTAINER).chain(&PLACES).map(|name| shell.unset(name)).collect();
+        let text: String =
+            KEYS.iter().chain(&CONTAINER).chain(&PLACES).map(|name| shell.unset(name)).collect();
         return context.output.bytes(text.as_bytes());
     }
     let settings = context.settings_of(context.stored(args.name.as_deref())?)?;

@@ -46,7 +46,10 @@ impl Lent {
         tokio::spawn(endpoint.serve(AgentFirst::new(context)?, Arc::clone(&context.clock), until));
         let place = context.environment.runtime_dir()?;
         durable::create_private_dir(&place).map_err(failed("make a directory for one run"))?;
-        let dir = tempfile::Builder::new().prefix("lent-").tempdir_in(&place).map_err(failed("make a directory for one run"))?;
+        let dir = tempfile::Builder::new()
+            .prefix("lent-")
+            .tempdir_in(&place)
+            .map_err(failed("make a directory for one run"))?;
         Ok(Self { surroundings, access, dir, end })
     }
 

@@ -84,9 +84,13 @@ mod tests {
         let mut characters = inner.chars().peekable();
         while let Some(c) = characters.next() {
             match shell {
-                Shell::Fish if c == '\\' && matches!(characters.peek(), Some('\\' | '\'')) => read.extend(characters.next()),
+                Shell::Fish if c == '\\' && matches!(characters.peek(), Some('\\' | '\'')) => {
+                    read.extend(characters.next())
+                }
                 Shell::Fish if c == '\'' => return None,
-                Shell::Powershell if matches!(c, '\'' | '\u{2018}' | '\u{2019}' | '\u{201a}' | '\u{201b}') => {
+                Shell::Powershell
+                    if matches!(c, '\'' | '\u{2018}' | '\u{2019}' | '\u{201a}' | '\u{201b}') =>
+                {
                     read.push(characters.next().filter(|next| *next == c)?);
                 }
                 _ => read.push(c),

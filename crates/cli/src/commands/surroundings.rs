@@ -54,7 +54,10 @@ impl Surroundings {
     pub(crate) fn places(&self) -> Vec<(&'static str, String)> {
         let mut set = vec![("AWS_REGION", self.region.clone()), ("AWS_DEFAULT_REGION", self.region.clone())];
         if let Some(endpoint) = &self.endpoint {
-            set.extend(["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT", "S3_ENDPOINT_URL"].map(|name| (name, endpoint.clone())));
+            set.extend(
+                ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT", "S3_ENDPOINT_URL"]
+                    .map(|name| (name, endpoint.clone())),
+            );
         }
         if let Some(sts) = &self.sts {
             set.push(("AWS_ENDPOINT_URL_STS", sts.clone()));
@@ -77,7 +80,10 @@ impl Surroundings {
     pub(crate) fn rclone_remote(&self) -> Vec<(&'static str, String)> {
         let mut set = vec![
             ("RCLONE_CONFIG_WIGEON_TYPE", "s3".to_owned()),
-            ("RCLONE_CONFIG_WIGEON_PROVIDER", if self.endpoint.is_some() { "Other" } else { "AWS" }.to_owned()),
+            (
+                "RCLONE_CONFIG_WIGEON_PROVIDER",
+                if self.endpoint.is_some() { "Other" } else { "AWS" }.to_owned(),
+            ),
             ("RCLONE_CONFIG_WIGEON_ENV_AUTH", "true".to_owned()),
             ("RCLONE_CONFIG_WIGEON_REGION", self.region.clone()),
         ];

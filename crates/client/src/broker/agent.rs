@@ -10,8 +10,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -210,7 +210,9 @@ async fn converse<S: Source>(mut stream: UnixStream, serving: &Arc<Serving<S>>) 
         .await
         .map_err(io::Error::from)??;
     let (answer, stop) = match serde_json::from_str::<Request>(&line) {
-        Ok(request) if request.version != VERSION => (Answer::Other("it is of another version".to_owned()), false),
+        Ok(request) if request.version != VERSION => {
+            (Answer::Other("it is of another version".to_owned()), false)
+        }
         Ok(request) if request.ask.concerns_profiles() && request.places != serving.options.places => {
             let config = serving.options.places.config.display();
             (Answer::Other(format!("it serves the profiles in `{config}`")), false)

@@ -44,10 +44,7 @@ pub struct NotIssued {
 /// Gives credentials for profiles.
 pub trait Holder: Send + Sync + 'static {
     /// Credentials that are valid now, and for a while.
-    fn credentials(
-        &self,
-        profile: &str,
-    ) -> impl Future<Output = Result<Arc<Credentials>, NotIssued>> + Send;
+    fn credentials(&self, profile: &str) -> impl Future<Output = Result<Arc<Credentials>, NotIssued>> + Send;
 }
 
 /// Where profiles and sessions come from.

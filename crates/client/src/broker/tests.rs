@@ -47,7 +47,8 @@ impl Source for Lab {
             self.side.issuer,
             self.role.lock().unwrap()
         );
-        let Document::Profile(profile_document, _) = Document::parse(text.as_bytes(), "lab.toml").unwrap() else {
+        let Document::Profile(profile_document, _) = Document::parse(text.as_bytes(), "lab.toml").unwrap()
+        else {
             panic!()
         };
         let stored =
@@ -248,7 +249,10 @@ async fn the_agent_answers_its_own_person() {
     let (status, document) = fetched(&url, &[("authorization", token.expose())]).await;
     assert_eq!((status, document["AccessKeyId"].as_str()), (200, Some(given.access_key_id.as_str())));
     let Answer::Standing(standing) = ask(&address, Ask::Standing).await.unwrap() else { panic!() };
-    assert_eq!(standing.sessions.iter().map(|held| held.profile.as_str()).collect::<Vec<_>>(), ["lab", "lab2"]);
+    assert_eq!(
+        standing.sessions.iter().map(|held| held.profile.as_str()).collect::<Vec<_>>(),
+        ["lab", "lab2"]
+    );
     assert_eq!(standing.sessions[0].expires_at, given.expires_at);
 
     let elsewhere = AgentAddress {
@@ -296,7 +300,10 @@ async fn a_dead_agents_socket_is_no_hindrance_and_its_tokens_come_back() {
     running.task.abort();
     let _ = running.task.await;
     assert!(address.socket.exists());
-    assert!(matches!(ask(&address, Ask::Standing).await.unwrap_err(), AgentError::None | AgentError::Broken(_)));
+    assert!(matches!(
+        ask(&address, Ask::Standing).await.unwrap_err(),
+        AgentError::None | AgentError::Broken(_)
+    ));
     // The listening sockets are closed when the runtime has dropped their tasks.
     for _ in 0..200 {
         if reqwest::Client::builder().no_proxy().build().unwrap().get(&before.0).send().await.is_err() {
@@ -305,7 +312,10 @@ async fn a_dead_agents_socket_is_no_hindrance_and_its_tokens_come_back() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let task = Running::spawn(&lab, &running.options).await;
-    assert!(matches!(ask(&address, Ask::Credentials("lab".to_owned())).await.unwrap(), Answer::Credentials(_)));
+    assert!(matches!(
+        ask(&address, Ask::Credentials("lab".to_owned())).await.unwrap(),
+        Answer::Credentials(_)
+    ));
     let after = way(ask(&address, Ask::Access("lab".to_owned())).await.unwrap());
     assert_eq!(after.0.is_empty(), before.0.is_empty());
     assert_eq!(after.0 == before.0, after.1 == before.1, "port and tokens change together");
@@ -332,7 +342,12 @@ async fn lines_that_are_none_end_the_conversation() {
     let socket = running.options.socket.clone();
     let answers = tokio::task::spawn_blocking(move || {
         let mut answers = Vec::new();
-        for line in [&b"hello\n"[..], b"\xff\xfe\n", b"{}\n", br#"{"version":2,"places":{"config":"/","state":"/"},"ask":"stop"}"#] {
+        for line in [
+            &b"hello\n"[..],
+            b"\xff\xfe\n",
+            b"{}\n",
+            br#"{"version":2,"places":{"config":"/","state":"/"},"ask":"stop"}"#,
+        ] {
             let mut stream = std::os::unix::net::UnixStream::connect(&socket).unwrap();
             stream.write_all(line).unwrap();
             stream.shutdown(std::net::Shutdown::Write).unwrap();
