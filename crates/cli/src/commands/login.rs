@@ -17,6 +17,7 @@ use wigeon_client::sign_in::{self, Invitation, SignInError, TokenSet};
 use wigeon_core::arn::Arn;
 use wigeon_core::secret::Secret;
 
+use crate::brokered;
 use crate::context::Context;
 use crate::errors::Failure;
 use crate::output::printable;
@@ -106,6 +107,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         failure.message = format!("signed in as {user}, but {}", failure.message);
         failure
     })?;
+    brokered::forget(context, Some(session.profile())).await;
     report(context, &session, &record)
 }
 
