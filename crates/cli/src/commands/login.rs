@@ -15,6 +15,7 @@ use wigeon_client::sign_in::{self, Browser, TokenSet};
 use wigeon_core::arn::Arn;
 use wigeon_core::secret::Secret;
 
+use crate::brokered;
 use crate::context::Context;
 use crate::errors::{Failure, Kind};
 use crate::output::{Output, printable};
@@ -101,6 +102,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         failure.message = format!("signed in as {user}, but {}", failure.message);
         failure
     })?;
+    brokered::forget(context, Some(session.profile())).await;
     report(context, &session, &record)
 }
 
