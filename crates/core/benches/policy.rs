@@ -16,8 +16,8 @@ const SESSION: Principal<'_> = Principal::Session {
     account: "111122223333",
     role: "arn:aws:iam::111122223333:role/people",
     session: "arn:aws:sts::111122223333:assumed-role/people/alice",
-        provider: None,
-    };
+    provider: None,
+};
 
 fn policy(name: &str, statements: Json) -> Arc<Policy> {
     let text = json!({"Version": "2012-10-17", "Statement": statements}).to_string();

@@ -96,7 +96,9 @@ pub async fn authorize(
     let source = classified.copy_source.as_ref().map(|source| &source.bucket);
     let source_access = access_of(source, &rights, facts)?;
     if rights.is_anonymous() && access.policy_for_the_anonymous().is_none() {
-        return Err(Refusal::access_denied("the request is not signed, and no bucket policy speaks of the public"));
+        return Err(Refusal::access_denied(
+            "the request is not signed, and no bucket policy speaks of the public",
+        ));
     }
     let region = region.to_owned();
     let permit = Permit {

@@ -143,11 +143,12 @@ impl Gateway {
         let authenticated =
             self.authenticator.authenticate_or_anonymous(&request, bucket_of_host.as_deref())?;
         trace.who = Some(Who::of(authenticated.caller()));
-        let classified = classify(&request, &self.domains).map_err(|refusal| match authenticated.caller() {
-            // Strangers do not learn what there is.
-            Caller::Anonymous => Refusal::access_denied(refusal.message),
-            _ => refusal,
-        })?;
+        let classified =
+            classify(&request, &self.domains).map_err(|refusal| match authenticated.caller() {
+                // Strangers do not learn what there is.
+                Caller::Anonymous => Refusal::access_denied(refusal.message),
+                _ => refusal,
+            })?;
         trace.operation = classified.operation.name().to_owned();
         trace.resource = classified.target.arn();
         let snapshot = self.directory.snapshot();

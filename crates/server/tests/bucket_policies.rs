@@ -63,7 +63,9 @@ async fn whom_a_policy_lets_in() {
         (json!({"Service": "ec2.amazonaws.com"}), 403),
     ] {
         fixture.unblock().await;
-        fixture.set_policy(json!([allow(principal.clone(), "s3:GetObject", "arn:aws:s3:::home/team/*")])).await;
+        fixture
+            .set_policy(json!([allow(principal.clone(), "s3:GetObject", "arn:aws:s3:::home/team/*")]))
+            .await;
         let answer = fixture.signed(&alice, "GET", "/home/team/k", "", &[], b"").await;
         assert_eq!(answer.status, status, "{principal}: {answer:?}");
         // What it does not speak of stays as it was.
@@ -97,7 +99,9 @@ async fn a_deny_wins_and_names_its_statement() {
 async fn nobody_locks_the_account_out() {
     let fixture = Fixture::start().await;
     let everything = json!(["arn:aws:s3:::home", "arn:aws:s3:::home/*"]);
-    fixture.set_policy(json!([{"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": everything}])).await;
+    fixture
+        .set_policy(json!([{"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": everything}]))
+        .await;
     for (method, path, query) in [("GET", "/home", ""), ("PUT", "/home/k", ""), ("GET", "/home", "acl")] {
         assert_eq!(fixture.signed(&fixture.root, method, path, query, &[], b"").await.status, 403, "{path}");
     }
@@ -112,8 +116,7 @@ async fn a_policy_that_locks_its_maker_out_needs_a_word() {
     let fixture = Fixture::start().await;
     let alice = fixture.credentials("alice").await;
     fixture.set_policy(json!([allow(json!({"AWS": ROLE}), "s3:*BucketPolicy", "arn:aws:s3:::home")])).await;
-    let locked =
-        json!({"Version": "2012-10-17", "Statement": [deny(json!("*"), "s3:PutBucketPolicy", "arn:aws:s3:::home")]});
+    let locked = json!({"Version": "2012-10-17", "Statement": [deny(json!("*"), "s3:PutBucketPolicy", "arn:aws:s3:::home")]});
     let text = locked.to_string();
     let set = async |headers: &[(&str, &str)]| {
         fixture.signed(&alice, "PUT", "/home", "policy", headers, text.as_bytes()).await
@@ -195,7 +198,14 @@ async fn the_public_writes_what_it_says_it_writes() {
     assert_eq!(put(hash, "hello").await, 200);
     assert_eq!(put(hash, "other").await, 400);
     assert_eq!(put("Content-MD5: 1B2M2Y8AsgTpgAmY7PhCfg==\r\n", "hello").await, 400);
-    assert_eq!(put("x-amz-content-sha256: STREAMING-AWS4-HMAC-SHA256-PAYLOAD\r\nx-amz-decoded-content-length: 5\r\n", "hello").await, 400);
+    assert_eq!(
+        put(
+            "x-amz-content-sha256: STREAMING-AWS4-HMAC-SHA256-PAYLOAD\r\nx-amz-decoded-content-length: 5\r\n",
+            "hello"
+        )
+        .await,
+        400
+    );
     assert_eq!(put("x-amz-tagging: a=b\r\n", "hello").await, 403);
     assert_eq!(put("x-amz-acl: public-read\r\n", "hello").await, 403);
     assert_eq!(put("x-amz-copy-source: /home/secret\r\n", "").await, 403);
@@ -209,8 +219,14 @@ async fn policies_that_are_none_are_refused() {
         ("", "MalformedPolicy"),
         ("{}", "MalformedPolicy"),
         ("<xml/>", "MalformedPolicy"),
-        (r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::other/*"}]}"#, "MalformedPolicy"),
-        (r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::home/*"}]}"#, "MalformedPolicy"),
+        (
+            r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::other/*"}]}"#,
+            "MalformedPolicy",
+        ),
+        (
+            r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::home/*"}]}"#,
+            "MalformedPolicy",
+        ),
         (long.as_str(), "MaxMessageLengthExceeded"),
     ] {
         let answer = fixture.root_does("PUT", "policy", policy).await;
@@ -249,13 +265,18 @@ async fn acls_are_the_owners() {
         assert_eq!(set(&[], stranger.as_bytes()).await, refused);
     }
     let rule = |ownership: &str| {
-        format!("<OwnershipControls><Rule><ObjectOwnership>{ownership}</ObjectOwnership></Rule></OwnershipControls>")
+        format!(
+            "<OwnershipControls><Rule><ObjectOwnership>{ownership}</ObjectOwnership></Rule></OwnershipControls>"
+        )
     };
     assert_eq!(fixture.root_does("PUT", "ownershipControls", &rule("BucketOwnerEnforced")).await.status, 200);
     assert_eq!(fixture.root_does("PUT", "ownershipControls", &rule("ObjectWriter")).await.status, 501);
     assert!(fixture.root_does("GET", "ownershipControls", "").await.body.contains("BucketOwnerEnforced"));
     assert_eq!(fixture.root_does("DELETE", "ownershipControls", "").await.status, 204);
-    assert_eq!(fixture.root_does("GET", "ownershipControls", "").await.code(), "OwnershipControlsNotFoundError");
+    assert_eq!(
+        fixture.root_does("GET", "ownershipControls", "").await.code(),
+        "OwnershipControlsNotFoundError"
+    );
 }
 
 /// Whose bucket it is expected to be.
@@ -263,7 +284,10 @@ async fn acls_are_the_owners() {
 async fn anothers_bucket_is_not_here() {
     let fixture = Fixture::start().await;
     let of = async |owner: &'static str| {
-        fixture.signed(&fixture.root, "GET", "/home", "", &[("x-amz-expected-bucket-owner", owner)], b"").await.status
+        fixture
+            .signed(&fixture.root, "GET", "/home", "", &[("x-amz-expected-bucket-owner", owner)], b"")
+            .await
+            .status
     };
     assert_eq!(of("000000000000").await, 200);
     assert_eq!(of("111122223333").await, 403);

@@ -77,16 +77,31 @@ mod tests {
     #[case(r#""Effect":"Allow","NotPrincipal":{"AWS":"111122223333"}"#, true)]
     #[case(r#""Effect":"Deny","Principal":"*""#, false)]
     #[case(r#""Effect":"Allow","Principal":{"AWS":"111122223333"}"#, false)]
-    #[case(r#""Effect":"Allow","Principal":"*","Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}"#, false)]
-    #[case(r#""Effect":"Allow","Principal":"*","Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.7"}}"#, false)]
+    #[case(
+        r#""Effect":"Allow","Principal":"*","Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}"#,
+        false
+    )]
+    #[case(
+        r#""Effect":"Allow","Principal":"*","Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.7"}}"#,
+        false
+    )]
     #[case(r#""Effect":"Allow","Principal":"*","Condition":{"IpAddress":{"aws:SourceIp":["10.0.0.0/8","0.0.0.0/1"]}}"#, true)]
     #[case(r#""Effect":"Allow","Principal":"*","Condition":{"IpAddress":{"aws:SourceIp":"::/0"}}"#, true)]
-    #[case(r#""Effect":"Allow","Principal":"*","Condition":{"NotIpAddress":{"aws:SourceIp":"10.0.0.0/8"}}"#, true)]
+    #[case(
+        r#""Effect":"Allow","Principal":"*","Condition":{"NotIpAddress":{"aws:SourceIp":"10.0.0.0/8"}}"#,
+        true
+    )]
     #[case(r#""Effect":"Allow","Principal":"*","Condition":{"StringLike":{"aws:PrincipalArn":"arn:aws:iam::1:role/*"}}"#, true)]
     #[case(r#""Effect":"Allow","Principal":"*","Condition":{"StringEquals":{"aws:PrincipalAccount":"111122223333"}}"#, false)]
     #[case(r#""Effect":"Allow","Principal":"*","Condition":{"StringEqualsIfExists":{"aws:PrincipalAccount":"111122223333"}}"#, true)]
-    #[case(r#""Effect":"Allow","Principal":"*","Condition":{"StringEquals":{"aws:UserAgent":"secret"}}"#, true)]
-    #[case(r#""Effect":"Allow","Principal":"*","Condition":{"StringEquals":{"aws:userid":"${aws:userid}"}}"#, true)]
+    #[case(
+        r#""Effect":"Allow","Principal":"*","Condition":{"StringEquals":{"aws:UserAgent":"secret"}}"#,
+        true
+    )]
+    #[case(
+        r#""Effect":"Allow","Principal":"*","Condition":{"StringEquals":{"aws:userid":"${aws:userid}"}}"#,
+        true
+    )]
     fn the_meaning_of_public(#[case] statement: &str, #[case] expected: bool) {
         let text = format!(
             r#"{{"Version":"2012-10-17","Statement":{{{statement},"Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*"}}}}"#

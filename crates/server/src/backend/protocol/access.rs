@@ -28,7 +28,9 @@ const REMOVED: &str = "removed";
 pub(super) fn of(store: &Store, bucket: &BucketName) -> Result<BucketAccess, Refusal> {
     let settings = store.settings(bucket);
     let policy = settings.get(&Setting::Policy).map(|document| compiled(bucket, document)).transpose()?;
-    let block = settings.get(&Setting::PublicAccessBlock).map_or(PublicAccessBlock::ALL, |document| blocked(document));
+    let block = settings
+        .get(&Setting::PublicAccessBlock)
+        .map_or(PublicAccessBlock::ALL, |document| blocked(document));
     Ok(BucketAccess { policy, block })
 }
 
@@ -40,7 +42,9 @@ fn compiled(bucket: &BucketName, document: &Document) -> Result<Arc<BucketPolicy
     };
     match &*document.parsed(parse) {
         Ok(policy) => Ok(Arc::clone(policy)),
-        Err(reason) => Err(Refusal::access_denied(format!("the policy of the bucket cannot be read: {reason}"))),
+        Err(reason) => {
+            Err(Refusal::access_denied(format!("the policy of the bucket cannot be read: {reason}")))
+        }
     }
 }
 
@@ -68,8 +72,10 @@ pub(super) async fn put_policy(store: &Store, permit: &Permit, body: &mut Reques
     let bucket = permit.bucket()?;
     let document = checked_body(permit, body, LONGEST_POLICY).await?;
     let malformed = |reason: String| Refusal::new("MalformedPolicy", StatusCode::BAD_REQUEST, reason);
-    let text = std::str::from_utf8(&document).map_err(|_| malformed("The policy is not UTF-8.".to_owned()))?;
-    let policy = BucketPolicy::parse(bucket, text).map_err(|error: BucketPolicyError| malformed(error.to_string()))?;
+    let text =
+        std::str::from_utf8(&document).map_err(|_| malformed("The policy is not UTF-8.".to_owned()))?;
+    let policy =
+        BucketPolicy::parse(bucket, text).map_err(|error: BucketPolicyError| malformed(error.to_string()))?;
     let block = of(store, bucket).map_or(PublicAccessBlock::ALL, |access| access.block);
     if policy.is_public() && block.block_public_policy {
         let refusal = Refusal::access_denied("the policy is public, and the bucket blocks public policies");
@@ -210,7 +216,8 @@ fn owners_acl(permit: &Permit) -> Response<crate::body::ResponseBody> {
         xml.element("Owner", |xml| xml.text("ID", owner));
         xml.element("AccessControlList", |xml| {
             xml.element("Grant", |xml| {
-                let kind = "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\"";
+                let kind =
+                    "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\"";
                 xml.element_with("Grantee", kind, |xml| xml.text("ID", owner));
                 xml.text("Permission", "FULL_CONTROL");
             });

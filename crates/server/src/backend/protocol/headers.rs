@@ -58,9 +58,9 @@ pub fn refuse_unsupported(request: &Request) -> Result<(), Refusal> {
 pub fn ownership_is_ours(ownership: &str) -> Result<(), Refusal> {
     match ownership {
         "BucketOwnerEnforced" => Ok(()),
-        "BucketOwnerPreferred" | "ObjectWriter" => {
-            Err(Refusal::not_implemented(&format!("Object ownership {ownership}, which gives ACLs a meaning,")))
-        }
+        "BucketOwnerPreferred" | "ObjectWriter" => Err(Refusal::not_implemented(&format!(
+            "Object ownership {ownership}, which gives ACLs a meaning,"
+        ))),
         _ => Err(Refusal::malformed_xml("ObjectOwnership is not one that there is.")),
     }
 }
@@ -145,10 +145,7 @@ pub const MOST_OBJECT_TAGS: usize = 10;
 ///
 /// # Errors
 /// 400 `InvalidTag`, `BadRequest`.
-pub fn checked_tags(
-    tags: impl IntoIterator<Item = (String, String)>,
-    most: usize,
-) -> Result<Tags, Refusal> {
+pub fn checked_tags(tags: impl IntoIterator<Item = (String, String)>, most: usize) -> Result<Tags, Refusal> {
     let invalid = |message: &str| Refusal::new("InvalidTag", StatusCode::BAD_REQUEST, message);
     let mut checked = Tags::new();
     for (name, value) in tags {

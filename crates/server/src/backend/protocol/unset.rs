@@ -41,10 +41,9 @@ fn unset(operation: Operation) -> Option<Unset> {
             "ReplicationConfigurationNotFoundError",
             "The replication configuration was not found",
         ),
-        Op::GetBucketMetadataConfiguration | Op::GetBucketMetadataTableConfiguration => Unset::Missing(
-            "MetadataConfigurationNotFound",
-            "The metadata configuration was not found",
-        ),
+        Op::GetBucketMetadataConfiguration | Op::GetBucketMetadataTableConfiguration => {
+            Unset::Missing("MetadataConfigurationNotFound", "The metadata configuration was not found")
+        }
         Op::GetBucketAnalyticsConfiguration
         | Op::GetBucketInventoryConfiguration
         | Op::GetBucketMetricsConfiguration
@@ -79,7 +78,9 @@ pub(super) async fn answer(store: &Store, permit: &Permit) -> Answer {
     store.bucket(permit.bucket()?).await?;
     let document = match unset(permit.operation()) {
         None => return Err(Refusal::not_implemented(permit.operation().name())),
-        Some(Unset::Missing(code, message)) => return Err(Refusal::new(code, StatusCode::NOT_FOUND, message)),
+        Some(Unset::Missing(code, message)) => {
+            return Err(Refusal::new(code, StatusCode::NOT_FOUND, message));
+        }
         Some(Unset::Empty(root)) => Xml::document(root, |_| {}),
         Some(Unset::Says(root, name, text)) => Xml::document(root, |xml| xml.text(name, text)),
         Some(Unset::Page(root)) => Xml::document(root, |xml| xml.text("IsTruncated", "false")),

@@ -72,7 +72,11 @@ pub async fn receive(
 ///
 /// # Errors
 /// As [`check_document`], and what [`RequestBody::collect`] refuses.
-pub async fn checked_body(permit: &Permit, body: &mut RequestBody<'_>, longest: usize) -> Result<Bytes, Refusal> {
+pub async fn checked_body(
+    permit: &Permit,
+    body: &mut RequestBody<'_>,
+    longest: usize,
+) -> Result<Bytes, Refusal> {
     let document = body.collect(longest).await?;
     check_document(permit.request(), body, &document)?;
     Ok(document)
