@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
+use wigeon_client::surroundings::Surroundings;
 use wigeon_core::time::{Clock, Timestamp};
 
 /// The process's surroundings, read at its start.
@@ -66,6 +67,11 @@ impl Environment {
             Some(base) => Ok(base.join("wigeon")),
             None => Ok(self.state_dir()?.join("run")),
         }
+    }
+
+    /// What the client may see of this.
+    pub(crate) fn surroundings(&self) -> Surroundings {
+        Surroundings::new(self.variables.clone())
     }
 
     /// All variables.

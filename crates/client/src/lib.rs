@@ -15,9 +15,23 @@ pub mod connect;
 
 pub mod profile;
 
+pub mod surroundings;
+
+mod program;
+
 pub mod sign_in;
 
 pub mod secret_store;
+
+pub mod workload;
+
+pub mod access_keys;
+
+pub mod aws_config;
+
+pub mod identity_center;
+
+mod sts_request;
 
 pub mod exchange;
 

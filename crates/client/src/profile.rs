@@ -30,6 +30,8 @@ mod values;
 
 mod settings;
 
+mod source;
+
 mod shown;
 
 mod check;
@@ -39,9 +41,10 @@ pub use configuration::Configuration;
 pub use document::{Bookmark, Document, Profile, ProfileError, UnknownKey};
 pub use redirect::Redirect;
 pub use settings::Settings;
+pub use source::{IdentityCenter, KeySource, TokenSource};
 pub use shelf::{Shelf, ShelfError, Stored, slug};
 pub use shown::Shown;
-pub use values::{ClientCredential, Flow, OAuth, Origin, Role, SettingsError, Sts, Valued};
+pub use values::{ClientCredential, Exchanged, Flow, OAuth, Origin, Role, SettingsError, Sts, Valued};
 
 #[cfg(test)]
 mod tests;

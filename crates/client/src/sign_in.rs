@@ -32,17 +32,18 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use wigeon_core::jwt::UnverifiedToken;
 use wigeon_core::secret::Secret;
-use wigeon_core::time::Clock;
+use wigeon_core::time::{Clock, SignedDuration, Timestamp};
 
 pub use authorization::ResponseError;
 pub use browser::Browser;
 pub use device::Invitation;
+pub(crate) use device::Pace;
 pub use discovery::{DiscoveryError, Provider, discover, locate};
 pub use id_token::{Expected, IdTokenError, Identity, SKEW, verify};
 pub use token_endpoint::{Client, Grant, TokenEndpointError, Tokens, redeem, revoke, words};
 
 use crate::connect::Connector;
-use crate::profile::{OAuth, Redirect};
+use crate::profile::{Exchanged, OAuth, Redirect};
 use authorization::{Attempt, query_of_pasted};
 use device::PollError;
 use page::Page;
@@ -64,12 +65,14 @@ pub struct SignIn<'a> {
 /// What a sign-in leaves.
 #[derive(Debug)]
 pub struct TokenSet {
-    /// To be exchanged.
-    pub id_token: Secret,
+    /// The ID token; missing only where the profile exchanges the access token.
+    pub id_token: Option<Secret>,
     /// Who signed in, as the ID token says.
     pub identity: Identity,
-    /// For the provider's own services.
+    /// For the provider's own services, or to be exchanged.
     pub access_token: Option<Secret>,
+    /// When the access token ends, if the provider says it.
+    pub access_token_expires_at: Option<Timestamp>,
     /// Keeps the sign-in alive.
     pub refresh_token: Option<Secret>,
     /// The provider, for renewal and for giving the tokens back.
@@ -171,7 +174,8 @@ pub async fn in_browser(
     let (code, arrival) = answered?;
 
     // The code is redeemed before the browser has its page, so that the page can say who signed in.
-    let grant = Grant::Code { code: &code, redirect_uri: &redirect_uri, verifier: attempt.verifier.as_ref() };
+    let (verifier, resource) = (attempt.verifier.as_ref(), oauth.resource.as_deref());
+    let grant = Grant::Code { code: &code, redirect_uri: &redirect_uri, verifier, resource };
     let outcome = match redeem(connector, &provider, client, grant).await {
         Ok(tokens) => accept(sign_in, provider, tokens, Some(&attempt.nonce)).await,
         Err(error) => Err(error.into()),
@@ -323,7 +327,22 @@ async fn accept(
     tokens: Tokens,
     nonce: Option<&Secret>,
 ) -> Result<TokenSet, SignInError> {
-    let id_token = tokens.id_token.ok_or(SignInError::NoIdToken)?;
+    let access_token_expires_at = end_of(tokens.expires_in, sign_in.clock.now());
+    let Some(id_token) = tokens.id_token else {
+        // A provider of access tokens alone: who signed in is known to whoever takes the token.
+        let Some(access_token) = tokens.access_token.filter(|_| sign_in.oauth.exchanged == Exchanged::AccessToken)
+        else {
+            return Err(SignInError::NoIdToken);
+        };
+        return Ok(TokenSet {
+            id_token: None,
+            identity: Identity::claimed(&access_token, sign_in.clock.now()),
+            access_token: Some(access_token),
+            access_token_expires_at,
+            refresh_token: tokens.refresh_token,
+            provider,
+        });
+    };
     if provider.issuer.is_none() {
         adopt_issuer(sign_in.connector, &mut provider, &id_token).await;
     }
@@ -331,12 +350,17 @@ async fn accept(
         check(sign_in, &provider, &id_token, tokens.access_token.as_ref(), nonce, provider.issuer.as_deref())
             .await?;
     Ok(TokenSet {
-        id_token,
+        id_token: Some(id_token),
         identity,
         access_token: tokens.access_token,
+        access_token_expires_at,
         refresh_token: tokens.refresh_token,
         provider,
     })
+}
+
+fn end_of(seconds: Option<u32>, now: Timestamp) -> Option<Timestamp> {
+    seconds.and_then(|seconds| now.checked_add(SignedDuration::from_secs(i64::from(seconds))).ok())
 }
 
 /// Where the profile's addresses lead to no discovery document, the token's own `iss` may: the token came over a
@@ -386,6 +410,8 @@ pub struct Refreshed {
     pub id_token: Option<(Secret, Identity)>,
     /// A new access token.
     pub access_token: Option<Secret>,
+    /// When that ends, if the provider says it.
+    pub access_token_expires_at: Option<Timestamp>,
     /// The refresh token to use from now on, if it is a new one.
     pub refresh_token: Option<Secret>,
 }
@@ -400,7 +426,7 @@ pub async fn refresh(
     provider: &Provider,
     refresh_token: &Secret,
 ) -> Result<Renewal, TokenEndpointError> {
-    let tokens = redeem(sign_in.connector, provider, sign_in.client, Grant::Refresh(refresh_token)).await?;
+    let tokens = redeem(sign_in.connector, provider, sign_in.client, Grant::Refresh { token: refresh_token, resource: sign_in.oauth.resource.as_deref() }).await?;
     Ok(Renewal(tokens))
 }
 
@@ -426,7 +452,8 @@ impl Renewal {
         provider: &Provider,
         before: &Identity,
     ) -> Result<Refreshed, SignInError> {
-        let Tokens { id_token, access_token, refresh_token, expires_in: _ } = self.0;
+        let Tokens { id_token, access_token, refresh_token, expires_in } = self.0;
+        let access_token_expires_at = end_of(expires_in, sign_in.clock.now());
         let id_token = match id_token {
             None => None,
             Some(id_token) => {
@@ -443,7 +470,7 @@ impl Renewal {
                 Some((id_token, identity))
             }
         };
-        Ok(Refreshed { id_token, access_token, refresh_token })
+        Ok(Refreshed { id_token, access_token, access_token_expires_at, refresh_token })
     }
 }
 

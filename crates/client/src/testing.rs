@@ -45,6 +45,8 @@ pub(crate) struct Manners {
     pub(crate) session_ttl: i64,
     pub(crate) refresh_token: bool,
     pub(crate) refresh_gives_id_token: bool,
+    /// Whether it is a provider of OpenID Connect at all.
+    pub(crate) id_tokens: bool,
     /// The token endpoint's answer instead of tokens.
     pub(crate) token_refusal: Option<(u16, Value)>,
     /// What the token endpoint says to a device code before it gives tokens, the last one first.
@@ -67,6 +69,7 @@ impl Default for Manners {
             session_ttl: 3600,
             refresh_token: true,
             refresh_gives_id_token: true,
+            id_tokens: true,
             token_refusal: None,
             device_refusals: Vec::new(),
             device_answer: Map::new(),
@@ -115,6 +118,7 @@ impl OtherSide {
             .route("/authorize", get(authorize))
             .route("/token", post(token))
             .route("/device", post(device))
+            .route("/github", get(github))
             .route("/jwks", get(jwks))
             .route("/revoke", post(revoke))
             .route("/sts", post(sts))
@@ -267,13 +271,14 @@ async fn token(State(side): State<OtherSide>, headers: HeaderMap, Form(form): Fo
                 }
                 (None, true, inner.manners.refresh_token)
             }
+            "client_credentials" => (None, false, false),
             "password" if form["password"] == "right" => (None, true, true),
             _ => return refused("invalid_grant"),
         }
     };
     let access_token = "an-access-token";
     let mut tokens = json!({ "access_token": access_token, "token_type": "Bearer" });
-    if with_id_token {
+    if with_id_token && side.lock().manners.id_tokens {
         tokens["id_token"] = json!(side.id_token(nonce.as_deref(), access_token));
     }
     if with_refresh_token {
@@ -301,6 +306,15 @@ async fn device(State(side): State<OtherSide>, Form(form): Form<Parameters>) -> 
     (status, axum::Json(answer)).into_response()
 }
 
+/// As GitHub's documentation says: a bearer token, the audience in the query, the token in `value`.
+async fn github(headers: HeaderMap, Query(query): Query<Parameters>) -> Response {
+    if headers.get("authorization").is_none_or(|value| value != "bearer job-token" && value != "Bearer job-token") {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    assert_eq!(query["api-version"], "2.0", "what the address already had stays");
+    axum::Json(json!({ "count": 1, "value": format!("github-token-for-{}", query["audience"]) })).into_response()
+}
+
 async fn jwks(State(side): State<OtherSide>) -> Response {
     axum::Json(json!({ "keys": [side.lock().key.public_jwk()] })).into_response()
 }
@@ -310,11 +324,12 @@ async fn revoke(State(side): State<OtherSide>, Form(form): Form<Parameters>) -> 
     StatusCode::OK
 }
 
-async fn sts(State(side): State<OtherSide>, body: String) -> Response {
+async fn sts(State(side): State<OtherSide>, headers: HeaderMap, body: String) -> Response {
     let form: Parameters = url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
     let now = side.now();
     let mut inner = side.lock();
-    inner.forms.push(("/sts", form, None));
+    let authorization = headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
+    inner.forms.push(("/sts", form, authorization));
     if let Some((code, message)) = &inner.manners.sts_refusal {
         let error = StsError::new(*code, message.clone());
         return (StatusCode::from_u16(code.status()).unwrap(), error.to_xml("request-7")).into_response();

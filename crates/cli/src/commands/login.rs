@@ -6,6 +6,9 @@ mod desktop_browser;
 
 mod device_code;
 
+mod without_provider;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use inquire::{Password, Text};
@@ -23,6 +26,7 @@ use crate::errors::Failure;
 use crate::output::printable;
 use crate::wording::{role_name, signed_in};
 use questions::{ask, not_answered};
+use without_provider::{Said, without_provider};
 
 pub(super) use desktop_browser::{DesktopBrowser, pasted};
 
@@ -68,6 +72,19 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     username: Option<String>,
 
+    /// The access key id, for profiles without a sign-in; the secret key is asked for, or taken from
+    /// WIGEON_SECRET_KEY
+    #[arg(long, value_name = "ID")]
+    access_key_id: Option<String>,
+
+    /// The account at IAM Identity Center; saved with the profile
+    #[arg(long, value_name = "ID")]
+    account: Option<String>,
+
+    /// The role at IAM Identity Center; saved with the profile
+    #[arg(long, value_name = "NAME")]
+    role_name: Option<String>,
+
     /// How many seconds to wait for the person
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
@@ -79,36 +96,44 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let before = stored.bookmark.clone();
     answer_from_arguments(&args, &mut stored);
     let mut settings = context.settings_of(stored)?;
-    let flow = settings.flow().value;
-    if !matches!(flow, Flow::AuthorizationCode | Flow::PasswordGrant) {
-        let name = settings.name();
-        return Err(Failure::error(format!("profile `{name}` has no sign-in that Wigeon can do"))
-            .hint(format!("run: wigeon profile check {name}")));
-    }
     settings = ask(context, settings)?;
     if settings.stored().bookmark != before {
         context.shelf()?.save(settings.stored(), true)?;
     }
     let session = context.session_of(&settings)?;
-    let tokens = match flow {
-        Flow::PasswordGrant => with_password(context, &settings, &session, args.username.clone()).await?,
-        Flow::AuthorizationCode | Flow::IdentityCenter | Flow::AccessKeys => {
-            in_person(context, &settings, &session, &args).await?
+    let record = match settings.flow().value {
+        Flow::AuthorizationCode => {
+            let tokens = in_person(context, &settings, &session, &args).await?;
+            begin(context, &session, tokens).await?
+        }
+        Flow::PasswordGrant => {
+            let tokens = with_password(context, &settings, &session, args.username.clone()).await?;
+            begin(context, &session, tokens).await?
+        }
+        Flow::Workload => session.begin_unattended(None).await?,
+        Flow::IdentityCenter | Flow::AccessKeys => {
+            let timeout = Duration::from_secs(args.timeout);
+            let said = Said { access_key_id: args.access_key_id.as_deref(), timeout };
+            without_provider(context, &settings, Arc::clone(&session), said).await?
         }
     };
-    if !tokens.identity.signature_checked {
+    brokered::forget(context, Some(session.profile())).await;
+    report(context, &session, &record)
+}
+
+/// Keeps a person's tokens, and exchanges them.
+async fn begin(context: &Context, session: &Session, tokens: TokenSet) -> Result<Record, Failure> {
+    if tokens.id_token.is_some() && !tokens.identity.signature_checked {
         context.output.note(
             "The provider publishes no keys: the ID token's signature was not checked. It came over TLS from the token endpoint.",
         );
     }
     let user = tokens.identity.user.clone();
-    let record = session.begin(tokens).await.map_err(|error| {
+    session.begin(tokens).await.map_err(|error| {
         let mut failure = Failure::from(error);
         failure.message = format!("signed in as {user}, but {}", failure.message);
         failure
-    })?;
-    brokered::forget(context, Some(session.profile())).await;
-    report(context, &session, &record)
+    })
 }
 
 /// Says who is signed in, as which role, until when.
@@ -123,7 +148,7 @@ pub(crate) fn report(context: &Context, session: &Session, record: &Record) -> R
         "role": record.session.as_ref().and_then(|session| session.role.clone()),
         "role_name": role_name(record),
         "expires_at": expires_at,
-        "renews": record.refresh_token.is_some(),
+        "renews": record.renews(),
         "signature_checked": record.identity.signature_checked,
     });
     context.output.result(&document, |_| printable(&signed_in(session.profile(), record, now)))
@@ -136,6 +161,8 @@ fn answer_from_arguments(args: &Args, stored: &mut Stored) {
         ("OAuth Client ID", args.client_id.as_deref()),
         ("wigeon.issuer", issuer),
         ("OAuth Redirect Url", args.redirect_url.as_deref()),
+        ("sso_account_id", args.account.as_deref()),
+        ("sso_role_name", args.role_name.as_deref()),
     ];
     for (key, answer) in answers {
         if let Some(answer) = answer {

@@ -99,6 +99,9 @@ impl Attempt {
             if let Some(audience) = &oauth.audience {
                 query.append_pair("audience", audience);
             }
+            if let Some(resource) = &oauth.resource {
+                query.append_pair("resource", resource);
+            }
             if endpoint.host_str() == Some("accounts.google.com") {
                 // Google's own way to ask for a refresh token.
                 query.append_pair("access_type", "offline");

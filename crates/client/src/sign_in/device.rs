@@ -82,6 +82,7 @@ pub(super) async fn begin(
     let scope = scopes(provider, oauth).join(" ");
     let mut form = vec![("scope", scope.as_str())];
     form.extend(oauth.audience.as_deref().map(|audience| ("audience", audience)));
+    form.extend(oauth.resource.as_deref().map(|resource| ("resource", resource)));
     let answer: Answer = ask(connector, provider, client, endpoint, form).await?;
     let shown = |url: &Url| matches!(url.scheme(), "http" | "https");
     if !shown(&answer.verification_uri) {
@@ -95,7 +96,7 @@ pub(super) async fn begin(
             expires_in: Duration::from_secs(answer.expires_in),
         },
         device_code: answer.device_code,
-        pace: Pace::new(answer.interval.map_or(INTERVAL, Duration::from_secs)),
+        pace: Pace::of_interval(answer.interval),
     })
 }
 
@@ -108,7 +109,7 @@ pub(super) async fn poll(
 ) -> Result<Tokens, PollError> {
     let Pending { device_code, mut pace, .. } = pending;
     loop {
-        tokio::time::sleep(pace.pause).await;
+        tokio::time::sleep(pace.pause()).await;
         match redeem(connector, provider, client, Grant::Device(&device_code)).await {
             Ok(tokens) => return Ok(tokens),
             Err(TokenEndpointError::Refused { code, .. }) if code == "authorization_pending" => {
@@ -129,28 +130,37 @@ pub(super) async fn poll(
 
 /// How long to wait before each attempt.
 #[derive(Debug)]
-struct Pace {
+pub(crate) struct Pace {
     /// The least that the provider wants.
     interval: Duration,
     pause: Duration,
 }
 
 impl Pace {
-    fn new(interval: Duration) -> Self {
-        let interval = interval.clamp(Duration::from_secs(1), LONGEST_PAUSE);
+    /// The provider's interval in seconds, if it names one.
+    pub(crate) fn of_interval(seconds: Option<u64>) -> Self {
+        let interval = seconds.map_or(INTERVAL, Duration::from_secs).clamp(Duration::from_secs(1), LONGEST_PAUSE);
         Self { interval, pause: interval }
     }
 
-    fn pending(&mut self) {
+    /// How long to wait now.
+    pub(crate) fn pause(&self) -> Duration {
+        self.pause
+    }
+
+    /// The person has not answered yet.
+    pub(crate) fn pending(&mut self) {
         self.pause = self.interval;
     }
 
-    fn slow_down(&mut self) {
+    /// We are too fast.
+    pub(crate) fn slow_down(&mut self) {
         self.interval += SLOWER;
         self.pause = self.interval;
     }
 
-    fn unreachable(&mut self) {
+    /// Nobody answered.
+    pub(crate) fn unreachable(&mut self) {
         self.pause = (self.pause * 2).min(LONGEST_PAUSE.max(self.interval));
     }
 }
@@ -161,7 +171,7 @@ mod tests {
 
     #[test]
     fn the_pace_is_the_providers() {
-        let mut pace = Pace::new(Duration::from_secs(2));
+        let mut pace = Pace::of_interval(Some(2));
         let mut seen = vec![pace.pause.as_secs()];
         for step in [Pace::pending, Pace::slow_down, Pace::pending, Pace::slow_down] {
             step(&mut pace);
@@ -172,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_provider_that_is_down_is_asked_ever_more_slowly() {
-        let mut pace = Pace::new(Duration::from_secs(5));
+        let mut pace = Pace::of_interval(None);
         let mut seen = Vec::new();
         for _ in 0..6 {
             pace.unreachable();
@@ -185,6 +195,6 @@ mod tests {
 
     #[test]
     fn an_interval_of_nothing_is_a_second() {
-        assert_eq!(Pace::new(Duration::ZERO).pause, Duration::from_secs(1));
+        assert_eq!(Pace::of_interval(Some(0)).pause, Duration::from_secs(1));
     }
 }

@@ -99,6 +99,18 @@ pub enum DiscoveryError {
     },
 }
 
+impl DiscoveryError {
+    /// Whether the same again may work.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Body { .. } => true,
+            Self::Status { status, .. } => *status >= 500 || *status == 429,
+            Self::Missing(_) | Self::Insecure(_) | Self::Malformed { .. } | Self::OtherIssuer { .. } => false,
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct Document {
     issuer: String,

@@ -40,9 +40,16 @@ pub enum Grant<'a> {
         redirect_uri: &'a str,
         /// PKCE's verifier.
         verifier: Option<&'a Secret>,
+        /// What the access token is to be for (RFC 8707, section 2.2).
+        resource: Option<&'a str>,
     },
     /// A refresh token.
-    Refresh(&'a Secret),
+    Refresh {
+        /// The token.
+        token: &'a Secret,
+        /// As in [`Grant::Code`].
+        resource: Option<&'a str>,
+    },
     /// The code of a sign-in on another device (RFC 8628, section 3.4).
     Device(&'a Secret),
     /// Our own, without a person (RFC 6749, section 4.4).
@@ -51,6 +58,8 @@ pub enum Grant<'a> {
         scope: &'a str,
         /// For whom the token is to be, where the provider has to be told.
         audience: Option<&'a str>,
+        /// As in [`Grant::Code`].
+        resource: Option<&'a str>,
     },
     /// A person's password.
     Password {
@@ -153,26 +162,32 @@ pub async fn redeem(
 ) -> Result<Tokens, TokenEndpointError> {
     let url = &provider.token_endpoint;
     let form = match grant {
-        Grant::Code { code, redirect_uri, verifier } => {
+        Grant::Code { code, redirect_uri, verifier, resource } => {
             let mut form = vec![
                 ("grant_type", "authorization_code"),
                 ("code", code.expose()),
                 ("redirect_uri", redirect_uri),
             ];
             form.extend(verifier.map(|verifier| ("code_verifier", verifier.expose())));
+            form.extend(resource.map(|resource| ("resource", resource)));
             form
         }
-        Grant::Refresh(token) => vec![("grant_type", "refresh_token"), ("refresh_token", token.expose())],
+        Grant::Refresh { token, resource } => {
+            let mut form = vec![("grant_type", "refresh_token"), ("refresh_token", token.expose())];
+            form.extend(resource.map(|resource| ("resource", resource)));
+            form
+        }
         Grant::Device(code) => {
             vec![
                 ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
                 ("device_code", code.expose()),
             ]
         }
-        Grant::ClientCredentials { scope, audience } => {
+        Grant::ClientCredentials { scope, audience, resource } => {
             let mut form = vec![("grant_type", "client_credentials")];
             form.extend(Some(("scope", scope)).filter(|(_, scope)| !scope.is_empty()));
             form.extend(audience.map(|audience| ("audience", audience)));
+            form.extend(resource.map(|resource| ("resource", resource)));
             form
         }
         Grant::Password { username, password, scope } => vec![

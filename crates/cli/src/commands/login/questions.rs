@@ -1,7 +1,7 @@
 //! What a profile leaves open: asked of the person at the terminal, and saved with the profile.
 
 use inquire::{Password, Text};
-use wigeon_client::profile::{ClientCredential, Role, Settings};
+use wigeon_client::profile::{ClientCredential, Flow, Role, Settings, TokenSource};
 use wigeon_core::arn::Arn;
 
 use crate::context::Context;
@@ -11,13 +11,20 @@ use crate::errors::{Failure, Kind};
 pub(super) fn ask(context: &Context, settings: Settings) -> Result<Settings, Failure> {
     let oauth = settings.oauth()?;
     let sts = settings.sts()?;
+    let client_credentials =
+        settings.token_source()?.is_some_and(|source| source.value == TokenSource::ClientCredentials);
     let person = context.environment.stdin_is_terminal && context.environment.stderr_is_terminal;
     let missing = |what: &str, option: &str| {
         Failure::usage(format!("the profile leaves the {what} to you, and there is no terminal to ask at"))
             .hint(format!("give it with {option}"))
     };
     let mut stored = settings.into_stored();
-    if oauth.client_id == ClientCredential::Ask {
+    let at_provider = match oauth.flow {
+        Flow::AuthorizationCode | Flow::PasswordGrant => true,
+        Flow::Workload => client_credentials,
+        Flow::IdentityCenter | Flow::AccessKeys => false,
+    };
+    if at_provider && oauth.client_id == ClientCredential::Ask {
         if !person {
             return Err(missing("client id", "--client-id ID"));
         }
