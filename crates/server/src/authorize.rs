@@ -17,6 +17,7 @@ use wigeon_core::sigv4::canonical::sha256_hex;
 
 use crate::authenticate::Authenticated;
 use crate::classify::{Classified, CopySource, Tags, request_context};
+use crate::decided::DecidedBy;
 use crate::directory::Snapshot;
 use crate::refusal::Refusal;
 use crate::request::Request;
@@ -32,6 +33,7 @@ pub struct Permit {
     account: String,
     owner_id: String,
     region: String,
+    allowed_by: Option<DecidedBy>,
 }
 
 /// What the backend found out for a decision.
@@ -60,15 +62,18 @@ pub fn authorize(
     };
     let account = snapshot.account().to_owned();
     let owner_id = sha256_hex(account.as_bytes());
-    let permit =
-        Permit { request, authenticated, classified, rights, account, owner_id, region: region.to_owned() };
-    let decided = permit
-        .classified
-        .asks
-        .iter()
-        .try_for_each(|ask| permit.decide(ask.action, &ask.resource, Known::default()));
+    let region = region.to_owned();
+    let mut permit =
+        Permit { request, authenticated, classified, rights, account, owner_id, region, allowed_by: None };
+    let decided = permit.classified.asks.iter().try_fold(None, |first, ask| {
+        let by = permit.decide(ask.action, &ask.resource, Known::default())?;
+        Ok(first.or(by))
+    });
     match decided {
-        Ok(()) => Ok(permit),
+        Ok(by) => {
+            permit.allowed_by = by;
+            Ok(permit)
+        }
         Err(refusal) => Err(Box::new((refusal, permit.request))),
     }
 }
@@ -127,6 +132,12 @@ impl Permit {
         &self.request
     }
 
+    /// The statement that allowed it; the account's own doings need none.
+    #[must_use]
+    pub fn allowed_by(&self) -> Option<&DecidedBy> {
+        self.allowed_by.as_ref()
+    }
+
     /// Who sent it.
     #[must_use]
     pub fn authenticated(&self) -> &Authenticated {
@@ -151,7 +162,7 @@ impl Permit {
     /// # Errors
     /// 403 `AccessDenied`.
     pub fn allows(&self, action: &str, key: &ObjectKey) -> Result<(), Refusal> {
-        self.decide(action, &format!("arn:aws:s3:::{}/{key}", self.bucket()?), Known::default())
+        self.decide(action, &format!("arn:aws:s3:::{}/{key}", self.bucket()?), Known::default()).map(drop)
     }
 
     /// Whether the caller may write these tags to the object of the path: for tags that the body names, or that a
@@ -161,7 +172,7 @@ impl Permit {
     /// # Errors
     /// 403 `AccessDenied`.
     pub fn allows_tags(&self, action: &str, tags: &Tags, existing: Option<&Tags>) -> Result<(), Refusal> {
-        self.decide(action, &self.target().arn(), Known { written: Some(tags), existing })
+        self.decide(action, &self.target().arn(), Known { written: Some(tags), existing }).map(drop)
     }
 
     /// Asks again, once it is known which tags the object of the path has: a policy may deny by
@@ -188,7 +199,7 @@ impl Permit {
         }
         let known = Known { written: None, existing: Some(existing) };
         let mut asks = self.classified.asks.iter().filter(|ask| ask.resource == resource);
-        asks.try_for_each(|ask| self.decide(ask.action, resource, known))
+        asks.try_for_each(|ask| self.decide(ask.action, resource, known).map(drop))
     }
 
     /// Whether the caller may do something with what a copy reads.
@@ -198,12 +209,13 @@ impl Permit {
     pub fn allows_at_source(&self, action: &str) -> Result<(), Refusal> {
         let source = self.copy_source()?;
         self.decide(action, &format!("arn:aws:s3:::{}/{}", source.bucket, source.key), Known::default())
+            .map(drop)
     }
 
-    fn decide(&self, action: &str, resource: &str, known: Known<'_>) -> Result<(), Refusal> {
+    fn decide(&self, action: &str, resource: &str, known: Known<'_>) -> Result<Option<DecidedBy>, Refusal> {
         // The account itself: nothing to look up.
         if self.rights.is_account() {
-            return Ok(());
+            return Ok(None);
         }
         let mut context = Context::with_capacity(32);
         self.server_context(&mut context);

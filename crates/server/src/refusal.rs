@@ -12,6 +12,7 @@ use wigeon_core::sigv4::canonical::QueryError;
 use wigeon_core::sigv4::chunked::ChunkError;
 use wigeon_core::sigv4::verify::SignatureError;
 
+use crate::decided::DecidedBy;
 use crate::denial::Denial;
 
 /// An S3 error answer.
@@ -30,12 +31,21 @@ pub struct Refusal {
     pub reason: Option<String>,
     /// For an administrator to decode: JSON about a denied request, not yet sealed.
     pub denial: Option<String>,
+    /// For the audit: the statement that denied, where one did.
+    pub by: Option<Box<DecidedBy>>,
+    /// After how many seconds to try again, where that is known.
+    pub retry_after: Option<u32>,
 }
 
 impl From<Denial> for Refusal {
     fn from(denial: Denial) -> Self {
         let refusal = Self::new("AccessDenied", StatusCode::FORBIDDEN, denial.message());
-        Self { reason: Some(denial.reason), denial: Some(denial.document), ..refusal }
+        Self {
+            reason: Some(denial.reason),
+            denial: Some(denial.document),
+            by: denial.by.map(Box::new),
+            ..refusal
+        }
     }
 }
 
@@ -43,7 +53,16 @@ impl Refusal {
     /// A refusal with a code and its status.
     #[must_use]
     pub fn new(code: &'static str, status: StatusCode, message: impl Into<String>) -> Self {
-        Self { code, status, message: message.into(), region: None, reason: None, denial: None }
+        Self {
+            code,
+            status,
+            message: message.into(),
+            region: None,
+            reason: None,
+            denial: None,
+            by: None,
+            retry_after: None,
+        }
     }
 
     /// 403 `AccessDenied`; the reason goes to the audit record, not to the requester.
