@@ -36,7 +36,7 @@ use crate::directory::Directory;
 use crate::iam::{Circumstances, IamCall, IamResponse, IamService};
 use crate::recording::{Observers, Recorded, Recording};
 use crate::refusal::Refusal;
-use crate::request::{Arrival, Request};
+use crate::request::{Arrival, Request, TlsVersion};
 use crate::sts::{Outcome, StsCall, StsResponse, StsService};
 
 /// The longest STS or IAM request, in bytes: a token of 20,000 characters, policies and tags fit well.
@@ -66,18 +66,18 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Answers one request; `secure` says whether it came over TLS.
+    /// Answers one request; `tls` is the version of TLS that it came over.
     pub async fn handle(
         &self,
         request: http::Request<Incoming>,
         peer: IpAddr,
-        secure: bool,
+        tls: Option<TlsVersion>,
     ) -> Response<Recorded> {
         let (parts, incoming) = request.into_parts();
         if parts.method == Method::GET && parts.uri.path() == "/healthz" && parts.uri.query().is_none() {
             return Response::new(Recorded::unrecorded(full("ok\n")));
         }
-        let arrival = Arrival { id: request_id(), at: self.clock.now(), source_ip: peer, secure };
+        let arrival = Arrival { id: request_id(), at: self.clock.now(), source_ip: peer, tls };
         let id = arrival.id.clone();
         let service = service(&parts, &self.domains);
         let mut recording = Recording::begin(&parts, &arrival, service, Arc::clone(&self.observers));
@@ -119,11 +119,10 @@ impl Gateway {
         let version = request.query.value("versionId");
         recording.classified(classified.operation.name(), &classified.target, version);
         let snapshot = self.directory.snapshot();
-        let permit = authorize(request, authenticated, classified, &snapshot, self.authenticator.region())
-            .map_err(|refused| refused.0)?;
+        let region = self.authenticator.region();
+        let permit = authorize(request, authenticated, classified, &snapshot, region, &self.backend).await?;
         recording.allowed(permit.allowed_by());
-        let verified = permit.authenticated().verified();
-        let mut body = RequestBody::new(incoming, verified, permit.request().headers())?;
+        let mut body = RequestBody::new(incoming, permit.authenticated(), permit.request().headers())?;
         self.backend.serve(&permit, &mut body).await
     }
 
@@ -166,7 +165,7 @@ impl Gateway {
         let (body, parameters) = query_parameters(parts, incoming).await?;
         let action = parameters.action().unwrap_or_default();
         recording.asks(action, parameters.value("RoleArn").unwrap_or_default());
-        let (source_ip, secure_transport) = (Some(arrival.source_ip), arrival.secure);
+        let (source_ip, secure_transport) = (Some(arrival.source_ip), arrival.tls.is_some());
         let request_id = arrival.id.clone();
         let caller = match StsService::needs_signature(action) {
             true => Some(self.query_caller(parts, arrival, &body, "sts")?),
@@ -234,7 +233,7 @@ impl Gateway {
         let circumstances = Circumstances {
             now: arrival.at,
             source_ip: arrival.source_ip,
-            secure_transport: arrival.secure,
+            secure_transport: arrival.tls.is_some(),
             user_agent: parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()),
         };
         let request_id = arrival.id.clone();
