@@ -18,6 +18,8 @@ pub mod decided;
 
 pub mod denial;
 
+pub mod bucket;
+
 pub mod rights;
 
 pub mod verify;

@@ -123,6 +123,7 @@ impl Who {
     #[must_use]
     pub fn of(caller: &Caller, access_key_id: &str) -> Self {
         match caller {
+            Caller::Anonymous => Self { access_key_id: None, ..Self::named("anonymous".to_owned(), "") },
             Caller::Root | Caller::RootSession(_) => Self::named("root".to_owned(), access_key_id),
             Caller::Session(session) => Self::of_session(session),
             Caller::User(user) => {
