@@ -131,7 +131,8 @@ impl Context {
     /// A stored profile's values.
     pub(crate) fn settings_of(&self, stored: Stored) -> Result<Settings, Failure> {
         let settings = Settings::new(stored, self.configuration()?);
-        let from_environment = settings.token_source()?.is_some_and(|found| found.value == TokenSource::Environment);
+        let from_environment =
+            settings.token_source()?.is_some_and(|found| found.value == TokenSource::Environment);
         if !from_environment {
             return Ok(settings);
         }

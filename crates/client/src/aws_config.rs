@@ -123,8 +123,10 @@ impl Files {
         roles: &mut Vec<RoleStep>,
         seen: &mut BTreeSet<String>,
     ) -> Result<AwsRoot, AwsConfigError> {
-        let unusable =
-            |problem: &str| AwsConfigError::Unusable { profile: name.to_owned(), problem: problem.to_owned() };
+        let unusable = |problem: &str| AwsConfigError::Unusable {
+            profile: name.to_owned(),
+            problem: problem.to_owned(),
+        };
         let profile = self.profiles.get(name).ok_or_else(|| AwsConfigError::Unknown(name.to_owned()))?;
         let of = |key: &str| profile.get(key).filter(|value| !value.is_empty());
         let again = !seen.insert(name.to_owned());
@@ -133,7 +135,11 @@ impl Files {
             let role: Arn = role.parse().map_err(|_| unusable("has a `role_arn` that is no ARN"))?;
             let session_name = of("role_session_name").cloned();
             if let Some(file) = of("web_identity_token_file") {
-                return Ok(AwsRoot::WebIdentity { token: TokenSource::File(file.into()), role, session_name });
+                return Ok(AwsRoot::WebIdentity {
+                    token: TokenSource::File(file.into()),
+                    role,
+                    session_name,
+                });
             }
             roles.push(RoleStep {
                 role,
@@ -148,7 +154,9 @@ impl Files {
                 (None, Some("Environment")) => Ok(AwsRoot::Keys(KeySource::Environment)),
                 (None, Some("Ec2InstanceMetadata")) => Ok(AwsRoot::Keys(KeySource::Instance(None))),
                 (None, Some("EcsContainer")) => Ok(AwsRoot::Keys(KeySource::Container)),
-                _ => Err(unusable("has a role, and neither `source_profile` nor `credential_source` to assume it from")),
+                _ => Err(unusable(
+                    "has a role, and neither `source_profile` nor `credential_source` to assume it from",
+                )),
             };
         }
         // A profile may be its own source: then its keys count.
@@ -175,7 +183,9 @@ impl Files {
     fn identity_center(&self, profile: &Section) -> Result<IdentityCenter, &'static str> {
         let session = profile.get("sso_session");
         let shared = match session {
-            Some(name) => Some(self.sso_sessions.get(name).ok_or("names an `sso_session` that is not there")?),
+            Some(name) => {
+                Some(self.sso_sessions.get(name).ok_or("names an `sso_session` that is not there")?)
+            }
             None => None,
         };
         let of = |key: &str| shared.and_then(|shared| shared.get(key)).or_else(|| profile.get(key)).cloned();

@@ -124,10 +124,8 @@ pub(crate) async fn assume_role(
     }
     let request = signed(connector, &sts.endpoint, &sts.region, credentials, &Secret::new(form), at)
         .ok_or_else(|| ExchangeError::Endpoint(sts.endpoint.clone()))?;
-    let asker = || Asker::Keys {
-        access_key_id: credentials.access_key_id.clone(),
-        with_code: factor.is_some(),
-    };
+    let asker =
+        || Asker::Keys { access_key_id: credentials.access_key_id.clone(), with_code: factor.is_some() };
     send(request, sts, Some(step.role.to_string()), asker).await.map(Assumption::from)
 }
 
@@ -138,13 +136,9 @@ async fn send(
     asker: impl Fn() -> Asker,
 ) -> Result<AssumedRole, ExchangeError> {
     let endpoint = &sts.endpoint;
-    let answer = request
-        .header(header::ACCEPT, "application/xml, text/xml")
-        .send()
-        .await
-        .map_err(|source| ExchangeError::Unreachable {
-            endpoint: endpoint.clone(),
-            source: source.without_url(),
+    let answer =
+        request.header(header::ACCEPT, "application/xml, text/xml").send().await.map_err(|source| {
+            ExchangeError::Unreachable { endpoint: endpoint.clone(), source: source.without_url() }
         })?;
     let status = answer.status().as_u16();
     let body = connect::body(answer, ANSWER_LIMIT)

@@ -309,7 +309,11 @@ impl Center<'_> {
     }
 }
 
-async fn poll(oidc: &Service<'_>, request: &serde_json::Value, mut pace: Pace) -> Result<Created, CenterError> {
+async fn poll(
+    oidc: &Service<'_>,
+    request: &serde_json::Value,
+    mut pace: Pace,
+) -> Result<Created, CenterError> {
     loop {
         tokio::time::sleep(pace.pause()).await;
         match oidc.post("/token", request).await {

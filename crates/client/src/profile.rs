@@ -41,9 +41,9 @@ pub use configuration::Configuration;
 pub use document::{Bookmark, Document, Profile, ProfileError, UnknownKey};
 pub use redirect::Redirect;
 pub use settings::Settings;
-pub use source::{IdentityCenter, KeySource, TokenSource};
 pub use shelf::{Shelf, ShelfError, Stored, slug};
 pub use shown::Shown;
+pub use source::{IdentityCenter, KeySource, TokenSource};
 pub use values::{ClientCredential, Exchanged, Flow, OAuth, Origin, Role, SettingsError, Sts, Valued};
 
 #[cfg(test)]

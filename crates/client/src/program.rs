@@ -77,7 +77,8 @@ pub(crate) async fn output_of(line: &str) -> Result<Secret, ProgramError> {
     };
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        let words: String = said.trim().lines().last().unwrap_or("it said nothing").chars().take(300).collect();
+        let words: String =
+            said.trim().lines().last().unwrap_or("it said nothing").chars().take(300).collect();
         return Err(ProgramError::Failed { program, status: output.status, words });
     }
     match String::from_utf8(output.stdout) {

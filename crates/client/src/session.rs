@@ -212,7 +212,11 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::begin`].
-    pub async fn begin_with_keys(&self, keys: Credentials, code: Option<Secret>) -> Result<Record, SessionError> {
+    pub async fn begin_with_keys(
+        &self,
+        keys: Credentials,
+        code: Option<Secret>,
+    ) -> Result<Record, SessionError> {
         let identity = Identity::of_keys("access-keys", &keys.access_key_id, self.clock.now());
         let record = Record { keys: Some(keys), ..Record::of(identity, self.clock.now()) };
         self.begin_with(record, code).await
@@ -298,7 +302,8 @@ impl Session {
         for (token, kind) in
             [(&record.refresh_token, "refresh_token"), (&record.access_token, "access_token")]
         {
-            let (Some(token), Some(provider), Ok(connector)) = (token, &record.provider, self.connector()) else {
+            let (Some(token), Some(provider), Ok(connector)) = (token, &record.provider, self.connector())
+            else {
                 continue;
             };
             match sign_in::revoke(connector, provider, &self.client, token, kind).await {
@@ -382,8 +387,11 @@ impl Session {
             return None;
         }
         record.session.as_ref().filter(|session| {
-            let came: Vec<&String> =
-                if session.way.is_empty() { session.role.iter().collect() } else { session.way.iter().collect() };
+            let came: Vec<&String> = if session.way.is_empty() {
+                session.role.iter().collect()
+            } else {
+                session.way.iter().collect()
+            };
             session.endpoint == plan.sts.endpoint && came == plan.way().iter().collect::<Vec<_>>()
         })
     }
@@ -406,7 +414,12 @@ impl Session {
     }
 
     /// New credentials that are due for renewal at once (very short ones) are used all the same.
-    fn warm_up(&self, plan: &Plan, record: &Record, now: Timestamp) -> Result<Arc<Credentials>, SessionError> {
+    fn warm_up(
+        &self,
+        plan: &Plan,
+        record: &Record,
+        now: Timestamp,
+    ) -> Result<Arc<Credentials>, SessionError> {
         match self.session_of(plan, record) {
             Some(session) if session.credentials.expires_at.is_none_or(|end| now < end) => {
                 Ok(self.keep_warm(session))
@@ -451,7 +464,10 @@ impl Session {
                 let keys = access_keys::keys(source, &self.around, self.connector()?)
                     .await?
                     .ok_or_else(|| self.nobody())?;
-                (Record::of(Identity::of_keys("access-keys", &keys.access_key_id, now), now), Assumption::plain(keys))
+                (
+                    Record::of(Identity::of_keys("access-keys", &keys.access_key_id, now), now),
+                    Assumption::plain(keys),
+                )
             }
             Root::Given(keys) => {
                 let identity = Identity::of_keys("access-keys", &keys.access_key_id, now);
@@ -476,15 +492,28 @@ impl Session {
                 (Some(serial), Some(code)) => Some(MultiFactor { serial, code }),
                 _ => None,
             };
-            let name = step.session_name.clone().unwrap_or_else(|| session_name_from(&record.identity.subject));
-            last = assume_role(self.connector()?, &plan.sts, &last.credentials, step, &name, factor, obtained_at)
-                .await?;
+            let name =
+                step.session_name.clone().unwrap_or_else(|| session_name_from(&record.identity.subject));
+            last = assume_role(
+                self.connector()?,
+                &plan.sts,
+                &last.credentials,
+                step,
+                &name,
+                factor,
+                obtained_at,
+            )
+            .await?;
         }
         let way = plan.way();
         record.session = Some(AssumedSession {
             endpoint: plan.sts.endpoint.clone(),
             role: way.last().filter(|role| role.starts_with("arn:")).cloned(),
-            way: if way.len() > 1 || way.iter().any(|role| !role.starts_with("arn:")) { way } else { Vec::new() },
+            way: if way.len() > 1 || way.iter().any(|role| !role.starts_with("arn:")) {
+                way
+            } else {
+                Vec::new()
+            },
             arn: last.arn,
             obtained_at,
             credentials: last.credentials,
@@ -498,12 +527,15 @@ impl Session {
     }
 
     /// Exchanges the person's token while it is valid; else refreshes it first.
-    async fn from_person(&self, plan: &Plan, mut record: Record) -> Result<(Record, Assumption), SessionError> {
+    async fn from_person(
+        &self,
+        plan: &Plan,
+        mut record: Record,
+    ) -> Result<(Record, Assumption), SessionError> {
         if record.client_id != self.client.id {
             return Err(self.sign_in_needed("the profile's client id has changed since"));
         }
-        let (token, valid_until) =
-            record.exchangeable(self.oauth.exchanged).ok_or_else(|| self.nobody())?;
+        let (token, valid_until) = record.exchangeable(self.oauth.exchanged).ok_or_else(|| self.nobody())?;
         if self.clock.now() + ID_TOKEN_MARGIN < valid_until {
             match exchange(self.connector()?, &plan.sts, token, &record.identity).await {
                 Err(error) if error.wants_newer_token() && record.refresh_token.is_some() => {
@@ -547,9 +579,8 @@ impl Session {
         }
         match center.role_credentials(&sso, account, role).await {
             Ok(credentials) => Ok((record, Assumption::plain(credentials))),
-            Err(CenterError::Refused { status: 401, code, message, .. }) => {
-                Err(self.sign_in_needed(&format!("IAM Identity Center has ended the sign-in: {code} ({message})")))
-            }
+            Err(CenterError::Refused { status: 401, code, message, .. }) => Err(self
+                .sign_in_needed(&format!("IAM Identity Center has ended the sign-in: {code} ({message})"))),
             Err(error) => Err(error.into()),
         }
     }
@@ -594,7 +625,8 @@ impl Session {
             return Ok(());
         }
         let ended = iso8601(record.identity.expires_at);
-        let reason = format!("the ID token ended at {ended}, and the provider gives no new one without a person");
+        let reason =
+            format!("the ID token ended at {ended}, and the provider gives no new one without a person");
         Err(self.sign_in_needed(&reason))
     }
 

@@ -330,7 +330,8 @@ async fn accept(
     let access_token_expires_at = end_of(tokens.expires_in, sign_in.clock.now());
     let Some(id_token) = tokens.id_token else {
         // A provider of access tokens alone: who signed in is known to whoever takes the token.
-        let Some(access_token) = tokens.access_token.filter(|_| sign_in.oauth.exchanged == Exchanged::AccessToken)
+        let Some(access_token) =
+            tokens.access_token.filter(|_| sign_in.oauth.exchanged == Exchanged::AccessToken)
         else {
             return Err(SignInError::NoIdToken);
         };
@@ -426,7 +427,13 @@ pub async fn refresh(
     provider: &Provider,
     refresh_token: &Secret,
 ) -> Result<Renewal, TokenEndpointError> {
-    let tokens = redeem(sign_in.connector, provider, sign_in.client, Grant::Refresh { token: refresh_token, resource: sign_in.oauth.resource.as_deref() }).await?;
+    let tokens = redeem(
+        sign_in.connector,
+        provider,
+        sign_in.client,
+        Grant::Refresh { token: refresh_token, resource: sign_in.oauth.resource.as_deref() },
+    )
+    .await?;
     Ok(Renewal(tokens))
 }
 

@@ -308,11 +308,15 @@ async fn device(State(side): State<OtherSide>, Form(form): Form<Parameters>) -> 
 
 /// As GitHub's documentation says: a bearer token, the audience in the query, the token in `value`.
 async fn github(headers: HeaderMap, Query(query): Query<Parameters>) -> Response {
-    if headers.get("authorization").is_none_or(|value| value != "bearer job-token" && value != "Bearer job-token") {
+    if headers
+        .get("authorization")
+        .is_none_or(|value| value != "bearer job-token" && value != "Bearer job-token")
+    {
         return StatusCode::UNAUTHORIZED.into_response();
     }
     assert_eq!(query["api-version"], "2.0", "what the address already had stays");
-    axum::Json(json!({ "count": 1, "value": format!("github-token-for-{}", query["audience"]) })).into_response()
+    axum::Json(json!({ "count": 1, "value": format!("github-token-for-{}", query["audience"]) }))
+        .into_response()
 }
 
 async fn jwks(State(side): State<OtherSide>) -> Response {

@@ -115,11 +115,12 @@ pub(crate) async fn token(
     around: &Surroundings,
     sign_in: SignIn<'_>,
 ) -> Result<WorkloadToken, WorkloadError> {
-    let variable =
-        |name: &str| around.variable(name).ok_or_else(|| WorkloadError::Variable(name.to_owned()));
+    let variable = |name: &str| around.variable(name).ok_or_else(|| WorkloadError::Variable(name.to_owned()));
     let (text, from) = match source {
         TokenSource::File(path) => (file(path.clone()).await?, "the file"),
-        TokenSource::Environment => (file(variable("AWS_WEB_IDENTITY_TOKEN_FILE")?.into()).await?, "the file"),
+        TokenSource::Environment => {
+            (file(variable("AWS_WEB_IDENTITY_TOKEN_FILE")?.into()).await?, "the file")
+        }
         TokenSource::Variable(name) => (Secret::new(variable(name)?), "the variable"),
         TokenSource::Command(line) => (output_of(line).await?, "the program"),
         TokenSource::GitHubActions => (github(around, sign_in).await?, "GitHub"),
@@ -142,8 +143,7 @@ async fn file(path: PathBuf) -> Result<Secret, WorkloadError> {
 
 async fn github(around: &Surroundings, sign_in: SignIn<'_>) -> Result<Secret, WorkloadError> {
     let needed = |name| around.variable(name).ok_or(WorkloadError::NotAJob(name));
-    let mut url: Url =
-        needed("ACTIONS_ID_TOKEN_REQUEST_URL")?.parse().map_err(|_| WorkloadError::Address)?;
+    let mut url: Url = needed("ACTIONS_ID_TOKEN_REQUEST_URL")?.parse().map_err(|_| WorkloadError::Address)?;
     if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&url)) {
         return Err(WorkloadError::Address);
     }

@@ -77,9 +77,13 @@ impl From<SessionError> for Failure {
 impl From<CenterError> for Failure {
     fn from(error: CenterError) -> Self {
         match &error {
-            CenterError::SignInNeeded(_) | CenterError::CodeExpired => Self::because(Kind::SignInNeeded, &error),
+            CenterError::SignInNeeded(_) | CenterError::CodeExpired => {
+                Self::because(Kind::SignInNeeded, &error)
+            }
             CenterError::Refused { status: 401 | 403, .. } => Self::because(Kind::Denied, &error),
-            CenterError::Refused { code, .. } if code == "access_denied" => Self::because(Kind::Denied, &error),
+            CenterError::Refused { code, .. } if code == "access_denied" => {
+                Self::because(Kind::Denied, &error)
+            }
             CenterError::Refused { .. }
             | CenterError::Region(_)
             | CenterError::Unreachable { .. }
@@ -112,9 +116,7 @@ impl From<ExchangeError> for Failure {
             ExchangeError::NotAnSts { .. } if error.is_temporary() => Self::because(Kind::Retry, &error),
             ExchangeError::NotAnSts { .. }
             | ExchangeError::Endpoint(_)
-            | ExchangeError::Unreadable { .. } => {
-                Self::because(Kind::Error, &error)
-            }
+            | ExchangeError::Unreadable { .. } => Self::because(Kind::Error, &error),
         }
     }
 }
@@ -122,9 +124,7 @@ impl From<ExchangeError> for Failure {
 impl From<SignInError> for Failure {
     fn from(error: SignInError) -> Self {
         match &error {
-            SignInError::Discovery(source) => {
-                Self::because(kind_of(source.is_temporary()), &error)
-            }
+            SignInError::Discovery(source) => Self::because(kind_of(source.is_temporary()), &error),
             SignInError::Response(source) => {
                 let kind = match source {
                     ResponseError::Refused { code, .. } if code == "access_denied" => Kind::Denied,

@@ -39,9 +39,7 @@ pub(super) fn credentials(text: &str, from: &str, versioned: bool) -> Result<Cre
     }
     let expires_at = match document.expiration {
         None => None,
-        Some(text) => {
-            Some(parse_iso8601(&text).ok_or_else(|| unusable("its `Expiration` is not a time"))?)
-        }
+        Some(text) => Some(parse_iso8601(&text).ok_or_else(|| unusable("its `Expiration` is not a time"))?),
     };
     Ok(Credentials {
         access_key_id: document

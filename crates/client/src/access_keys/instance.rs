@@ -34,7 +34,8 @@ pub(super) async fn keys(
         url
     };
     let url = at("/latest/api/token");
-    let request = connector.request(Method::PUT, &url).header("x-aws-ec2-metadata-token-ttl-seconds", "21600");
+    let request =
+        connector.request(Method::PUT, &url).header("x-aws-ec2-metadata-token-ttl-seconds", "21600");
     let token = answer::text(request, &url).await?;
     let read = |url: Url| {
         let request = answer::get(connector, &url).header("x-aws-ec2-metadata-token", token.expose());

@@ -53,13 +53,21 @@ async fn the_instance_wants_a_token_first() {
             "/latest/meta-data/iam/security-credentials/",
             get(async move |headers: HeaderMap| {
                 roles_seen();
-                if authorized(&headers) { "web\n".into_response() } else { StatusCode::UNAUTHORIZED.into_response() }
+                if authorized(&headers) {
+                    "web\n".into_response()
+                } else {
+                    StatusCode::UNAUTHORIZED.into_response()
+                }
             }),
         )
         .route(
             "/latest/meta-data/iam/security-credentials/web",
             get(async move |headers: HeaderMap| {
-                if authorized(&headers) { KEYS.into_response() } else { StatusCode::UNAUTHORIZED.into_response() }
+                if authorized(&headers) {
+                    KEYS.into_response()
+                } else {
+                    StatusCode::UNAUTHORIZED.into_response()
+                }
             }),
         );
     let url = serve(router).await;
@@ -72,7 +80,9 @@ async fn the_instance_wants_a_token_first() {
     let role = url.join("latest/meta-data/iam/security-credentials/web").unwrap();
     of(KeySource::Instance(Some(role)), &Surroundings::default()).await.unwrap();
     assert_eq!(asked.lock().unwrap().len(), 3, "the list of roles was not needed");
-    of(KeySource::Instance(None), &around([("AWS_EC2_METADATA_SERVICE_ENDPOINT", url.as_str())])).await.unwrap();
+    of(KeySource::Instance(None), &around([("AWS_EC2_METADATA_SERVICE_ENDPOINT", url.as_str())]))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -84,7 +94,8 @@ async fn a_container_shows_its_token() {
             StatusCode::FORBIDDEN.into_response()
         }
     };
-    let url = serve(Router::new().route("/keys", get(given)).with_state("Basic x")).await.join("keys").unwrap();
+    let url =
+        serve(Router::new().route("/keys", get(given)).with_state("Basic x")).await.join("keys").unwrap();
     let full = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", url.as_str());
     let token = ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "Basic x");
     of(KeySource::Container, &around([full, token])).await.unwrap();
@@ -94,7 +105,9 @@ async fn a_container_shows_its_token() {
     let file = dir.path().join("token");
     std::fs::write(&file, "Basic x\n").unwrap();
     let file = ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", file.to_str().unwrap());
-    of(KeySource::Container, &around([full, file, ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "other")])).await.unwrap();
+    of(KeySource::Container, &around([full, file, ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "other")]))
+        .await
+        .unwrap();
     for address in ["http://keys.example/", "http://169.254.169.254/", "ftp://127.0.0.1/", "x"] {
         let error = of(KeySource::Container, &around([(full.0, address)])).await.unwrap_err();
         assert!(matches!(error, KeysError::Address { .. }), "{address}: {error}");

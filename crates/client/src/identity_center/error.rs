@@ -73,7 +73,9 @@ impl CenterError {
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Body { .. } => true,
-            Self::Refused { status, .. } | Self::Unreadable { status, .. } => *status >= 500 || *status == 429,
+            Self::Refused { status, .. } | Self::Unreadable { status, .. } => {
+                *status >= 500 || *status == 429
+            }
             Self::SignInNeeded(_) | Self::CodeExpired | Self::Region(_) | Self::Cache { .. } => false,
         }
     }

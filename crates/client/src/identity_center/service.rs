@@ -92,7 +92,8 @@ impl<'a> Service<'a> {
             source: source.without_url(),
         })?;
         let status = answer.status().as_u16();
-        let kind = answer.headers().get("x-amzn-errortype").and_then(|kind| kind.to_str().ok()).map(str::to_owned);
+        let kind =
+            answer.headers().get("x-amzn-errortype").and_then(|kind| kind.to_str().ok()).map(str::to_owned);
         let body = connect::body(answer, ANSWER_LIMIT)
             .await
             .map_err(|source| CenterError::Body { host: host.clone(), source })?;

@@ -155,11 +155,17 @@ async fn a_person_signs_in_and_gets_a_roles_credentials() {
     let session = center.sign_in(&show, Duration::from_secs(20)).await.unwrap();
     assert_eq!(shown.into_inner().unwrap().unwrap().user_code, "ABCD-EFGH");
     let registered = stand.requests("register").remove(0);
-    assert_eq!((registered["clientType"].as_str(), &registered["scopes"]), (Some("public"), &json!(["sso:account:access"])));
+    assert_eq!(
+        (registered["clientType"].as_str(), &registered["scopes"]),
+        (Some("public"), &json!(["sso:account:access"]))
+    );
     assert_eq!(stand.requests("device")[0]["startUrl"], "https://corp.awsapps.com/start");
     assert_eq!(stand.requests("token").len(), 2);
 
-    assert_eq!(center.accounts(&session).await.unwrap(), [("1".to_owned(), "prod".to_owned()), ("2".to_owned(), String::new())]);
+    assert_eq!(
+        center.accounts(&session).await.unwrap(),
+        [("1".to_owned(), "prod".to_owned()), ("2".to_owned(), String::new())]
+    );
     assert_eq!(center.roles(&session, "1").await.unwrap(), ["Reader"]);
     let keys = center.role_credentials(&session, "1", "Reader").await.unwrap();
     assert_eq!(keys.access_key_id, "ASIA-1-Reader");

@@ -198,7 +198,11 @@ fn identity_center(settings: &Settings, findings: &mut Findings) {
         Some(None) => {
             let name = settings.aws_profile().unwrap_or_else(|| "default".to_owned());
             let text = format!("the sign-in is that of the profile `{name}` in ~/.aws/config");
-            findings.add(Severity::Note, &text, "another one: set `sso_start_url` and `sso_region`, or the bookmark's user name");
+            findings.add(
+                Severity::Note,
+                &text,
+                "another one: set `sso_start_url` and `sso_region`, or the bookmark's user name",
+            );
         }
     }
 }

@@ -152,7 +152,9 @@ impl Settings {
                 return found.map(|_| Flow::Workload);
             }
         }
-        if let Some(found) = self.property(keys::CREDENTIALS).or_else(|| self.property(keys::CREDENTIAL_PROCESS)) {
+        if let Some(found) =
+            self.property(keys::CREDENTIALS).or_else(|| self.property(keys::CREDENTIAL_PROCESS))
+        {
             return found.map(|_| Flow::AccessKeys);
         }
         let authorization = self.text(keys::AUTHORIZATION);
@@ -289,7 +291,8 @@ impl Settings {
 
     fn arn_of(&self, name: &str, text: &str, origin: Origin) -> Result<Arn, SettingsError> {
         text.parse().map_err(|_| {
-            let problem = format!("is `{text}`, which is not an ARN such as `arn:aws:iam::ACCOUNT:role/NAME`");
+            let problem =
+                format!("is `{text}`, which is not an ARN such as `arn:aws:iam::ACCOUNT:role/NAME`");
             self.wrong(name, origin, problem)
         })
     }

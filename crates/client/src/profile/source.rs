@@ -66,7 +66,8 @@ pub struct IdentityCenter {
 
 impl TokenSource {
     fn parse(text: &str) -> Option<Self> {
-        let (kind, rest) = text.split_once(':').map_or((text, None), |(kind, rest)| (kind, Some(rest.trim())));
+        let (kind, rest) =
+            text.split_once(':').map_or((text, None), |(kind, rest)| (kind, Some(rest.trim())));
         let rest = rest.filter(|rest| !rest.is_empty());
         match (kind, rest) {
             ("file", Some(path)) => Some(Self::File(PathBuf::from(path))),
@@ -128,7 +129,8 @@ impl Settings {
     }
 
     fn parse_key_source(&self, text: &str) -> Option<KeySource> {
-        let (kind, rest) = text.split_once(':').map_or((text, None), |(kind, rest)| (kind, Some(rest.trim())));
+        let (kind, rest) =
+            text.split_once(':').map_or((text, None), |(kind, rest)| (kind, Some(rest.trim())));
         match (kind, rest.filter(|rest| !rest.is_empty())) {
             ("keys", None) => Some(KeySource::Kept),
             ("environment", None) => Some(KeySource::Environment),
@@ -180,8 +182,9 @@ impl Settings {
     #[must_use]
     pub fn aws_profile(&self) -> Option<String> {
         let named = self.text(keys::USERNAME_PLACEHOLDER).is_some_and(|text| text.value.contains("~/.aws/"));
-        (named || self.stored().profile.protocol() == "s3-iam")
-            .then(|| self.bookmark_text(keys::USERNAME).map_or_else(|| "default".to_owned(), |text| text.value))
+        (named || self.stored().profile.protocol() == "s3-iam").then(|| {
+            self.bookmark_text(keys::USERNAME).map_or_else(|| "default".to_owned(), |text| text.value)
+        })
     }
 }
 

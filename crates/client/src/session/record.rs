@@ -135,7 +135,8 @@ impl Record {
     /// Remembers that a renewal failed.
     pub(super) fn failed(&mut self, words: String, now: Timestamp) {
         let times = self.failure.as_ref().map_or(0, |failure| failure.times) + 1;
-        let pause = FIRST_PAUSE.checked_mul(1 << (times - 1).min(10)).unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE);
+        let pause =
+            FIRST_PAUSE.checked_mul(1 << (times - 1).min(10)).unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE);
         self.failure = Some(Failure { times, until: now + pause, words });
     }
 

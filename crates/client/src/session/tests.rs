@@ -226,7 +226,10 @@ async fn a_provider_that_is_down_does_not_end_what_still_works() {
     lab.side.manners(|manners| manners.token_refusal = None);
     let tries = lab.refreshes();
     let paused = lab.session().credentials().await.unwrap_err();
-    assert!(matches!(&paused, SessionError::Paused { words, .. } if words.contains("status 503")), "{paused}");
+    assert!(
+        matches!(&paused, SessionError::Paused { words, .. } if words.contains("status 503")),
+        "{paused}"
+    );
     assert_eq!(lab.refreshes(), tries, "another process does not try again at once, either");
     lab.wait(61);
     session.credentials().await.unwrap();
@@ -363,12 +366,16 @@ fn session_with(lab: &Lab, profile: &str, variables: &[(&str, &str)]) -> Session
         "protocol='s3'\nvendor='lab'\nsts_endpoint='{}sts'\nissuer='{}'\n{profile}",
         lab.side.issuer, lab.side.issuer
     );
-    let Document::Profile(profile, _) = Document::parse(text.as_bytes(), "lab.toml").unwrap() else { panic!() };
+    let Document::Profile(profile, _) = Document::parse(text.as_bytes(), "lab.toml").unwrap() else {
+        panic!()
+    };
     let stored = Stored { name: "lab".to_owned(), profile, bookmark: Bookmark::default() };
     let settings = Settings::new(stored, Configuration::default());
     let (store, clock) = (Arc::new(lab.store.clone()), Arc::new(lab.side.clock.clone()));
     let around = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    Session::new(&settings, ConnectOptions::default(), store, clock).unwrap().in_surroundings(Surroundings::new(around))
+    Session::new(&settings, ConnectOptions::default(), store, clock)
+        .unwrap()
+        .in_surroundings(Surroundings::new(around))
 }
 
 const ANALYST: &str = "[properties]\nrole_arn='arn:aws:iam::1:role/analyst'\n";
@@ -415,7 +422,8 @@ async fn tokens_of_variables_commands_and_clients() {
     assert_eq!(form["grant_type"], "client_credentials");
     assert!(!form.contains_key("scope"), "`openid` is for people");
     lab.store.remove("lab").unwrap();
-    let error = session_with(&lab, &format!("token='gitlab'\n{ANALYST}"), &[]).credentials().await.unwrap_err();
+    let error =
+        session_with(&lab, &format!("token='gitlab'\n{ANALYST}"), &[]).credentials().await.unwrap_err();
     assert_eq!(error.to_string(), "the variable `GITLAB_OIDC_TOKEN` is not set");
 }
 
@@ -451,7 +459,8 @@ async fn roles_are_assumed_in_a_chain() {
     let session = session_with(&lab, &profile, &[("T", "token")]);
     let third = session.credentials().await.unwrap();
     let forms = lab.side.forms("/sts");
-    let asked: Vec<_> = forms.iter().map(|form| (form["Action"].as_str(), form["RoleArn"].as_str())).collect();
+    let asked: Vec<_> =
+        forms.iter().map(|form| (form["Action"].as_str(), form["RoleArn"].as_str())).collect();
     assert_eq!(
         asked,
         [
@@ -465,7 +474,10 @@ async fn roles_are_assumed_in_a_chain() {
     assert!(signed[0].is_none() && signed[1].as_ref().unwrap().contains("Credential=ASIA0000000000000001/"));
     assert!(signed[2].as_ref().unwrap().contains("Credential=ASIA0000000000000002/"));
     assert_eq!(third.access_key_id, "ASIA0000000000000003");
-    assert_eq!(session.record().unwrap().unwrap().session.unwrap().role.unwrap(), "arn:aws:iam::2:role/third");
+    assert_eq!(
+        session.record().unwrap().unwrap().session.unwrap().role.unwrap(),
+        "arn:aws:iam::2:role/third"
+    );
 
     // The same profile with another chain does not get the old chain's credentials.
     let shorter = format!("token='env:T'\n{ANALYST}");
@@ -505,7 +517,10 @@ async fn a_role_that_wants_a_code_asks_a_person_each_time() {
     assert_eq!(session.mfa_serial().unwrap().as_deref(), Some("arn:aws:iam::1:mfa/ada"));
     session.begin_with_keys(long_lived(), Some(Secret::new("123456"))).await.unwrap();
     let form = &lab.side.forms("/sts")[0];
-    assert_eq!((form["SerialNumber"].as_str(), form["TokenCode"].as_str()), ("arn:aws:iam::1:mfa/ada", "123456"));
+    assert_eq!(
+        (form["SerialNumber"].as_str(), form["TokenCode"].as_str()),
+        ("arn:aws:iam::1:mfa/ada", "123456")
+    );
     session_with(&lab, &profile, &[]).credentials().await.unwrap();
     lab.wait(4000);
     let error = session_with(&lab, &profile, &[]).credentials().await.unwrap_err();

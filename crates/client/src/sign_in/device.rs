@@ -139,7 +139,8 @@ pub(crate) struct Pace {
 impl Pace {
     /// The provider's interval in seconds, if it names one.
     pub(crate) fn of_interval(seconds: Option<u64>) -> Self {
-        let interval = seconds.map_or(INTERVAL, Duration::from_secs).clamp(Duration::from_secs(1), LONGEST_PAUSE);
+        let interval =
+            seconds.map_or(INTERVAL, Duration::from_secs).clamp(Duration::from_secs(1), LONGEST_PAUSE);
         Self { interval, pause: interval }
     }
 

@@ -74,7 +74,9 @@ async fn a_person_signs_in() {
     assert!(tokens.identity.signature_checked);
     assert_eq!(outcome.landed.status, 200);
     assert!(outcome.landed.text.contains("Signed in as ada@example.org"), "{}", outcome.landed.text);
-    for secret in [tokens.id_token.unwrap().expose(), tokens.refresh_token.unwrap().expose(), "an-access-token"] {
+    for secret in
+        [tokens.id_token.unwrap().expose(), tokens.refresh_token.unwrap().expose(), "an-access-token"]
+    {
         assert!(!outcome.landed.text.contains(secret), "the page holds a token");
     }
     let [form] = side.forms("/token").try_into().unwrap();

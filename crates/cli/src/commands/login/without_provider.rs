@@ -52,7 +52,8 @@ fn person(context: &Context) -> bool {
 }
 
 fn nobody_to_ask(what: &str, how: &str) -> Failure {
-    Failure::usage(format!("the profile wants {what}, and there is no terminal to ask at")).hint(how.to_owned())
+    Failure::usage(format!("the profile wants {what}, and there is no terminal to ask at"))
+        .hint(how.to_owned())
 }
 
 fn code_of(context: &Context, serial: &str) -> Result<Secret, Failure> {
@@ -77,7 +78,8 @@ fn keys(context: &Context, id: Option<&str>) -> Result<Credentials, Failure> {
     let secret_key = match context.environment.variable("WIGEON_SECRET_KEY") {
         Some(key) => Secret::new(key),
         None if person(context) => {
-            let key = Password::new("Secret access key:").without_confirmation().prompt().map_err(not_answered)?;
+            let key =
+                Password::new("Secret access key:").without_confirmation().prompt().map_err(not_answered)?;
             Secret::new(key.trim())
         }
         None => return Err(nobody_to_ask("a secret access key", "set WIGEON_SECRET_KEY")),
@@ -97,7 +99,8 @@ async fn at_center(
         Some(shared) => shared,
         None => {
             let with_picture = context.environment.stderr_is_terminal;
-            let show = |invitation: &_| context.output.message(&device_code::message(invitation, with_picture));
+            let show =
+                |invitation: &_| context.output.message(&device_code::message(invitation, with_picture));
             center.sign_in(&show, limit).await?
         }
     };
