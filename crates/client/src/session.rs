@@ -443,7 +443,7 @@ impl Session {
         let (record, first) = match &plan.root {
             Root::Person => {
                 let record = record.ok_or_else(|| self.nobody())?;
-                self.from_person(plan, record).await?
+                self.enter_as_person(plan, record).await?
             }
             Root::Workload(source) => {
                 let found = workload::token(source, &self.around, self.sign_in()?).await?;
@@ -453,7 +453,7 @@ impl Session {
             }
             Root::IdentityCenter(place) => {
                 let record = record.ok_or_else(|| self.nobody())?;
-                self.from_center(place, record).await?
+                self.enter_by_center(place, record).await?
             }
             Root::Kept => {
                 let record = record.ok_or_else(|| self.nobody())?;
@@ -527,7 +527,7 @@ impl Session {
     }
 
     /// Exchanges the person's token while it is valid; else refreshes it first.
-    async fn from_person(
+    async fn enter_as_person(
         &self,
         plan: &Plan,
         mut record: Record,
@@ -558,7 +558,7 @@ impl Session {
     }
 
     /// The credentials of the role at IAM Identity Center, with a sign-in that is refreshed when it has to be.
-    async fn from_center(
+    async fn enter_by_center(
         &self,
         place: &IdentityCenter,
         mut record: Record,
