@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! S3:   read ─► authenticate ─► classify ─► authorize ─► backend
+//! form: read ─► fields ─► authenticate ─► classify ─► authorize ─► backend ─► the answer for the page
 //! STS:  read ─► parameters ─► (authenticate) ─► sts
 //! IAM:  read ─► parameters ─► authenticate ─► iam ─► directory
 //! ```
@@ -18,7 +19,9 @@ use http::uri::Authority;
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
+use wigeon_core::s3::BucketName;
 use wigeon_core::s3::error::ErrorDocument;
+use wigeon_core::s3::operation::Operation;
 use wigeon_core::s3::uri::Target;
 use wigeon_core::sigv4::canonical::{hex, sha256_hex};
 use wigeon_core::sts::{Parameters, StsError};
@@ -30,8 +33,9 @@ use crate::authorize::authorize;
 use crate::backend::protocol::LocalBackend;
 use crate::backend::protocol::xml::answer;
 use crate::body::{RequestBody, ResponseBody, empty, full};
-use crate::classify::classify;
+use crate::classify::{classify, classify_form};
 use crate::directory::Directory;
+use crate::form::{self, FormUpload, is_form};
 use crate::iam::{Circumstances, IamCall, IamResponse, IamService};
 use crate::refusal::Refusal;
 use crate::request::{Arrival, Request, TlsVersion};
@@ -139,6 +143,11 @@ impl Gateway {
         trace: &mut Trace,
     ) -> Result<Response<ResponseBody>, Refusal> {
         let request = Request::read(parts, arrival)?;
+        if let Ok(Target::Bucket(bucket)) = Target::parse(&request.host, &request.path, &self.domains)
+            && is_form(parts)
+        {
+            return self.form(parts, incoming, request, bucket, trace).await;
+        }
         let bucket_of_host = self.bucket_of_host(&request);
         let authenticated =
             self.authenticator.authenticate_or_anonymous(&request, bucket_of_host.as_deref())?;
@@ -156,6 +165,32 @@ impl Gateway {
         let permit = authorize(request, authenticated, classified, &snapshot, region, &self.backend).await?;
         let mut body = RequestBody::new(incoming, permit.authenticated(), permit.request().headers())?;
         self.backend.serve(&permit, &mut body).await
+    }
+
+    /// A browser's upload: what the fields of the form say counts.
+    async fn form(
+        &self,
+        parts: &Parts,
+        incoming: &mut Incoming,
+        request: Request,
+        bucket: BucketName,
+        trace: &mut Trace,
+    ) -> Result<Response<ResponseBody>, Refusal> {
+        trace.operation = Operation::PostObject.name().to_owned();
+        let scheme = if request.secure() { "https" } else { "http" };
+        let base = format!("{scheme}://{}", request.host);
+        let FormUpload { fields, file, key } = FormUpload::read(parts, incoming).await?;
+        let (authenticated, range) = self.authenticator.authenticate_form(&request, &fields, &bucket)?;
+        trace.who = Some(Who::of(authenticated.caller()));
+        let request = request.of_form(form::headers(&fields)?);
+        let classified = classify_form(&request, bucket.clone(), key.clone());
+        trace.resource = classified.target.arn();
+        let snapshot = self.directory.snapshot();
+        let region = self.authenticator.region();
+        let permit = authorize(request, authenticated, classified, &snapshot, region, &self.backend).await?;
+        let mut body = RequestBody::of_form(file, range);
+        let stored = self.backend.serve(&permit, &mut body).await?;
+        Ok(form::answer(&fields, &bucket, &key, &base, stored.headers()).map(full))
     }
 
     /// The bucket that the host names, if it names one.

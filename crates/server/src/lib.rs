@@ -42,6 +42,8 @@ pub mod classify;
 
 pub mod authorize;
 
+pub mod form;
+
 pub mod audit;
 
 pub mod body;

@@ -117,7 +117,7 @@ impl LocalBackend {
             Op::HeadObject => reading::head(store, permit).await,
             Op::GetObjectAttributes => reading::attributes(store, permit).await,
             Op::GetObjectTagging => reading::tagging(store, permit).await,
-            Op::PutObject => writing::put(store, permit, body).await,
+            Op::PutObject | Op::PostObject => writing::put(store, permit, body).await,
             Op::CopyObject => writing::copy(store, permit).await,
             Op::DeleteObject => writing::delete(store, permit).await,
             Op::DeleteObjects => writing::delete_many(store, permit, body).await,
