@@ -213,7 +213,9 @@ pub fn answer(
     let etag = stored.get(ETAG).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let location = format!("{base}/{bucket}/{}", percent_encode(key.as_str(), true));
     let mut response = Response::new(Bytes::new());
-    for (name, value) in stored.iter().filter(|(name, _)| *name == ETAG || name.as_str().starts_with("x-amz-")) {
+    for (name, value) in
+        stored.iter().filter(|(name, _)| *name == ETAG || name.as_str().starts_with("x-amz-"))
+    {
         response.headers_mut().insert(name, value.clone());
     }
     let redirect = fields.value("success_action_redirect").or(fields.value("redirect"));
@@ -228,7 +230,12 @@ pub fn answer(
     *response.status_mut() = match fields.value("success_action_status") {
         Some("200") => StatusCode::OK,
         Some("201") => {
-            let xml = [("Location", location.as_str()), ("Bucket", bucket.as_str()), ("Key", key.as_str()), ("ETag", etag)];
+            let xml = [
+                ("Location", location.as_str()),
+                ("Bucket", bucket.as_str()),
+                ("Key", key.as_str()),
+                ("ETag", etag),
+            ];
             let xml: String = xml
                 .iter()
                 .map(|(name, text)| format!("<{name}>{}</{name}>", quick_xml::escape::escape(*text)))

@@ -19,20 +19,28 @@ type Fields = Vec<(String, String)>;
 
 /// A signed form: the conditions given, and those for the signature's own fields.
 fn signed(credentials: &Credentials, mut conditions: Vec<Value>, fields: Vec<(&str, &str)>) -> Fields {
-    let mut fields: Fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let mut fields: Fields =
+        fields.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let now = Timestamp::now();
     let scope = Scope { date: time::amz_date(now), region: "us-east-1".into(), service: "s3".into() };
     let credential = format!("{}/{}", credentials.access_key_id, scope.text());
     let date = time::amz(now);
     let token = credentials.session_token.as_ref().map(|token| token.expose().to_owned());
-    let mut own = vec![("x-amz-algorithm", "AWS4-HMAC-SHA256"), ("x-amz-credential", &credential), ("x-amz-date", &date)];
+    let mut own = vec![
+        ("x-amz-algorithm", "AWS4-HMAC-SHA256"),
+        ("x-amz-credential", &credential),
+        ("x-amz-date", &date),
+    ];
     own.extend(token.as_ref().map(|token| ("x-amz-security-token", token.as_str())));
     conditions.extend(own.iter().map(|(name, value)| json!({ *name: value })));
     fields.extend(own.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     let expiration = Timestamp::from_second(now.as_second() + 600).unwrap().to_string();
     let policy = STANDARD.encode(json!({"expiration": expiration, "conditions": conditions}).to_string());
     let signature = scope.signing_key(credentials.secret_key.expose()).sign(policy.as_bytes());
-    fields.extend([("policy".to_owned(), policy), ("x-amz-signature".to_owned(), signature.as_str().to_owned())]);
+    fields.extend([
+        ("policy".to_owned(), policy),
+        ("x-amz-signature".to_owned(), signature.as_str().to_owned()),
+    ]);
     fields
 }
 
@@ -65,11 +73,16 @@ fn with(fields: &Fields, name: &str, value: &str) -> Fields {
 fn body(fields: &Fields, file: &[u8]) -> Vec<u8> {
     let mut body = Vec::new();
     for (name, value) in fields {
-        body.extend(format!("--edge\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").into_bytes());
+        body.extend(
+            format!("--edge\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+                .into_bytes(),
+        );
     }
     body.extend(b"--edge\r\nContent-Disposition: form-data; name=\"file\"; filename=\"C:\\pictures\\a.png\"\r\nContent-Type: text/html\r\n\r\n");
     body.extend_from_slice(file);
-    body.extend(b"\r\n--edge\r\nContent-Disposition: form-data; name=\"acl\"\r\n\r\npublic-read\r\n--edge--\r\n");
+    body.extend(
+        b"\r\n--edge\r\nContent-Disposition: form-data; name=\"acl\"\r\n\r\npublic-read\r\n--edge--\r\n",
+    );
     body
 }
 
@@ -101,10 +114,15 @@ async fn a_form_is_stored_as_its_fields_say() {
     let headers = "x-amz-acl: public-read\r\nx-amz-meta-forged: 1\r\n";
     let answer = fixture.post("/home", headers, &body(&fields, b"\r\n--edg not the end")).await;
     assert_eq!(answer.status, 303, "{answer:?}");
-    assert!(answer.head.contains("location: https://page.example/done?bucket=home&key=alice%2Fa.png&etag=%22"), "{answer:?}");
+    assert!(
+        answer.head.contains("location: https://page.example/done?bucket=home&key=alice%2Fa.png&etag=%22"),
+        "{answer:?}"
+    );
     let got = fixture.signed(&alice, "GET", "/home/alice/a.png", "", &[], b"").await;
     assert_eq!(got.body, "\r\n--edg not the end");
-    assert!(got.head.contains("content-type: image/png") && got.head.contains("x-amz-meta-note: from a page"));
+    assert!(
+        got.head.contains("content-type: image/png") && got.head.contains("x-amz-meta-note: from a page")
+    );
     assert!(!got.head.contains("forged"));
 
     let fields = with(&without(&fields, "success_action_redirect"), "success_action_status", "201");
@@ -118,14 +136,24 @@ async fn the_answers_of_a_form() {
     let fixture = Fixture::start().await;
     let alice = fixture.credentials("alice").await;
     let conditions = || {
-        vec![json!({"bucket": "home"}), json!(["eq", "$key", "alice/k"]), json!(["starts-with", "$success_action_status", ""])]
+        vec![
+            json!({"bucket": "home"}),
+            json!(["eq", "$key", "alice/k"]),
+            json!(["starts-with", "$success_action_status", ""]),
+        ]
     };
     for (asked, status) in [("201", 201), ("200", 200), ("", 204)] {
         let fields = signed(&alice, conditions(), vec![("key", "alice/k"), ("success_action_status", asked)]);
         let answer = fixture.post("/home", "", &body(&fields, b"hello")).await;
         assert_eq!(answer.status, status, "{answer:?}");
         assert!(answer.head.contains("etag: \"5d41402abc4b2a76b9719d911017c592\""), "{answer:?}");
-        assert_eq!(answer.body.contains("<PostResponse><Location>http://s3.example/home/alice/k</Location><Bucket>home</Bucket>"), status == 201, "{answer:?}");
+        assert_eq!(
+            answer.body.contains(
+                "<PostResponse><Location>http://s3.example/home/alice/k</Location><Bucket>home</Bucket>"
+            ),
+            status == 201,
+            "{answer:?}"
+        );
     }
 }
 
@@ -140,19 +168,49 @@ async fn forms_that_are_refused() {
         ("another's key", with(&good, "key", "bob/k"), b"hello", 403, "AccessDenied"),
         ("another type", with(&good, "Content-Type", "text/html"), b"hello", 403, "AccessDenied"),
         ("a field nobody signed", with(&good, "x-amz-acl", "private"), b"hello", 403, "AccessDenied"),
-        ("a redirect elsewhere", with(&good, "success_action_redirect", "https://evil.example/"), b"hello", 403, "AccessDenied"),
+        (
+            "a redirect elsewhere",
+            with(&good, "success_action_redirect", "https://evil.example/"),
+            b"hello",
+            403,
+            "AccessDenied",
+        ),
         ("another bucket", with(&good, "bucket", "other"), b"hello", 403, "AccessDenied"),
         ("too short", good.clone(), b"h", 400, "EntityTooSmall"),
         ("too long", good.clone(), &[7; 101], 400, "EntityTooLarge"),
         ("no policy", without(&good, "policy"), b"hello", 400, "AuthorizationQueryParametersError"),
         ("another policy", with(&good, "policy", "e30="), b"hello", 403, "SignatureDoesNotMatch"),
-        ("no signature", without(&good, "x-amz-signature"), b"hello", 400, "AuthorizationQueryParametersError"),
-        ("a forged signature", with(&good, "x-amz-signature", &"0".repeat(64)), b"hello", 403, "SignatureDoesNotMatch"),
+        (
+            "no signature",
+            without(&good, "x-amz-signature"),
+            b"hello",
+            400,
+            "AuthorizationQueryParametersError",
+        ),
+        (
+            "a forged signature",
+            with(&good, "x-amz-signature", &"0".repeat(64)),
+            b"hello",
+            403,
+            "SignatureDoesNotMatch",
+        ),
         ("no token", without(&good, "x-amz-security-token"), b"hello", 403, "InvalidAccessKeyId"),
         ("another's token", with(&good, "x-amz-security-token", &token), b"hello", 400, "InvalidToken"),
         ("no key", without(&good, "key"), b"hello", 400, "InvalidArgument"),
-        ("a key twice", [good.clone(), vec![("KEY".into(), "bob/k".into())]].concat(), b"hello", 400, "InvalidArgument"),
-        ("endless fields", with(&good, "x-ignore-this", &long), b"hello", 400, "MaxPostPreDataLengthExceededError"),
+        (
+            "a key twice",
+            [good.clone(), vec![("KEY".into(), "bob/k".into())]].concat(),
+            b"hello",
+            400,
+            "InvalidArgument",
+        ),
+        (
+            "endless fields",
+            with(&good, "x-ignore-this", &long),
+            b"hello",
+            400,
+            "MaxPostPreDataLengthExceededError",
+        ),
         ("unsigned", vec![("key".into(), "alice/a.png".into())], b"hello", 403, "AccessDenied"),
     ];
     for (what, fields, file, status, code) in cases {
@@ -165,7 +223,8 @@ async fn forms_that_are_refused() {
     let elsewhere = fixture.post("/other", "", &body(&good, b"hello")).await;
     assert_eq!((elsewhere.status, elsewhere.code()), (403, "AccessDenied"), "{elsewhere:?}");
     // What the signer may not do, the form may not either.
-    let beyond = signed(&alice, vec![json!({"bucket": "home"}), json!({"key": "bob/k"})], vec![("key", "bob/k")]);
+    let beyond =
+        signed(&alice, vec![json!({"bucket": "home"}), json!({"key": "bob/k"})], vec![("key", "bob/k")]);
     let answer = fixture.post("/home", "", &body(&beyond, b"hello")).await;
     assert_eq!((answer.status, answer.code()), (403, "AccessDenied"), "{answer:?}");
 

@@ -66,7 +66,8 @@ impl FormPolicy {
         let malformed = |why: &str| FormPolicyError::Malformed(why.to_owned());
         let document: Value = serde_json::from_slice(json).map_err(|_| malformed("it is not JSON"))?;
         let members = document.as_object().ok_or_else(|| malformed("it is not an object"))?;
-        if let Some(other) = members.keys().find(|name| !matches!(name.as_str(), "expiration" | "conditions")) {
+        if let Some(other) = members.keys().find(|name| !matches!(name.as_str(), "expiration" | "conditions"))
+        {
             return Err(FormPolicyError::Malformed(format!("unexpected: `{other}`")));
         }
         let expires_at = members
@@ -121,7 +122,9 @@ impl FormPolicy {
         }
         let covered = |name: &str| {
             self.conditions.iter().any(|condition| match condition {
-                FormCondition::Equals { field, .. } | FormCondition::StartsWith { field, .. } => field == name,
+                FormCondition::Equals { field, .. } | FormCondition::StartsWith { field, .. } => {
+                    field == name
+                }
                 FormCondition::Length(_) => false,
             })
         };
@@ -210,7 +213,8 @@ mod tests {
             ("x-ignore-me", "nor this"),
         ];
         let new = extra.iter().filter(|(_, value)| !value.is_empty());
-        let kept = usual.iter().filter(|(name, _)| !extra.iter().any(|(new, _)| new.eq_ignore_ascii_case(name)));
+        let kept =
+            usual.iter().filter(|(name, _)| !extra.iter().any(|(new, _)| new.eq_ignore_ascii_case(name)));
         for (name, value) in kept.chain(new) {
             assert!(fields.add(name, (*value).to_owned()));
         }

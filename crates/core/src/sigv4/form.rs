@@ -111,8 +111,8 @@ impl FormClaim {
                     return Err(Malformed("x-amz-algorithm only supports AWS4-HMAC-SHA256"));
                 }
                 let amz_date = needed("x-amz-date")?;
-                let at = time::parse_amz(amz_date)
-                    .ok_or(Malformed("x-amz-date must be YYYYMMDD'T'HHMMSS'Z'"))?;
+                let at =
+                    time::parse_amz(amz_date).ok_or(Malformed("x-amz-date must be YYYYMMDD'T'HHMMSS'Z'"))?;
                 let (access_key_id, scope) = split_credential(needed("x-amz-credential")?)
                     .ok_or(Malformed("x-amz-credential is not KEY/DATE/REGION/SERVICE/aws4_request"))?;
                 let v4 = Some(V4 { scope, amz_date: amz_date.to_owned(), at });
