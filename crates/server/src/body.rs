@@ -80,7 +80,7 @@ pub struct RequestBody<'i> {
 enum Source<'i> {
     Wire(&'i mut Incoming),
     /// The file of a form.
-    Form(Field<'i>),
+    Form(Box<Field<'i>>),
 }
 
 enum Rule {
@@ -140,7 +140,7 @@ impl<'i> RequestBody<'i> {
     #[must_use]
     pub fn of_form(file: Field<'i>, range: LengthRange) -> Self {
         Self {
-            source: Source::Form(file),
+            source: Source::Form(Box::new(file)),
             rule: Rule::Unsigned,
             length: None,
             received: 0,
