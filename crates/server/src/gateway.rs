@@ -34,6 +34,7 @@ use crate::backend::protocol::LocalBackend;
 use crate::backend::protocol::xml::answer;
 use crate::body::{RequestBody, ResponseBody, empty, full};
 use crate::classify::{classify, classify_form};
+use crate::cors::{self, CorsRules};
 use crate::directory::Directory;
 use crate::form::{self, FormUpload, is_form};
 use crate::iam::{Circumstances, IamCall, IamResponse, IamService};
@@ -114,6 +115,11 @@ impl Gateway {
                 }
             },
         };
+        if trace.service == "s3"
+            && let Some(rules) = self.cors_rules(&parts)
+        {
+            cors::mark(&rules, &parts, response.headers_mut());
+        }
         let headers = response.headers_mut();
         headers.insert(SERVER, HeaderValue::from_static("Wigeon"));
         if let Ok(id) = HeaderValue::from_str(&id) {
@@ -143,6 +149,9 @@ impl Gateway {
         trace: &mut Trace,
     ) -> Result<Response<ResponseBody>, Refusal> {
         let request = Request::read(parts, arrival)?;
+        if parts.method == Method::OPTIONS {
+            return self.preflight(parts, trace);
+        }
         if let Ok(Target::Bucket(bucket)) = Target::parse(&request.host, &request.path, &self.domains)
             && is_form(parts)
         {
@@ -165,6 +174,21 @@ impl Gateway {
         let permit = authorize(request, authenticated, classified, &snapshot, region, &self.backend).await?;
         let mut body = RequestBody::new(incoming, permit.authenticated(), permit.request().headers())?;
         self.backend.serve(&permit, &mut body).await
+    }
+
+    /// A browser asks before it sends a page's request; it signs nothing, and learns only what the rules say.
+    fn preflight(&self, parts: &Parts, trace: &mut Trace) -> Result<Response<ResponseBody>, Refusal> {
+        trace.operation = "PreflightRequest".to_owned();
+        let rules = self.cors_rules(parts).ok_or_else(cors::not_enabled)?;
+        let mut response = Response::new(empty());
+        *response.headers_mut() = rules.preflight(&parts.headers)?;
+        Ok(response)
+    }
+
+    /// The rules for pages of the bucket that a request names, whoever sent it.
+    fn cors_rules(&self, parts: &Parts) -> Option<Arc<CorsRules>> {
+        let target = Target::parse(host_of(parts), parts.uri.path(), &self.domains).ok()?;
+        self.backend.cors(target.bucket()?)
     }
 
     /// A browser's upload: what the fields of the form say counts.
@@ -318,12 +342,16 @@ fn xml_answer(status: u16, xml: String) -> Response<ResponseBody> {
     response
 }
 
+/// The Host header or `:authority`. That the two agree is seen to where a request is read.
+fn host_of(parts: &Parts) -> &str {
+    let header = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+    header.or(parts.uri.authority().map(Authority::as_str)).unwrap_or_default()
+}
+
 /// STS and IAM share their address with S3: their requests are forms posted to `/`, or carry an `Action`. On the host of a bucket
 /// `/` is the bucket.
 fn is_query(parts: &Parts, domains: &[String]) -> bool {
-    let header = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
-    let host = header.or(parts.uri.authority().map(Authority::as_str)).unwrap_or_default();
-    if Target::parse(host, "/", domains) != Ok(Target::Service) {
+    if Target::parse(host_of(parts), "/", domains) != Ok(Target::Service) {
         return false;
     }
     let form = parts

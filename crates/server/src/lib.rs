@@ -48,6 +48,8 @@ pub mod audit;
 
 pub mod body;
 
+pub mod cors;
+
 pub mod backend;
 
 pub mod gateway;
