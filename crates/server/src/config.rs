@@ -14,11 +14,15 @@ pub mod directory;
 
 pub mod root;
 
+pub mod audit;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+pub use self::audit::AuditConfig;
+use self::audit::AuditKey;
 use self::directory::DirectoryKey;
 pub use self::directory::{DirectoryConfig, DirectoryHome};
 pub use self::error::ConfigError;
@@ -43,8 +47,8 @@ pub struct Config {
     pub domains: Vec<String>,
     /// The administrator's key.
     pub root: Option<RootKey>,
-    /// The file of the audit records.
-    pub audit: Option<PathBuf>,
+    /// Where audit records go, beside the log.
+    pub audit: AuditConfig,
     /// The listener's certificate; without one it speaks plain HTTP.
     pub tls: Option<Certificate>,
 }
@@ -60,7 +64,7 @@ struct File {
     #[serde(default)]
     domains: Vec<String>,
     root: Option<RootTable>,
-    audit: Option<PathBuf>,
+    audit: Option<AuditKey>,
     tls: Option<Certificate>,
 }
 
@@ -75,7 +79,7 @@ impl Config {
             region: "us-east-1".to_owned(),
             domains: Vec::new(),
             root: None,
-            audit: None,
+            audit: AuditConfig::default(),
             tls: None,
         }
     }
@@ -96,7 +100,7 @@ impl Config {
             region: file.region.unwrap_or(plain.region),
             domains: file.domains,
             root: file.root.map(|root| root.read(place)).transpose()?,
-            audit: file.audit.map(|path| place.beside(&path)),
+            audit: file.audit.map(|audit| audit.read(place)).transpose()?.unwrap_or_default(),
             tls: file.tls.map(|tls| tls.at(place)),
             ..plain
         })

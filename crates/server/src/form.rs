@@ -16,13 +16,14 @@ use futures_util::stream::poll_fn;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, LOCATION};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 use multer::{Field, Multipart};
 use url::Url;
 use wigeon_core::encoding::percent_encode;
 use wigeon_core::s3::{BucketName, ObjectKey};
 use wigeon_core::sigv4::form::FormFields;
 
+use crate::arriving::Arriving;
 use crate::refusal::Refusal;
 
 /// The most bytes that stand before the file.
@@ -60,7 +61,7 @@ impl<'i> FormUpload<'i> {
     ///
     /// # Errors
     /// 400 `MalformedPOSTRequest`, `MaxPostPreDataLengthExceededError`, `RequestTimeout`, …
-    pub async fn read(parts: &Parts, incoming: &'i mut Incoming) -> Result<Self, Refusal> {
+    pub async fn read(parts: &Parts, incoming: &'i mut Arriving) -> Result<Self, Refusal> {
         let boundary = multer::parse_boundary(content_type(parts)).map_err(|_| malformed())?;
         let allowed = Arc::new(AtomicU64::new(LONGEST_FIELDS));
         let form = Multipart::new(bounded(incoming, Arc::clone(&allowed)), boundary);
@@ -84,7 +85,7 @@ fn base_name(path: &str) -> &str {
 
 /// The bytes of a body, until so many have come as are allowed.
 fn bounded(
-    incoming: &mut Incoming,
+    incoming: &mut Arriving,
     allowed: Arc<AtomicU64>,
 ) -> impl Stream<Item = Result<Bytes, std::io::Error>> + Send {
     let mut came = 0_u64;
