@@ -54,9 +54,12 @@ impl CorsRules {
         }
         for rule in &rules {
             if rule.allowed_origins.is_empty() || rule.allowed_methods.is_empty() {
-                return Err(Refusal::malformed_xml("A CORSRule needs an AllowedOrigin and an AllowedMethod."));
+                return Err(Refusal::malformed_xml(
+                    "A CORSRule needs an AllowedOrigin and an AllowedMethod.",
+                ));
             }
-            let known = |method: &&String| !["GET", "PUT", "POST", "DELETE", "HEAD"].contains(&method.as_str());
+            let known =
+                |method: &&String| !["GET", "PUT", "POST", "DELETE", "HEAD"].contains(&method.as_str());
             if let Some(method) = rule.allowed_methods.iter().find(known) {
                 return Err(Refusal::invalid_request(format!(
                     "Found unsupported HTTP method in CORS config. Unsupported method is {method}"
@@ -71,9 +74,12 @@ impl CorsRules {
                     )));
                 }
             }
-            let header = |text: &&String| HeaderName::from_bytes(text.as_bytes()).is_err() || text.contains('*');
+            let header =
+                |text: &&String| HeaderName::from_bytes(text.as_bytes()).is_err() || text.contains('*');
             if let Some(text) = rule.expose_headers.iter().find(header) {
-                return Err(Refusal::invalid_request(format!("ExposeHeader \"{text}\" is not a header's name.")));
+                return Err(Refusal::invalid_request(format!(
+                    "ExposeHeader \"{text}\" is not a header's name."
+                )));
             }
         }
         Ok(Self(rules))
@@ -94,7 +100,8 @@ impl CorsRules {
             text(ACCESS_CONTROL_REQUEST_METHOD).ok_or_else(|| wanted("Access-Control-Request-Method"))?;
         let asked = text(ACCESS_CONTROL_REQUEST_HEADERS).unwrap_or_default();
         let names: Vec<&str> = asked.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
-        let (rule, pattern) = self.0.iter().find_map(|rule| rule.fits(origin, method, &names)).ok_or_else(forbidden)?;
+        let (rule, pattern) =
+            self.0.iter().find_map(|rule| rule.fits(origin, method, &names)).ok_or_else(forbidden)?;
         let mut answer = rule.headers(origin, pattern);
         if !names.is_empty() {
             put(&mut answer, ACCESS_CONTROL_ALLOW_HEADERS, &names.join(", ").to_ascii_lowercase());

@@ -151,11 +151,7 @@ impl Gateway {
     }
 
     /// A browser asks before it sends a page's request; it signs nothing, and learns only what the rules say.
-    fn preflight(
-        &self,
-        parts: &Parts,
-        recording: &mut Recording,
-    ) -> Result<Response<ResponseBody>, Refusal> {
+    fn preflight(&self, parts: &Parts, recording: &mut Recording) -> Result<Response<ResponseBody>, Refusal> {
         recording.asks("PreflightRequest", parts.uri.path());
         let rules = self.cors_rules(parts).ok_or_else(cors::not_enabled)?;
         let mut response = Response::new(empty());

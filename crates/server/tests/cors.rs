@@ -63,7 +63,9 @@ async fn a_page_is_let_in_by_the_rules_of_the_bucket() {
     let put = fixture.signed(&alice, "PUT", "/home/alice/k", "", &[("origin", page)], b"hello").await;
     assert!(put.status == 200 && put.head.contains("access-control-allow-origin: https://app.example.org"));
     let denied = fixture.signed(&alice, "GET", "/home/bob/k", "", &[("origin", page)], b"").await;
-    assert!(denied.status == 403 && denied.head.contains("access-control-allow-origin: https://app.example.org"));
+    assert!(
+        denied.status == 403 && denied.head.contains("access-control-allow-origin: https://app.example.org")
+    );
     for headers in [&[][..], &[("origin", "https://evil.example")]] {
         let got = fixture.signed(&alice, "GET", "/home/alice/k", "", headers, b"").await;
         assert_eq!(got.body, "hello");
