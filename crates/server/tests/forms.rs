@@ -1,6 +1,6 @@
 //! Browser uploads: what a form's policy allows is stored, and nothing else.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod fixture;
 
