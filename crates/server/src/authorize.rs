@@ -5,18 +5,22 @@
 //! Refused: a session whose role or provider is gone or whose sessions were revoked, and every action that the
 //! role's policies, boundary and session policies do not all allow. An error on the way is a refusal.
 //!
+//! Where policies ask for the tags that an object has (`s3:ExistingObjectTag`), those are read before the decision.
+//! The backend asks once more with the tags of the very object that it is about to serve, so that no change in
+//! between is missed.
+//!
 //! What the server knows enters the condition context first, what the requester wrote last: a key cannot be set
 //! twice, so a header never becomes a server-derived key.
 
 use http::StatusCode;
 use wigeon_core::policy::Context;
-use wigeon_core::s3::operation::Operation;
+use wigeon_core::s3::operation::{Operation, sees_object_tags};
 use wigeon_core::s3::uri::Target;
 use wigeon_core::s3::{BucketName, ObjectKey};
 use wigeon_core::sigv4::canonical::sha256_hex;
 
 use crate::authenticate::Authenticated;
-use crate::classify::{Classified, CopySource, Tags, request_context};
+use crate::classify::{Ask, Classified, CopySource, On, Tags, request_context};
 use crate::directory::Snapshot;
 use crate::refusal::Refusal;
 use crate::request::Request;
@@ -34,6 +38,20 @@ pub struct Permit {
     region: String,
 }
 
+/// Where the tags of objects are found out.
+pub trait ObjectTags {
+    /// The tags of an object, or of a version of it; none where there is no such thing.
+    ///
+    /// # Errors
+    /// [`Refusal`] where they cannot be read.
+    fn of(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        version_id: Option<&str>,
+    ) -> impl Future<Output = Result<Tags, Refusal>> + Send;
+}
+
 /// What the backend found out for a decision.
 #[derive(Debug, Clone, Copy, Default)]
 struct Known<'a> {
@@ -43,34 +61,32 @@ struct Known<'a> {
     existing: Option<&'a Tags>,
 }
 
-/// Decides whether a request may go ahead.
+/// Decides whether a request may go ahead. `tags` is asked only where policies do.
 ///
 /// # Errors
 /// 403 `AccessDenied` where policies do not allow it, 400 `ExpiredToken` where the session is over.
-pub fn authorize(
+pub async fn authorize(
     request: Request,
     authenticated: Authenticated,
     classified: Classified,
     snapshot: &Snapshot,
     region: &str,
-) -> Result<Permit, Box<(Refusal, Request)>> {
-    let rights = match Rights::of(authenticated.caller(), snapshot) {
-        Ok(rights) => rights,
-        Err(ended) => return Err(Box::new((Refusal::session_over(ended.to_string()), request))),
-    };
+    tags: &impl ObjectTags,
+) -> Result<Permit, Refusal> {
+    let rights = Rights::of(authenticated.caller(), snapshot)
+        .map_err(|ended| Refusal::session_over(ended.to_string()))?;
     let account = snapshot.account().to_owned();
     let owner_id = sha256_hex(account.as_bytes());
     let permit =
         Permit { request, authenticated, classified, rights, account, owner_id, region: region.to_owned() };
-    let decided = permit
-        .classified
-        .asks
-        .iter()
-        .try_for_each(|ask| permit.decide(ask.action, &ask.resource, Known::default()));
-    match decided {
-        Ok(()) => Ok(permit),
-        Err(refusal) => Err(Box::new((refusal, permit.request))),
+    for ask in &permit.classified.asks {
+        let existing = match permit.wants_tags(ask) {
+            true => permit.tags_of(ask.on, tags).await?,
+            false => None,
+        };
+        permit.decide(ask.action, &ask.resource, Known { written: None, existing: existing.as_ref() })?;
     }
+    Ok(permit)
 }
 
 impl Permit {
@@ -164,13 +180,12 @@ impl Permit {
         self.decide(action, &self.target().arn(), Known { written: Some(tags), existing })
     }
 
-    /// Asks again, once it is known which tags the object of the path has: a policy may deny by
-    /// `s3:ExistingObjectTag`.
+    /// Asks again with the tags that the object of the path has, where policies look at them.
     ///
     /// # Errors
     /// 403 `AccessDenied`.
     pub fn allows_tagged(&self, existing: &Tags) -> Result<(), Refusal> {
-        self.ask_again(&self.target().arn(), existing)
+        self.ask_again(On::Target, existing)
     }
 
     /// The same for the object that a copy reads.
@@ -178,17 +193,31 @@ impl Permit {
     /// # Errors
     /// 403 `AccessDenied`.
     pub fn allows_tagged_source(&self, existing: &Tags) -> Result<(), Refusal> {
-        let source = self.copy_source()?;
-        self.ask_again(&format!("arn:aws:s3:::{}/{}", source.bucket, source.key), existing)
+        self.ask_again(On::CopySource, existing)
     }
 
-    fn ask_again(&self, resource: &str, existing: &Tags) -> Result<(), Refusal> {
-        if existing.is_empty() {
-            return Ok(());
-        }
+    fn ask_again(&self, on: On, existing: &Tags) -> Result<(), Refusal> {
         let known = Known { written: None, existing: Some(existing) };
-        let mut asks = self.classified.asks.iter().filter(|ask| ask.resource == resource);
-        asks.try_for_each(|ask| self.decide(ask.action, resource, known))
+        let mut asks = self.classified.asks.iter().filter(|ask| ask.on == on && self.wants_tags(ask));
+        asks.try_for_each(|ask| self.decide(ask.action, &ask.resource, known))
+    }
+
+    /// Whether a decision may depend on the tags of the object.
+    fn wants_tags(&self, ask: &Ask) -> bool {
+        sees_object_tags(ask.action) && self.rights.read_object_tags()
+    }
+
+    async fn tags_of(&self, on: On, tags: &impl ObjectTags) -> Result<Option<Tags>, Refusal> {
+        let found = match (on, &self.classified.copy_source, self.target()) {
+            (On::CopySource, Some(source), _) => {
+                tags.of(&source.bucket, &source.key, source.version_id.as_deref()).await?
+            }
+            (On::Target, _, Target::Object(bucket, key)) => {
+                tags.of(bucket, key, self.request.query.value("versionId")).await?
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(found))
     }
 
     /// Whether the caller may do something with what a copy reads.
@@ -211,26 +240,45 @@ impl Permit {
         for (name, value) in known.existing.into_iter().flatten() {
             context.set(format!("s3:ExistingObjectTag/{name}"), value.as_str());
         }
-        request_context(&self.request, known.written, &mut context);
+        request_context(&self.request, &self.classified, known.written, &mut context);
         self.rights.decide(action, resource, None, &context).map_err(|denial| (*denial).into())
     }
 
     /// What this server knows of the request.
     fn server_context<'a>(&'a self, context: &mut Context<'a>) {
         let request = &self.request;
-        let verified = self.authenticated.verified();
+        let signature = self.authenticated.signature();
         context.set("aws:SourceIp", request.source_ip);
-        context.set("aws:SecureTransport", request.secure);
+        context.set("aws:SecureTransport", request.secure());
         context.set("aws:CurrentTime", request.at);
         context.set("aws:EpochTime", request.at.as_second());
         context.set("aws:ResourceAccount", self.account.as_str());
         context.set("s3:ResourceAccount", self.account.as_str());
-        context.set("s3:authType", if verified.presigned { "REST-QUERY-STRING" } else { "REST-HEADER" });
-        context.set("s3:signatureversion", if verified.seed.is_some() { "AWS4-HMAC-SHA256" } else { "AWS" });
+        context.set("s3:authType", signature.auth_type);
+        context.set("s3:signatureversion", signature.version);
+        if let Some(at) = signature.at {
+            // Milliseconds; a clock that is ahead makes no negative age.
+            let age = request.at.as_millisecond() - at.as_millisecond();
+            context.set("s3:signatureAge", age.max(0));
+        }
+        if let Some(version) = request.tls {
+            context.set("s3:TlsVersion", version.as_str());
+        }
+        if self.operation() == Operation::CreateBucket && says_where(request) {
+            // No other region is taken.
+            context.set("s3:locationconstraint", self.region.as_str());
+        }
         for (header, key) in [("user-agent", "aws:UserAgent"), ("referer", "aws:Referer")] {
             if let Some(value) = request.header(header) {
                 context.set(key, value);
             }
         }
     }
+}
+
+/// Whether `CreateBucket` has a body, which holds a location constraint.
+fn says_where(request: &Request) -> bool {
+    ["content-length", "x-amz-decoded-content-length"]
+        .iter()
+        .any(|header| request.header(header).is_some_and(|length| length != "0"))
 }

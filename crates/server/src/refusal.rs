@@ -163,7 +163,7 @@ impl From<Unclassified> for Refusal {
             Unclassified::Method(_) => {
                 Self::new("MethodNotAllowed", StatusCode::METHOD_NOT_ALLOWED, sentence(&error))
             }
-            Unclassified::Parameter(_) => {
+            Unclassified::Parameter(_) | Unclassified::Refused(_) => {
                 Self::new("NotImplemented", StatusCode::NOT_IMPLEMENTED, sentence(&error))
             }
         }

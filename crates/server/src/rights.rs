@@ -107,6 +107,22 @@ impl Rights {
         matches!(self.holder, Holder::Account { .. })
     }
 
+    /// Whether one of the caller's policies asks for the tags of objects.
+    #[must_use]
+    pub fn read_object_tags(&self) -> bool {
+        let read = |policy: &Policy| policy.document.reads_object_tags();
+        let any = |policies: &[Arc<Policy>]| policies.iter().any(|policy| read(policy));
+        match &self.holder {
+            Holder::Account { .. } => false,
+            Holder::User(user) => any(&user.policies) || user.boundary.as_deref().is_some_and(read),
+            Holder::Session { role, with_claimed, session_policies, .. } => {
+                any(with_claimed.as_deref().unwrap_or(&role.policies))
+                    || role.boundary.as_deref().is_some_and(read)
+                    || any(session_policies)
+            }
+        }
+    }
+
     /// Enters the condition keys that the caller is the source of; what stands there already stays.
     pub fn enter_keys<'a>(&'a self, context: &mut Context<'a>) {
         match &self.holder {

@@ -71,18 +71,15 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let provider =
         Provider::start(provider_config().await, Arc::clone(&context.clock)).await.map_err(failed)?;
     let root = root_key()?;
+    let directory = DirectoryConfig::file(place.write_directory(&provider.issuer).map_err(failed)?);
     let config = Config {
         listen: free(SERVER_PORT).await,
-        data: place.folder.join("data"),
-        directory: DirectoryConfig::file(place.write_directory(&provider.issuer).map_err(failed)?),
-        region: "us-east-1".to_owned(),
-        domains: Vec::new(),
         root: Some(RootKey {
             access_key_id: root.access_key_id.clone(),
             secret_key: root.secret_key.clone(),
         }),
         audit: Some(place.folder.join("audit.jsonl")),
-        tls: None,
+        ..Config::new(place.folder.join("data"), directory)
     };
     let server = serve::start(&config, Arc::clone(&context.clock)).await.map_err(failed)?;
     let address = server.address();

@@ -24,11 +24,29 @@ pub mod multipart;
 
 use wigeon_core::s3::operation::Operation;
 
+use wigeon_core::s3::{BucketName, ObjectKey};
+
 use self::xml::Answer;
 use super::local::Store;
-use crate::authorize::Permit;
+use super::local::attributes::Tags;
+use crate::authorize::{ObjectTags, Permit};
 use crate::body::RequestBody;
 use crate::refusal::Refusal;
+
+impl ObjectTags for LocalBackend {
+    async fn of(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        _version_id: Option<&str>,
+    ) -> Result<Tags, Refusal> {
+        match self.store.head(bucket, key).await {
+            Ok(object) => Ok(object.tags),
+            Err(error) if error.is_refusal() => Ok(Tags::new()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
 
 /// The local store, spoken to in S3's protocol.
 #[derive(Clone)]

@@ -215,9 +215,14 @@ pub(super) async fn put_tagging(store: &Store, permit: &Permit, body: &mut Reque
     let tags = headers::checked_tags(tags)?;
     let versioned = permit.request().query.has("versionId");
     let action = if versioned { "s3:PutObjectVersionTagging" } else { "s3:PutObjectTagging" };
-    // Nobody learns by a refusal alone whether the object is there.
-    permit.allows_tags(action, &tags, None)?;
-    permit.allows_tags(action, &tags, Some(&store.head(bucket, key).await?.tags))?;
+    match store.head(bucket, key).await {
+        Ok(object) => permit.allows_tags(action, &tags, Some(&object.tags))?,
+        Err(missing) => {
+            // Who may not tag it does not learn either that it is not there.
+            permit.allows_tags(action, &tags, None)?;
+            return Err(missing.into());
+        }
+    }
     store.set_tags(bucket, key, tags).await?;
     Ok(http::Response::new(crate::body::empty()))
 }
