@@ -41,6 +41,15 @@ pub struct Record {
     pub micros: u64,
 }
 
+/// What is to be recorded of an answer that was not refused here, carried among its extensions.
+#[derive(Debug, Clone)]
+pub struct Remark {
+    /// An error code.
+    pub code: String,
+    /// For the operator.
+    pub reason: String,
+}
+
 /// A caller, as a person would name it.
 #[derive(Debug, Clone, Serialize)]
 pub struct Who {

@@ -14,10 +14,13 @@ pub mod directory;
 
 pub mod root;
 
+pub mod upstreams;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use wigeon_core::s3::BucketName;
 
 use self::directory::DirectoryKey;
 pub use self::directory::{DirectoryConfig, DirectoryHome};
@@ -26,7 +29,9 @@ pub use self::listen::Certificate;
 use self::listen::DEFAULT_LISTEN;
 use self::place::{Place, read};
 use self::root::RootTable;
+use self::upstreams::UpstreamTable;
 use crate::authenticate::RootKey;
+use crate::backend::upstream::settings::Settings;
 
 /// A server's configuration.
 #[derive(Debug, Clone)]
@@ -47,6 +52,9 @@ pub struct Config {
     pub audit: Option<PathBuf>,
     /// The listener's certificate; without one it speaks plain HTTP.
     pub tls: Option<Certificate>,
+    /// Stores behind this one, and the environment that their credentials may be found in: empty, until whoever
+    /// starts the server fills it.
+    pub upstreams: Settings,
 }
 
 #[derive(Deserialize)]
@@ -62,6 +70,10 @@ struct File {
     root: Option<RootTable>,
     audit: Option<PathBuf>,
     tls: Option<Certificate>,
+    #[serde(default)]
+    upstream: Vec<UpstreamTable>,
+    #[serde(default)]
+    local_buckets: Vec<BucketName>,
 }
 
 impl Config {
@@ -77,6 +89,7 @@ impl Config {
             root: None,
             audit: None,
             tls: None,
+            upstreams: Settings::default(),
         }
     }
 
@@ -98,6 +111,7 @@ impl Config {
             root: file.root.map(|root| root.read(place)).transpose()?,
             audit: file.audit.map(|path| place.beside(&path)),
             tls: file.tls.map(|tls| tls.at(place)),
+            upstreams: upstreams::read(file.upstream, file.local_buckets, place)?,
             ..plain
         })
     }

@@ -24,11 +24,12 @@ use wigeon_core::sigv4::canonical::{hex, sha256_hex};
 use wigeon_core::sts::{Parameters, StsError};
 use wigeon_core::time::Clock;
 
-use crate::audit::{Audit, Record, Who, time_of};
+use crate::audit::{Audit, Record, Remark, Who, time_of};
 use crate::authenticate::{Authenticated, Authenticator};
 use crate::authorize::authorize;
-use crate::backend::protocol::LocalBackend;
+
 use crate::backend::protocol::xml::answer;
+use crate::backend::stores::Stores;
 use crate::body::{RequestBody, ResponseBody, empty, full};
 use crate::classify::classify;
 use crate::directory::Directory;
@@ -56,7 +57,7 @@ pub struct Gateway {
     /// Exchanges tokens.
     pub sts: StsService,
     /// Where objects are.
-    pub backend: LocalBackend,
+    pub backend: Stores,
     /// Where records go.
     pub audit: Audit,
     /// Names under which buckets are hosts.
@@ -109,6 +110,9 @@ impl Gateway {
                 }
             },
         };
+        if let Some(Remark { code, reason }) = response.extensions_mut().remove() {
+            (trace.code, trace.reason) = (Some(code), Some(reason));
+        }
         let headers = response.headers_mut();
         headers.insert(SERVER, HeaderValue::from_static("Wigeon"));
         if let Ok(id) = HeaderValue::from_str(&id) {

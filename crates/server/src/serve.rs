@@ -20,6 +20,8 @@ use crate::audit::Audit;
 use crate::authenticate::Authenticator;
 use crate::backend::local::{Options, Store, StoreError};
 use crate::backend::protocol::LocalBackend;
+use crate::backend::stores::Stores;
+use crate::backend::upstream::{UpstreamError, Upstreams};
 use crate::config::{Config, DirectoryConfig, DirectoryHome};
 use crate::connection::Pulse;
 use crate::directory::{Change, Directory, DirectoryError, StoredError};
@@ -64,6 +66,9 @@ pub enum ServeError {
     /// The local store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// An upstream.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
     /// The audit file.
     #[error("the audit file `{path}` cannot be opened")]
     Audit {
@@ -180,6 +185,7 @@ async fn reseal(directory: &Directory, sealer: &Sealer, clock: &dyn Clock) {
 pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, ServeError> {
     let directory = Arc::new(open_directory(&config.directory).await?);
     let store = Store::open(&config.data.join("store"), Options::new(Arc::clone(&clock)))?;
+    let upstreams = Upstreams::new(&config.upstreams, &clock)?;
     let ring = KeyRing::open_or_create(&config.data.join("session-keys.json"), clock.now())?;
     let sealer = Arc::new(Sealer::new(ring));
     reseal(&directory, &sealer, &*clock).await;
@@ -206,7 +212,7 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Se
         sts: StsService::new(Arc::clone(&directory), Arc::clone(&verifier), sealer, Arc::clone(&clock)),
         clock,
         directory: Arc::clone(&directory),
-        backend: LocalBackend::new(store),
+        backend: Stores::new(LocalBackend::new(store), upstreams),
         audit,
         domains: config.domains.clone(),
     });

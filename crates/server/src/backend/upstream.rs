@@ -51,14 +51,11 @@ mod tags;
 
 mod buckets;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wigeon_core::s3::BucketName;
+use wigeon_core::s3::{BucketName, ObjectKey};
 use wigeon_core::s3::operation::Operation;
 use wigeon_core::s3::uri::percent_encode;
 use wigeon_core::time::{Clock, Timestamp};
@@ -73,6 +70,7 @@ use super::protocol::upload::check_document;
 use super::protocol::xml::{Answer, LONGEST_BODY};
 use crate::authorize::Permit;
 use crate::body::RequestBody;
+use crate::classify::Tags;
 use crate::refusal::Refusal;
 
 /// The stores behind this one.
@@ -151,7 +149,6 @@ impl Upstreams {
         }
         let mut head = Head::of(permit.request(), &place, permit.target().key(), origin.dot_segments)?;
         listing::there(&mut head, permit, &place);
-        tags::ask_of_object(&origin, permit, &place).await?;
         self.map_copy_source(&origin, permit, &mut head).await?;
         match operation {
             Operation::PostObject => Err(Refusal::not_implemented("A browser form for this bucket")),
@@ -166,6 +163,24 @@ impl Upstreams {
             }
             _ => forward(&origin, permit, &place, head, Given::Body(body)).await,
         }
+    }
+
+    /// The tags of an object, where policies ask for them.
+    ///
+    /// # Errors
+    /// [`Refusal`] where they cannot be had.
+    pub async fn tags(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        version_id: Option<&str>,
+    ) -> Result<Tags, Refusal> {
+        let (origin, place) = self.place(bucket)?;
+        let key = place.key(key);
+        if !origin.dot_segments {
+            head::refuse_dot_segments(&key)?;
+        }
+        tags::of_object(&origin, &place, &key, version_id).await
     }
 
     fn place(&self, bucket: &BucketName) -> Result<(Arc<Origin>, Place), Refusal> {

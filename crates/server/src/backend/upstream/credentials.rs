@@ -22,5 +22,5 @@ mod chain;
 
 mod renewing;
 
-pub use chain::CredentialsError;
+pub(super) use chain::CredentialsError;
 pub(super) use renewing::Renewing;

@@ -49,7 +49,7 @@ pub(super) enum DialError {
     Name(String, #[source] io::Error),
     #[error("no connection to {0}")]
     Connect(String, #[source] io::Error),
-    #[error("no connection to {0} within {} seconds", CONNECT_TIMEOUT.as_secs())]
+    #[error("no connection to {0} within {seconds} seconds", seconds = CONNECT_TIMEOUT.as_secs())]
     Slow(String),
     #[error("`{0}` is not a name for TLS")]
     ServerName(String),
@@ -59,6 +59,12 @@ pub(super) enum DialError {
 #[derive(Clone)]
 pub(super) struct Dialer {
     tls: TlsConnector,
+}
+
+impl std::fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Dialer")
+    }
 }
 
 /// A byte stream to an upstream.

@@ -17,7 +17,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What is known of an upstream's health.
 #[derive(Debug, Default)]
-pub struct Health(Mutex<Known>);
+pub(super) struct Health(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
@@ -62,7 +62,7 @@ impl Health {
 
     /// Why it counts as down; `None` while it can be reached.
     #[must_use]
-    pub fn trouble(&self) -> Option<String> {
+    pub(super) fn trouble(&self) -> Option<String> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.until.map(|_| known.reason.clone())
     }

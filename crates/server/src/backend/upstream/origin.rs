@@ -44,7 +44,6 @@ const MOST_ATTEMPTS: usize = 4;
 const LONG_WORK: Duration = Duration::from_secs(600);
 
 /// An upstream.
-#[derive(Debug)]
 pub(super) struct Origin {
     pub(super) name: String,
     address: Address,
@@ -439,6 +438,12 @@ impl Origin {
         let message = "Service is unable to handle request.";
         let refusal = Refusal::new("ServiceUnavailable", StatusCode::SERVICE_UNAVAILABLE, message);
         Refusal { reason: Some(format!("the upstream `{}`: {reason}", self.name)), ..refusal }
+    }
+}
+
+impl std::fmt::Debug for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Origin").field("name", &self.name).field("address", &self.address).finish_non_exhaustive()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Tags of objects at an upstream, where a policy asks for them.
 //!
 //! A policy that speaks of the tags that an object has, or that a copy takes along, can be decided only with them: they
-//! are fetched first. A store that knows no tags has objects without any; every other failure to learn them refuses
+//! are fetched first. (The object's own may change before the request itself arrives there.) A store that knows no tags has objects without any; every other failure to learn them refuses
 //! the request.
 
 use http::Method;
@@ -16,17 +16,6 @@ use crate::backend::protocol::xml::{self, LONGEST_BODY, child_text, children};
 use crate::classify::{CopySource, Tags};
 use crate::refusal::Refusal;
 
-/// Asks again where the caller's policies speak of the object's own tags.
-pub(super) async fn ask_of_object(origin: &Origin, permit: &Permit, place: &Place) -> Result<(), Refusal> {
-    let Some(key) = permit.target().key() else { return Ok(()) };
-    if !permit.depends_on_object_tags() {
-        return Ok(());
-    }
-    let version = permit.request().query.value("versionId");
-    let tags = of_object(origin, place, &place.key(key), version).await?;
-    permit.allows_tagged(&tags)
-}
-
 /// What a copy reads, and the tags that come along with it.
 pub(super) async fn ask_of_source(
     origin: &Origin,
@@ -35,7 +24,7 @@ pub(super) async fn ask_of_source(
 ) -> Result<(), Refusal> {
     let takes_along = permit.operation() == Operation::CopyObject
         && permit.request().header("x-amz-tagging-directive") != Some("REPLACE");
-    if permit.is_account() || !(takes_along || permit.depends_on_object_tags()) {
+    if permit.is_account() || !takes_along {
         return Ok(());
     }
     let tags = of_object(origin, place, &place.key(&source.key), source.version_id.as_deref()).await?;
@@ -43,12 +32,10 @@ pub(super) async fn ask_of_source(
         return Ok(());
     }
     permit.allows_tagged_source(&tags)?;
-    if takes_along {
-        permit.allows_at_source("s3:GetObjectTagging")?;
-        permit.allows_tags("s3:PutObjectTagging", &tags, None)?;
-        permit.allows_tags("s3:PutObject", &tags, None)?;
-    }
-    Ok(())
+    let read = if source.version_id.is_some() { "s3:GetObjectVersionTagging" } else { "s3:GetObjectTagging" };
+    permit.allows_at_source(read)?;
+    permit.allows_tags("s3:PutObjectTagging", &tags, None)?;
+    permit.allows_tags("s3:PutObject", &tags, None)
 }
 
 /// The tags of a `PutObjectTagging`'s body, asked about.
@@ -58,7 +45,8 @@ pub(super) fn ask_of_document(permit: &Permit, document: &[u8]) -> Result<(), Re
     permit.allows_tags(if versioned { "s3:PutObjectVersionTagging" } else { "s3:PutObjectTagging" }, &tags, None)
 }
 
-async fn of_object(origin: &Origin, place: &Place, key: &str, version: Option<&str>) -> Result<Tags, Refusal> {
+/// The tags of an object there.
+pub(super) async fn of_object(origin: &Origin, place: &Place, key: &str, version: Option<&str>) -> Result<Tags, Refusal> {
     let mut query = vec![("tagging", "")];
     query.extend(version.map(|version| ("versionId", version)));
     let head = Head::own(Method::GET, key.to_owned(), &query);
