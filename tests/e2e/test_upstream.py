@@ -146,7 +146,7 @@ def test_presigned_addresses(gateway, alice, direct):
         assert fetch(url) == (200, b"by address"), version
         assert fetch(url.replace("presigned?", "other?"))[0] == 403
         url = signer.generate_presigned_url("put_object", Params={"Bucket": "home", "Key": f"alice/put-{version}"})
-        assert fetch(urllib.request.Request(url, data=b"sent", method="PUT"))[0] == 200
+        assert fetch(urllib.request.Request(url, data=b"sent", method="PUT", headers={"Content-Type": ""}))[0] == 200
         assert direct.get_object(Bucket="home", Key=f"alice/put-{version}")["Body"].read() == b"sent"
 
 
