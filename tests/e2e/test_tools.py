@@ -46,7 +46,7 @@ class Target:
 
 STATEMENTS = [
     {"Effect": "Allow", "Action": ["s3:ListBucket", "s3:GetBucketLocation", "s3:ListBucketMultipartUploads"], "Resource": "arn:aws:s3:::home"},
-    {"Effect": "Allow", "Action": ["s3:GetObjectTagging", "s3:GetObjectAttributes"], "Resource": "arn:aws:s3:::home/alice/*"},
+    {"Effect": "Allow", "Action": ["s3:GetObjectTagging", "s3:GetObjectAcl", "s3:PutObjectAcl"], "Resource": "arn:aws:s3:::home/alice/*"},
 ]
 
 
@@ -86,9 +86,9 @@ def place(request):
 
 @pytest.fixture
 def run(place, tmp_path):
-    def run(*arguments, code=0, **more):
+    def run(*arguments, code=0, input="", **more):
         done = subprocess.run([str(each) for each in arguments], env=place.environment(tmp_path, **more), cwd=tmp_path,
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+                              input=input, capture_output=True, text=True, timeout=120)
         assert done.returncode == code, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
@@ -167,7 +167,8 @@ def test_rclone(run, place, files):
     rclone("copy", "w:home/alice/rclone", "w:home/alice/rclone-copy")
     rclone("check", "--download", "tree", "w:home/alice/rclone-copy")
     assert fetch(rclone("link", "w:home/alice/rclone/a b").strip()) == b"small\n"
-    rclone("rcat", "w:home/alice/rclone/from-pipe")
+    rclone("rcat", "w:home/alice/rclone/from-pipe", input="piped")
+    assert rclone("cat", "w:home/alice/rclone/from-pipe") == "piped"
     rclone("delete", "w:home/alice/rclone")
     rclone("delete", "w:home/alice/rclone-copy")
 

@@ -30,7 +30,9 @@ const listed = await s3.send(new s3sdk.ListObjectsV2Command({ Bucket, Prefix: `$
 assert.equal(listed.KeyCount, 4);
 const url = await getSignedUrl(s3, new s3sdk.GetObjectCommand({ Bucket, Key }), { expiresIn: 60 });
 assert.equal(await (await fetch(url)).text(), "text");
-const put = await getSignedUrl(s3, new s3sdk.PutObjectCommand({ Bucket, Key }), { expiresIn: 60 });
+// With checksums the presigner writes that of an empty body into the address, which no body then has.
+const plain = new s3sdk.S3Client({ endpoint, region: "us-east-1", forcePathStyle: true, requestChecksumCalculation: "WHEN_REQUIRED" });
+const put = await getSignedUrl(plain, new s3sdk.PutObjectCommand({ Bucket, Key }), { expiresIn: 60 });
 assert.equal((await fetch(put, { method: "PUT", body: "by address" })).status, 200);
 assert.equal((await read(Key)).toString(), "by address");
 const Objects = listed.Contents.map(({ Key }) => ({ Key }));

@@ -27,7 +27,7 @@ pub(super) async fn list(store: &Store, permit: &Permit, others: Vec<(BucketName
     let mut buckets: BTreeMap<BucketName, Timestamp> = own.chain(others).collect();
     buckets.retain(|name, _| name.as_str().starts_with(prefix) && name.as_str() > after);
     let more = buckets.len() > most;
-    let last = buckets.keys().take(most).last().filter(|_| more).map(ToString::to_string);
+    let last = buckets.keys().nth(most.saturating_sub(1)).filter(|_| more).map(ToString::to_string);
     let document = Xml::document("ListAllMyBucketsResult", |xml| {
         xml.element("Owner", |xml| xml.text("ID", permit.owner_id()));
         xml.element("Buckets", |xml| {

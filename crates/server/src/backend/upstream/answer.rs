@@ -23,7 +23,7 @@ pub(super) fn relayed(received: Received, permit: &Permit, place: &Place) -> Ans
     *response.status_mut() = received.status;
     *response.headers_mut() = cleaned(received.headers, permit.region());
     Ok(match received.body {
-        ReceivedBody::Relay(relay) => response.map(|()| relay.boxed()),
+        ReceivedBody::Relay(relay) => response.map(|()| (*relay).boxed()),
         ReceivedBody::Error(bytes, document) => {
             response.headers_mut().remove(CONTENT_LENGTH);
             let body = match (document.code.is_empty(), place.differs()) {

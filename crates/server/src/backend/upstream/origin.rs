@@ -79,7 +79,7 @@ pub(super) struct Received {
 #[derive(Debug)]
 pub(super) enum ReceivedBody {
     /// Still to come.
-    Relay(Relay),
+    Relay(Box<Relay>),
     /// An error's, read whole.
     Error(Bytes, ErrorDocument),
 }
@@ -323,7 +323,7 @@ impl Origin {
         let is_error = status.as_u16() >= 300 && status != StatusCode::NOT_MODIFIED && head.method != Method::HEAD;
         if !is_error {
             relay.settle();
-            return Ok(Received { status, headers, body: ReceivedBody::Relay(relay) });
+            return Ok(Received { status, headers, body: ReceivedBody::Relay(Box::new(relay)) });
         }
         let lost = |reason: String| Failed::Lost { reason, reused: false };
         let limited = http_body_util::Limited::new(relay, LONGEST_ERROR).collect();
@@ -460,7 +460,7 @@ impl Received {
         match self.body {
             ReceivedBody::Error(bytes, _) => Ok(bytes),
             ReceivedBody::Relay(relay) => {
-                let limited = http_body_util::Limited::new(relay, limit).collect();
+                let limited = http_body_util::Limited::new(*relay, limit).collect();
                 limited.await.map(http_body_util::Collected::to_bytes).map_err(|error| format!("its answer broke off: {error}"))
             }
         }

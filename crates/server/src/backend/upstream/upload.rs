@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 use tokio::sync::{Notify, mpsc};
+use wigeon_core::s3::operation::Operation;
 use wigeon_core::sigv4::canonical::{EMPTY_SHA256, sha256_hex};
 use wigeon_core::sigv4::sign::{UNSIGNED_PAYLOAD, UNSIGNED_TRAILER};
 use wigeon_core::sigv4::verify::Payload;
@@ -80,7 +81,7 @@ impl<'b, 'i> Outgoing<'b, 'i> {
         let length = match body.length() {
             Ok(length) => length,
             // What has no body, or a short one, may leave its length out.
-            Err(_) if head.method != http::Method::PUT => 0,
+            Err(_) if !matches!(permit.operation(), Operation::PutObject | Operation::UploadPart) => 0,
             Err(refusal) => return Err(refusal),
         };
         let promised = Promised::of(request)?;
