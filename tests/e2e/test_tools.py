@@ -1,6 +1,6 @@
 """S3 tools as they are, with a session of Wigeon's: over the local store, and in front of Ceph RGW.
 
-Nothing of a tool is changed; what it is told are its own settings, documented in docs/tools.md. Each puts, reads, lists,
+Nothing of a tool is changed; what it is told are its own settings, documented in docs/s3-tools.md. Each puts, reads, lists,
 uploads in parts, copies, deletes and presigns as far as it can.
 """
 

@@ -33,7 +33,7 @@ pub struct RootKey {
 pub struct Authenticated {
     caller: Caller,
     access_key_id: String,
-    signature: Signature,
+    signature: Option<Signature>,
     payload: Payload,
     seed: Option<Seed>,
 }
@@ -62,10 +62,10 @@ impl Authenticated {
         &self.access_key_id
     }
 
-    /// What is known of the signature.
+    /// What is known of the signature; `None` where there is none.
     #[must_use]
-    pub fn signature(&self) -> &Signature {
-        &self.signature
+    pub fn signature(&self) -> Option<&Signature> {
+        self.signature.as_ref()
     }
 
     /// How the body is bound to the signature.
@@ -128,6 +128,27 @@ impl Authenticator {
         &self.region
     }
 
+    /// Finds out who sent a request to S3, which may be nobody.
+    ///
+    /// # Errors
+    /// As [`Authenticator::authenticate`]; a request with a part of a signature is not an anonymous one.
+    pub fn authenticate_or_anonymous(
+        &self,
+        request: &Request,
+        bucket_of_host: Option<&str>,
+    ) -> Result<Authenticated, AuthenticateError> {
+        match self.authenticate(request, "s3", bucket_of_host, None) {
+            Err(AuthenticateError::Anonymous) => Ok(Authenticated {
+                caller: Caller::Anonymous,
+                access_key_id: String::new(),
+                signature: None,
+                payload: Payload::of_unsigned(&request.signed())?,
+                seed: None,
+            }),
+            known => known,
+        }
+    }
+
     /// Finds out who sent the request.
     ///
     /// `service` is `s3`, `sts` or `iam`. `bucket_of_host` is the bucket that the host names, which version 2
@@ -153,11 +174,11 @@ impl Authenticator {
         let expected = Expected { service, region: &self.region, empty_region, now: request.at };
         let verified = claim.verify(&signed, secret_key.expose(), bucket_of_host, &expected, body_sha256)?;
         let Verified { payload, seed, presigned, signed_at } = verified;
-        let signature = Signature {
+        let signature = Some(Signature {
             auth_type: if presigned { "REST-QUERY-STRING" } else { "REST-HEADER" },
             version: if seed.is_some() { ALGORITHM } else { "AWS" },
             at: signed_at,
-        };
+        });
         let access_key_id = claim.access_key_id().to_owned();
         Ok(Authenticated { caller, access_key_id, signature, payload, seed })
     }

@@ -36,6 +36,7 @@ use crate::directory::Directory;
 use crate::iam::{Circumstances, IamCall, IamResponse, IamService};
 use crate::refusal::Refusal;
 use crate::request::{Arrival, Request, TlsVersion};
+use crate::session::Caller;
 use crate::sts::{Outcome, StsCall, StsResponse, StsService};
 
 /// The longest STS or IAM request, in bytes: a token of 20,000 characters, policies and tags fit well.
@@ -144,9 +145,14 @@ impl Gateway {
         let request = Request::read(parts, arrival)?;
         let bucket_of_host = self.bucket_of_host(&request);
         let authenticated =
-            self.authenticator.authenticate(&request, "s3", bucket_of_host.as_deref(), None)?;
+            self.authenticator.authenticate_or_anonymous(&request, bucket_of_host.as_deref())?;
         trace.who = Some(Who::of(authenticated.caller()));
-        let classified = classify(&request, &self.domains)?;
+        let classified =
+            classify(&request, &self.domains).map_err(|refusal| match authenticated.caller() {
+                // Strangers do not learn what there is.
+                Caller::Anonymous => Refusal::access_denied(refusal.message),
+                _ => refusal,
+            })?;
         trace.operation = classified.operation.name().to_owned();
         trace.resource = classified.target.arn();
         let snapshot = self.directory.snapshot();

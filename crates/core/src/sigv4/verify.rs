@@ -336,6 +336,18 @@ impl ClaimV4 {
 }
 
 impl Payload {
+    /// What a request without a signature says of its body: nothing, or a form that needs no key to check.
+    ///
+    /// # Errors
+    /// [`SignatureError::PayloadHash`] for signed chunks and unknown words.
+    pub fn of_unsigned(request: &SignedRequest<'_>) -> Result<Self, SignatureError> {
+        let Some(word) = request.headers.get("x-amz-content-sha256") else { return Ok(Self::Unsigned) };
+        match payload(word.to_str().unwrap_or_default())? {
+            Self::SignedChunks | Self::SignedChunksTrailer => Err(SignatureError::PayloadHash),
+            known => Ok(known),
+        }
+    }
+
     /// Whether a body that was read whole is the one that was signed.
     #[must_use]
     pub fn admits(&self, body: &[u8]) -> bool {

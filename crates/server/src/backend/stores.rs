@@ -7,8 +7,9 @@ use super::local::attributes::Tags;
 use super::protocol::LocalBackend;
 use super::protocol::xml::Answer;
 use super::upstream::Upstreams;
-use crate::authorize::{ObjectTags, Permit};
+use crate::authorize::{Facts, Permit};
 use crate::body::RequestBody;
+use crate::bucket::BucketAccess;
 use crate::refusal::Refusal;
 
 /// All stores.
@@ -57,8 +58,16 @@ impl Stores {
     }
 }
 
-impl ObjectTags for Stores {
-    async fn of(
+impl Facts for Stores {
+    /// What the policy of an upstream's bucket says to others is the upstream's own affair; here it speaks to nobody.
+    fn access(&self, bucket: &BucketName) -> Result<BucketAccess, Refusal> {
+        match self.upstreams.have(bucket) {
+            true => Ok(BucketAccess::default()),
+            false => self.local.access(bucket),
+        }
+    }
+
+    async fn tags(
         &self,
         bucket: &BucketName,
         key: &ObjectKey,
@@ -66,7 +75,7 @@ impl ObjectTags for Stores {
     ) -> Result<Tags, Refusal> {
         match self.upstreams.have(bucket) {
             true => self.upstreams.tags(bucket, key, version_id).await,
-            false => self.local.of(bucket, key, version_id).await,
+            false => self.local.tags(bucket, key, version_id).await,
         }
     }
 }
