@@ -141,8 +141,8 @@ class Server:
     """`wigeon serve` with a directory of its own."""
 
     def __init__(self, folder, identity, provider="", tls=None, domains=("localhost",),
-                 key_id="AKIAWIGEONROOTKEY000", secret="e2e-root-secret-key-0000",
-                 statements=(), more="", variables=None):
+                 key_id="AKIAWIGEONROOTKEY000", secret="e2e-root-secret-key-0000", settings='audit = "audit.jsonl"', tables="", verbose=(),
+                 statements=(), variables=None):
         self.folder = folder
         self.variables = variables or {}
         self.address = f"127.0.0.1:{free_port()}"
@@ -197,18 +197,19 @@ class Server:
             data = "data"
             directory = "directory.toml"
             domains = {json.dumps(domains)}
-            audit = "audit.jsonl"
+            {settings}
 
             [root]
             access_key_id = "{key_id}"
             secret_key_file = "root-secret"
-            """) + (f'[tls]\ncertificate = "{tls.certificate}"\nkey = "{tls.key}"\n' if tls else "") + more)
+            """) + (f'[tls]\ncertificate = "{tls.certificate}"\nkey = "{tls.key}"\n' if tls else "") + tables)
+        self.verbose = list(verbose)
         self.process = None
         self.start()
 
     def start(self):
         self.log = open(self.folder / "serve.log", "ab")
-        command = [BINARY, "serve", "--config", self.folder / "serve.toml"]
+        command = [BINARY, *self.verbose, "serve", "--config", self.folder / "serve.toml"]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=environment(self.folder, **self.variables))
         for _ in range(200):
             try:
@@ -226,7 +227,15 @@ class Server:
         self.log.close()
         return code
 
-    def audit(self):
+    def audit(self, request_id=None):
+        """The records; of one request, once it is there: it is written when the answer's last byte has gone."""
+        if request_id is not None:
+            for _ in range(100):
+                found = [record for record in self.audit() if record["request_id"] == request_id]
+                if found:
+                    return found[-1]
+                time.sleep(0.05)
+            raise AssertionError(f"no record of {request_id}")
         return [json.loads(line) for line in (self.folder / "audit.jsonl").read_text().splitlines()]
 
 

@@ -70,7 +70,7 @@ def ceph(tmp_path_factory, identity, rgw):
     folder = tmp_path_factory.mktemp("tools-ceph")
     # In a bucket of its own at RGW.
     more = '[[upstream.bucket]]\nname = "home"\nbucket = "tools-home"\n'
-    server = Server(folder, identity, statements=STATEMENTS, more=upstream_table(rgw, folder, more))
+    server = Server(folder, identity, statements=STATEMENTS, tables=upstream_table(rgw, folder, more))
     yield target(server, identity)
     assert server.stop() == 0
     there = boto3.resource("s3", endpoint_url=rgw["RGW_ENDPOINT"], region_name="us-east-1",

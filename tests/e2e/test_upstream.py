@@ -61,7 +61,7 @@ def gateway(tmp_path_factory, identity, rgw, direct):
     folder = tmp_path_factory.mktemp("gateway")
     parts = '[[upstream.bucket]]\nname = "team"\nbucket = "gateway-parts"\nprefix = "teams/blue team/"\n'
     text = 'default = true\ntimeout = 20\n' + parts
-    server = Server(folder, identity, more=upstream_table(rgw, folder, text), statements=[
+    server = Server(folder, identity, tables=upstream_table(rgw, folder, text), statements=[
         {"Effect": "Allow", "Action": "s3:*Tagging", "Resource": "arn:aws:s3:::home/alice/*"},
     ])
     config = folder / "serve.toml"
@@ -265,7 +265,7 @@ def test_the_record_says_what_the_upstream_said(gateway, s3):
 
 
 def gateway_with(folder, identity, rgw, variables, more="default = true\n", **settings):
-    return Server(folder, identity, more=upstream_table(rgw, folder, more, credentials=False, **settings), variables=variables)
+    return Server(folder, identity, tables=upstream_table(rgw, folder, more, credentials=False, **settings), variables=variables)
 
 
 def works(server):

@@ -14,6 +14,8 @@ pub mod directory;
 
 pub mod root;
 
+pub mod audit;
+
 pub mod upstreams;
 
 use std::net::SocketAddr;
@@ -22,6 +24,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use wigeon_core::s3::BucketName;
 
+pub use self::audit::AuditConfig;
+use self::audit::AuditKey;
 use self::directory::DirectoryKey;
 pub use self::directory::{DirectoryConfig, DirectoryHome};
 pub use self::error::ConfigError;
@@ -48,8 +52,8 @@ pub struct Config {
     pub domains: Vec<String>,
     /// The administrator's key.
     pub root: Option<RootKey>,
-    /// The file of the audit records.
-    pub audit: Option<PathBuf>,
+    /// Where audit records go, beside the log.
+    pub audit: AuditConfig,
     /// The listener's certificate; without one it speaks plain HTTP.
     pub tls: Option<Certificate>,
     /// Stores behind this one, and the environment that their credentials may be found in: empty, until whoever
@@ -68,7 +72,7 @@ struct File {
     #[serde(default)]
     domains: Vec<String>,
     root: Option<RootTable>,
-    audit: Option<PathBuf>,
+    audit: Option<AuditKey>,
     tls: Option<Certificate>,
     #[serde(default)]
     upstream: Vec<UpstreamTable>,
@@ -87,7 +91,7 @@ impl Config {
             region: "us-east-1".to_owned(),
             domains: Vec::new(),
             root: None,
-            audit: None,
+            audit: AuditConfig::default(),
             tls: None,
             upstreams: Settings::default(),
         }
@@ -109,7 +113,7 @@ impl Config {
             region: file.region.unwrap_or(plain.region),
             domains: file.domains,
             root: file.root.map(|root| root.read(place)).transpose()?,
-            audit: file.audit.map(|path| place.beside(&path)),
+            audit: file.audit.map(|audit| audit.read(place)).transpose()?.unwrap_or_default(),
             tls: file.tls.map(|tls| tls.at(place)),
             upstreams: upstreams::read(file.upstream, file.local_buckets, place)?,
             ..plain

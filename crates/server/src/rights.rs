@@ -6,8 +6,9 @@
 use std::sync::Arc;
 
 use wigeon_core::arn::Arn;
-use wigeon_core::policy::{Context, Kind, Policies, Policy, Principal, Request, evaluate};
+use wigeon_core::policy::{Context, Decision, Kind, Policies, Policy, Principal, Request, evaluate};
 
+use crate::decided::DecidedBy;
 use crate::denial::Denial;
 use crate::directory::entry::Tags;
 use crate::directory::{Role, Snapshot, User};
@@ -163,7 +164,8 @@ impl Rights {
     }
 
     /// Whether the caller may do something with something of this account. `resource_policy`: the bucket's
-    /// policy, or the trust policy of a role that is to be assumed.
+    /// policy, or the trust policy of a role that is to be assumed. Says which statement allows; the account's own
+    /// doings need none.
     ///
     /// # Errors
     /// The [`Denial`].
@@ -173,14 +175,14 @@ impl Rights {
         resource: &str,
         resource_policy: Option<&Policy>,
         context: &Context<'_>,
-    ) -> Result<(), Box<Denial>> {
+    ) -> Result<Option<DecidedBy>, Box<Denial>> {
         let of_bucket = resource_policy.is_some_and(|policy| policy.document.kind() == Kind::Resource);
         let (principal, policies) = match &self.holder {
             Holder::Anonymous => {
                 (Principal::Anonymous, Policies { resource: resource_policy, ..Policies::default() })
             }
             // The account's own doings need no policy; what a policy of the resource says still counts.
-            Holder::Account { .. } if resource_policy.is_none() => return Ok(()),
+            Holder::Account { .. } if resource_policy.is_none() => return Ok(None),
             Holder::Account { .. } => (
                 Principal::Root { account: &self.account },
                 Policies { resource: resource_policy, ..Policies::default() },
@@ -214,9 +216,11 @@ impl Rights {
             ),
         };
         let request = Request { principal, action, resource, account: &self.account, context };
-        match evaluate(&policies, &request).is_allowed() {
-            true => Ok(()),
-            false => Err(Box::new(Denial::new(&policies, &request, &self.user_id()))),
+        match evaluate(&policies, &request) {
+            Decision::Allow(by) => Ok(by.and_then(|by| DecidedBy::of(&policies, by))),
+            Decision::ExplicitDeny(_) | Decision::ImplicitDeny(_) => {
+                Err(Box::new(Denial::new(&policies, &request, &self.user_id())))
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,18 +17,20 @@ use tokio::task::JoinHandle;
 use wigeon_core::secret::Secret;
 use wigeon_core::time::Clock;
 
-use crate::audit::Audit;
+use crate::audit::{Audit, AuditFile};
 use crate::authenticate::Authenticator;
 use crate::backend::local::{Options, Store, StoreError};
 use crate::backend::protocol::LocalBackend;
+use crate::config::{AuditConfig, Config, DirectoryConfig, DirectoryHome};
 use crate::backend::stores::Stores;
 use crate::backend::upstream::{UpstreamError, Upstreams};
-use crate::config::{Config, DirectoryConfig, DirectoryHome};
 use crate::connection::Pulse;
 use crate::directory::{Change, Directory, DirectoryError, StoredError};
 use crate::gateway::Gateway;
 use crate::iam::IamService;
 use crate::issue::{KeyRing, KeyRingError, Sealer};
+use crate::outbox::{Outbox, OutboxError};
+use crate::recording::Observers;
 use crate::request::TlsVersion;
 use crate::sts::StsService;
 use crate::tls::{self, Tls, TlsError};
@@ -41,6 +44,9 @@ const MOST_CONNECTIONS: usize = 10_000;
 
 /// How long requests may go on after the server was told to stop.
 const LONGEST_GOODBYE: Duration = Duration::from_secs(30);
+
+/// How long the collector may take for the last audit records.
+const LAST_RECORDS: Duration = Duration::from_secs(5);
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +84,9 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
+    /// A collector of records.
+    #[error(transparent)]
+    Collector(#[from] OutboxError),
     /// The certificate or its key.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -100,6 +109,9 @@ pub struct Running {
     directory: Arc<Directory>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
+    observers: Arc<Observers>,
+    /// Carries audit records to their collector.
+    carrying: Option<JoinHandle<()>>,
 }
 
 impl Running {
@@ -125,6 +137,22 @@ impl Running {
     pub async fn stop(self) {
         let _ = self.stop.send(true);
         let _ = self.task.await;
+        if let Some(collector) = self.observers.audit.collector() {
+            collector.close();
+        }
+        if let Some(carrying) = self.carrying
+            && tokio::time::timeout(LAST_RECORDS, carrying).await.is_err()
+        {
+            tracing::warn!("the collector did not take the last audit records in time");
+        }
+    }
+
+    /// Opens the audit file anew, after something else moved it away.
+    ///
+    /// # Errors
+    /// Where that cannot be done; the file before stays in use.
+    pub fn reopen_audit(&self) -> io::Result<()> {
+        self.observers.audit.reopen()
     }
 }
 
@@ -163,6 +191,22 @@ pub async fn open_directory(config: &DirectoryConfig) -> Result<Directory, Serve
     }
 }
 
+/// The audit, and the work of what carries its records to a collector.
+fn open_audit(
+    config: &AuditConfig,
+) -> Result<(Audit, Option<impl Future<Output = ()> + Send + use<>>), ServeError> {
+    let unopened = |path: &Path| {
+        let path = path.display().to_string();
+        move |source| ServeError::Audit { path, source }
+    };
+    let file = match &config.file {
+        None => None,
+        Some(options) => Some(AuditFile::open(options.clone()).map_err(unopened(&options.path))?),
+    };
+    let (collector, carrying) = config.collector.clone().map(Outbox::open).transpose()?.unzip();
+    Ok((Audit::new(file, collector), carrying))
+}
+
 /// After a rotation of the key ring: the secrets of access keys move to its newest key.
 async fn reseal(directory: &Directory, sealer: &Sealer, clock: &dyn Clock) {
     let snapshot = directory.snapshot();
@@ -190,11 +234,8 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Se
     let sealer = Arc::new(Sealer::new(ring));
     reseal(&directory, &sealer, &*clock).await;
     let verifier = Arc::new(Verifier::new(Arc::clone(&clock)));
-    let audit = match &config.audit {
-        None => Audit::log_only(),
-        Some(path) => Audit::to_file(path)
-            .map_err(|source| ServeError::Audit { path: path.display().to_string(), source })?,
-    };
+    let (audit, carrying) = open_audit(&config.audit)?;
+    let observers = Arc::new(Observers { clock: Arc::clone(&clock), audit });
     let tls = config.tls.as_ref().map(Tls::open).transpose()?.map(Arc::new);
     let listener = TcpListener::bind(config.listen)
         .await
@@ -213,9 +254,10 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Se
         clock,
         directory: Arc::clone(&directory),
         backend: Stores::new(LocalBackend::new(store), upstreams),
-        audit,
+        observers: Arc::clone(&observers),
         domains: config.domains.clone(),
     });
+    let carrying = carrying.map(tokio::spawn);
     let (stop, stopped) = watch::channel(false);
     // A provider may come up later than this server: its keys are fetched beside serving, not before.
     let warming = Arc::clone(&directory);
@@ -230,7 +272,7 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Se
         }
     });
     tracing::info!(%address, secure, "serving");
-    Ok(Running { address, secure, directory, stop, task })
+    Ok(Running { address, secure, directory, stop, task, observers, carrying })
 }
 
 /// Looks for a renewed certificate, for ever; without one there is nothing to look for.

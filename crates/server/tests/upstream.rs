@@ -17,6 +17,7 @@ use wigeon_core::sigv4::canonical::sha256_hex;
 use wigeon_server::backend::upstream::settings::{
     Address, Mapping, Settings, Source, Style, Trailers, Upstream,
 };
+use wigeon_server::config::AuditConfig;
 
 fn name(text: &str) -> BucketName {
     BucketName::parse(text).unwrap()
@@ -53,13 +54,15 @@ async fn before(address: std::net::SocketAddr, change: impl FnOnce(&mut Upstream
         let folder = config.data.parent().unwrap().to_owned();
         let mut upstream = upstream(address, &folder);
         change(&mut upstream);
-        config.audit = Some(folder.join("audit.jsonl"));
+        config.audit = AuditConfig::file(folder.join("audit.jsonl"));
         config.upstreams = Settings { upstreams: vec![upstream], ..Settings::default() };
     })
     .await
 }
 
 fn last_record(gateway: &Fixture) -> serde_json::Value {
+    // It is written when the answer has gone out, which is a moment after it has come in.
+    std::thread::sleep(Duration::from_millis(100));
     let text = std::fs::read_to_string(gateway.folder.path().join("audit.jsonl")).unwrap();
     serde_json::from_str(text.lines().last().unwrap()).unwrap()
 }

@@ -11,10 +11,10 @@ use wigeon_core::s3::error::ErrorDocument;
 
 use super::mapping::Place;
 use super::origin::{Received, ReceivedBody};
-use crate::audit::Remark;
 use crate::authorize::Permit;
 use crate::backend::protocol::xml::Answer;
 use crate::body::{ResponseBody, full};
+use crate::recording::Remark;
 use crate::refusal::Refusal;
 
 /// The answer to the client.
