@@ -81,11 +81,16 @@ async fn operations_go_through_as_they_are() {
     assert_eq!(store.signed_bytes(&store.root, "/home/alice/big").await, big);
     assert_eq!(gateway.signed_bytes(&alice, "/home/alice/big").await, big);
     let head = gateway.signed(&alice, "HEAD", "/home/alice/big", "", &[], b"").await;
-    assert!(head.head.contains("content-length: 700000") && head.head.contains("x-amz-meta-a: 1"), "{head:?}");
-    let range = gateway.signed(&alice, "GET", "/home/alice/big", "", &[("range", "bytes=251-255")], b"").await;
+    assert!(
+        head.head.contains("content-length: 700000") && head.head.contains("x-amz-meta-a: 1"),
+        "{head:?}"
+    );
+    let range =
+        gateway.signed(&alice, "GET", "/home/alice/big", "", &[("range", "bytes=251-255")], b"").await;
     assert_eq!((range.status, range.body.as_bytes()), (206, &[0, 1, 2, 3, 4][..]), "{range:?}");
     let tag = head.head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap();
-    let unchanged = gateway.signed(&alice, "GET", "/home/alice/big", "", &[("if-none-match", tag)], b"").await;
+    let unchanged =
+        gateway.signed(&alice, "GET", "/home/alice/big", "", &[("if-none-match", tag)], b"").await;
     assert_eq!(unchanged.status, 304, "{unchanged:?}");
     let again = gateway.signed(&alice, "PUT", "/home/alice/big", "", &[("if-none-match", "*")], b"x").await;
     assert_eq!((again.status, again.code()), (412, "PreconditionFailed"));
@@ -156,14 +161,22 @@ async fn names_are_mapped_there_and_back() {
     store.signed(&store.root, "PUT", "/home/outside", "", &[], b"3").await;
 
     let listed = gateway.signed(root, "GET", "/part", "list-type=2&delimiter=%2F", &[], b"").await;
-    for expected in ["<Name>part</Name>", "<Prefix></Prefix>", "<Key>x&amp;y</Key>", "<Prefix>dir/</Prefix>"] {
+    for expected in ["<Name>part</Name>", "<Prefix></Prefix>", "<Key>x&amp;y</Key>", "<Prefix>dir/</Prefix>"]
+    {
         assert!(listed.body.contains(expected), "{expected}: {listed:?}");
     }
     assert!(!listed.body.contains("outside") && !listed.body.contains("in/a"), "{listed:?}");
-    let encoded = gateway.signed(root, "GET", "/part", "encoding-type=url&marker=dir%2Fa&prefix=d", &[], b"").await;
-    assert!(encoded.body.contains("<Key>dir/z</Key>") && encoded.body.contains("<Marker>dir/a</Marker>"), "{encoded:?}");
+    let encoded =
+        gateway.signed(root, "GET", "/part", "encoding-type=url&marker=dir%2Fa&prefix=d", &[], b"").await;
+    assert!(
+        encoded.body.contains("<Key>dir/z</Key>") && encoded.body.contains("<Marker>dir/a</Marker>"),
+        "{encoded:?}"
+    );
     let renamed = gateway.signed(root, "GET", "/renamed", "list-type=2", &[], b"").await;
-    assert!(renamed.body.contains("<Name>renamed</Name>") && renamed.body.contains("<Key>outside</Key>"), "{renamed:?}");
+    assert!(
+        renamed.body.contains("<Name>renamed</Name>") && renamed.body.contains("<Key>outside</Key>"),
+        "{renamed:?}"
+    );
 
     let source = [("x-amz-copy-source", "renamed/outside")];
     assert_eq!(gateway.signed(root, "PUT", "/part/copy", "", &source, b"").await.status, 200);
@@ -191,7 +204,10 @@ async fn names_are_mapped_there_and_back() {
     let source = [("x-amz-copy-source", "part/dir/z")];
     assert_eq!(gateway.signed(root, "PUT", "/mine/x", "", &source, b"").await.status, 501);
     let buckets = gateway.signed(root, "GET", "/", "", &[], b"").await;
-    assert!(buckets.body.contains("<Name>mine</Name>") && buckets.body.contains("<Name>part</Name>"), "{buckets:?}");
+    assert!(
+        buckets.body.contains("<Name>mine</Name>") && buckets.body.contains("<Name>part</Name>"),
+        "{buckets:?}"
+    );
     assert_eq!(store.signed(&store.root, "HEAD", "/mine", "", &[], b"").await.status, 404);
 }
 
@@ -202,7 +218,8 @@ async fn a_body_that_is_not_what_was_signed_never_arrives() {
         let gateway = before(store.running.address(), |upstream| upstream.trailers = trailers).await;
         let body = vec![7; 300_000];
         let put = |payload: String, extra: Vec<(&'static str, String)>, sent: Vec<u8>| {
-            let extra: Vec<(&str, &str)> = extra.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let extra: Vec<(&str, &str)> =
+                extra.iter().map(|(name, value)| (*name, value.as_str())).collect();
             gateway.request_of(&gateway.root, "PUT", "/home/k", "", &extra, &payload, &sent)
         };
         let wrong_hash = put(sha256_hex(b"other"), Vec::new(), body.clone());
@@ -352,7 +369,9 @@ async fn only_the_upstreams_own_credentials_arrive() {
     let script = Script::of(vec![untagged, found]).await;
     let gateway = before(script.address, |_| {}).await;
     let alice = gateway.credentials("alice").await;
-    let got = gateway.signed(&alice, "GET", "/home/alice/a%20b", "partNumber=1", &[("x-amz-meta-q", "1")], b"").await;
+    let got = gateway
+        .signed(&alice, "GET", "/home/alice/a%20b", "partNumber=1", &[("x-amz-meta-q", "1")], b"")
+        .await;
     assert_eq!((got.status, got.body.as_str()), (200, "x"));
     assert!(!got.head.contains("theirs") && !got.head.contains("set-cookie"), "{got:?}");
     let seen = script.seen();
@@ -362,14 +381,23 @@ async fn only_the_upstreams_own_credentials_arrive() {
     assert!(!seen.contains(token) && !seen.contains(&alice.access_key_id), "{seen}");
     assert!(!seen.contains("x-amz-security-token"), "{seen}");
     assert!(seen.starts_with("GET /home/alice/a%20b?partNumber=1 HTTP/1.1\r\n"), "{seen}");
-    assert!(seen.contains("Credential=AKIAROOTROOTROOTROOT/") && seen.contains(&format!("host: {}", script.address)), "{seen}");
+    assert!(
+        seen.contains("Credential=AKIAROOTROOTROOTROOT/")
+            && seen.contains(&format!("host: {}", script.address)),
+        "{seen}"
+    );
 }
 
 #[tokio::test]
 async fn errors_are_passed_on_and_those_about_the_gateway_are_not() {
     let script = Script::of(vec![
         Reply::Answer(error("503 Slow Down", "Retry-After: 7\r\n", "SlowDown", "")),
-        Reply::Answer(error("403 Forbidden", "", "SignatureDoesNotMatch", "<StringToSign>secret</StringToSign>")),
+        Reply::Answer(error(
+            "403 Forbidden",
+            "",
+            "SignatureDoesNotMatch",
+            "<StringToSign>secret</StringToSign>",
+        )),
         Reply::Answer(error("403 Forbidden", "", "RequestTimeTooSkewed", "")),
         Reply::Answer(answer("301 Moved Permanently", "Location: http://evil.example/home/k\r\n", "")),
     ])
@@ -383,7 +411,11 @@ async fn errors_are_passed_on_and_those_about_the_gateway_are_not() {
         let refused = get().await;
         assert_eq!((refused.status, refused.code()), (503, "ServiceUnavailable"), "{refused:?}");
         assert!(!refused.body.contains("secret") && !refused.body.contains("evil"), "{refused:?}");
-        assert!(last_record(&gateway)["reason"].as_str().unwrap().contains(reason), "{}", last_record(&gateway));
+        assert!(
+            last_record(&gateway)["reason"].as_str().unwrap().contains(reason),
+            "{}",
+            last_record(&gateway)
+        );
     }
     assert_eq!(script.seen().len(), 4);
 }
@@ -400,7 +432,11 @@ async fn the_region_of_a_bucket_is_found_out_and_kept() {
         assert!(got.head.contains("x-amz-bucket-region: us-east-1"), "{got:?}");
     }
     let seen = script.seen();
-    assert!(seen[0].contains("/us-east-1/s3/") && seen[1].contains("/eu-west-3/s3/") && seen[2].contains("/eu-west-3/s3/"));
+    assert!(
+        seen[0].contains("/us-east-1/s3/")
+            && seen[1].contains("/eu-west-3/s3/")
+            && seen[2].contains("/eu-west-3/s3/")
+    );
 }
 
 #[tokio::test]
@@ -416,7 +452,8 @@ async fn an_answer_that_breaks_off_breaks_off() {
 #[tokio::test]
 async fn an_old_connection_that_ended_is_no_error() {
     let ok = answer("200 OK", "", "x");
-    let script = Script::of(vec![Reply::Answer(ok.clone()), Reply::Last("".to_owned()), Reply::Answer(ok)]).await;
+    let script =
+        Script::of(vec![Reply::Answer(ok.clone()), Reply::Last("".to_owned()), Reply::Answer(ok)]).await;
     let gateway = before(script.address, |_| {}).await;
     for _ in 0..2 {
         // The second goes out on the connection of the first, which then ends without an answer.
@@ -455,14 +492,19 @@ async fn an_upstream_that_is_silent_or_away_is_a_503() {
 #[tokio::test]
 async fn a_client_that_waits_is_told_what_the_upstream_says() {
     let no = error("403 Forbidden", "", "AccessDenied", "");
-    let script = Script::of(vec![Reply::Early(no), Reply::Continue(answer("200 OK", "ETag: \"e\"\r\n", ""))]).await;
+    let script =
+        Script::of(vec![Reply::Early(no), Reply::Continue(answer("200 OK", "ETag: \"e\"\r\n", ""))]).await;
     let gateway = before(script.address, |_| {}).await;
     let body = vec![5; 100_000];
     let request = gateway.request(&gateway.root, "PUT", "/home/k", "", &[("expect", "100-continue")], &body);
     let head = &request[..request.len() - body.len()];
 
     let refused = gateway.raw(head).await;
-    assert_eq!((refused.status, refused.code()), (403, "AccessDenied"), "not even asked for its body: {refused:?}");
+    assert_eq!(
+        (refused.status, refused.code()),
+        (403, "AccessDenied"),
+        "not even asked for its body: {refused:?}"
+    );
 
     let mut stream = TcpStream::connect(gateway.running.address()).await.unwrap();
     stream.write_all(head).await.unwrap();

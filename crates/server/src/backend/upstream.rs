@@ -55,9 +55,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wigeon_core::s3::{BucketName, ObjectKey};
 use wigeon_core::s3::operation::Operation;
 use wigeon_core::s3::uri::percent_encode;
+use wigeon_core::s3::{BucketName, ObjectKey};
 use wigeon_core::time::{Clock, Timestamp};
 
 use self::head::Head;
@@ -193,7 +193,12 @@ impl Upstreams {
     }
 
     /// What a copy reads has to be at the same upstream, under the name that it has there.
-    async fn map_copy_source(&self, origin: &Arc<Origin>, permit: &Permit, head: &mut Head) -> Result<(), Refusal> {
+    async fn map_copy_source(
+        &self,
+        origin: &Arc<Origin>,
+        permit: &Permit,
+        head: &mut Head,
+    ) -> Result<(), Refusal> {
         let Some(source) = permit.source() else { return Ok(()) };
         let found = self.have(&source.bucket).then(|| self.place(&source.bucket)).transpose()?;
         let (_, place) = found
@@ -220,7 +225,13 @@ enum Given<'b, 'i> {
 }
 
 /// The request as it is, and the answer as it comes.
-async fn forward(origin: &Origin, permit: &Permit, place: &Place, mut head: Head, given: Given<'_, '_>) -> Answer {
+async fn forward(
+    origin: &Origin,
+    permit: &Permit,
+    place: &Place,
+    mut head: Head,
+    given: Given<'_, '_>,
+) -> Answer {
     let outgoing = match given {
         Given::Body(body) => Outgoing::of(permit, body, &mut head, origin.trailers).await?,
         Given::Document(document) => Outgoing::document(document),

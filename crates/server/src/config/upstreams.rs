@@ -97,7 +97,9 @@ pub fn read(
         return Err(place.malformed("only one upstream can be the default"));
     }
     if !local_buckets.is_empty() && !upstreams.iter().any(|upstream| upstream.default) {
-        return Err(place.malformed("local_buckets belong to a default upstream; without one all others are local"));
+        return Err(
+            place.malformed("local_buckets belong to a default upstream; without one all others are local")
+        );
     }
     Ok(Settings { upstreams, local_buckets, environment: Environment::default() })
 }
@@ -112,7 +114,9 @@ impl UpstreamTable {
         let address = Address::parse(&self.endpoint).map_err(wrong)?;
         let style = match self.style {
             None | Some(StyleName::Path) => Style::Path,
-            Some(StyleName::VirtualHost) if address.host.parse::<std::net::Ipv4Addr>().is_ok() || address.host.starts_with('[') => {
+            Some(StyleName::VirtualHost)
+                if address.host.parse::<std::net::Ipv4Addr>().is_ok() || address.host.starts_with('[') =>
+            {
                 return Err(wrong("an IP address has no names under it: style = \"path\"".to_owned()));
             }
             Some(StyleName::VirtualHost) => Style::VirtualHost,
@@ -127,7 +131,8 @@ impl UpstreamTable {
             return Err(wrong("it has no buckets: name some, or set default = true".to_owned()));
         }
         let credentials = self.credentials.read(place).map_err(wrong)?;
-        let buckets = self.bucket.into_iter().map(BucketTable::read).collect::<Result<Vec<_>, _>>().map_err(wrong)?;
+        let buckets =
+            self.bucket.into_iter().map(BucketTable::read).collect::<Result<Vec<_>, _>>().map_err(wrong)?;
         let timeout = self.timeout.unwrap_or(60);
         if !(1..=3600).contains(&timeout) {
             return Err(wrong("timeout is in seconds, from 1 to 3600".to_owned()));
@@ -168,7 +173,9 @@ impl BucketTable {
             Some(bucket) => BucketName::parse_existing(&bucket).map_err(|error| error.to_string())?,
         };
         if self.prefix.len() > LONGEST_PREFIX || self.prefix.starts_with('/') {
-            return Err(format!("a prefix has at most {LONGEST_PREFIX} bytes and does not begin with a slash"));
+            return Err(format!(
+                "a prefix has at most {LONGEST_PREFIX} bytes and does not begin with a slash"
+            ));
         }
         if self.prefix.split('/').any(|segment| matches!(segment, "." | "..")) {
             return Err(format!("the prefix `{}` has `.` or `..` as a segment", self.prefix));
@@ -195,7 +202,8 @@ mod tests {
 
     fn settings(text: &str) -> Result<Settings, String> {
         let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
-        read(file.upstream, file.local_buckets, Place(Path::new("/etc/wigeon/serve.toml"))).map_err(|error| error.to_string())
+        read(file.upstream, file.local_buckets, Place(Path::new("/etc/wigeon/serve.toml")))
+            .map_err(|error| error.to_string())
     }
 
     const MINIMAL: &str = "[[upstream]]\nname = 'ceph'\nendpoint = 'http://127.0.0.1:7480'\n";
@@ -208,17 +216,29 @@ mod tests {
         );
         let settings = settings(&text).unwrap();
         let upstream = &settings.upstreams[0];
-        assert_eq!((upstream.region.as_str(), upstream.style, upstream.trailers), ("us-east-1", Style::Path, Trailers::Check));
+        assert_eq!(
+            (upstream.region.as_str(), upstream.style, upstream.trailers),
+            ("us-east-1", Style::Path, Trailers::Check)
+        );
         assert_eq!(upstream.ca_file.as_deref(), Some(Path::new("/etc/wigeon/ca.pem")));
-        assert_eq!((upstream.buckets[0].bucket.as_str(), upstream.buckets[0].prefix.as_str()), ("Company_Reports", "2026/"));
+        assert_eq!(
+            (upstream.buckets[0].bucket.as_str(), upstream.buckets[0].prefix.as_str()),
+            ("Company_Reports", "2026/")
+        );
         let secret_key_file = PathBuf::from("/etc/wigeon/s");
         assert_eq!(upstream.credentials, Source::Key { access_key_id: "A".to_owned(), secret_key_file });
     }
 
     #[rstest]
     #[case("", "has no buckets")]
-    #[case("default = true\n[[upstream]]\nname = 'ceph'\nendpoint = 'http://h'\ndefault = true", "two upstreams are named")]
-    #[case("default = true\n[[upstream]]\nname = 'b'\nendpoint = 'http://h'\ndefault = true", "only one upstream")]
+    #[case(
+        "default = true\n[[upstream]]\nname = 'ceph'\nendpoint = 'http://h'\ndefault = true",
+        "two upstreams are named"
+    )]
+    #[case(
+        "default = true\n[[upstream]]\nname = 'b'\nendpoint = 'http://h'\ndefault = true",
+        "only one upstream"
+    )]
     #[case("default = true\nstyle = 'virtual-host'", "IP address")]
     #[case("default = true\ncredentials = { access_key_id = 'A' }", "secret_key_file")]
     #[case("default = true\ntimeout = 0", "timeout")]

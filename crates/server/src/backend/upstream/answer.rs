@@ -4,7 +4,10 @@
 //! is the gateway's here, and for errors about buckets that have other names there. What the upstream refused is
 //! remarked for the audit record.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, SERVER, SET_COOKIE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, SERVER, SET_COOKIE, TRAILER, TRANSFER_ENCODING,
+    UPGRADE,
+};
 use http::{HeaderMap, HeaderValue, Response};
 use http_body_util::BodyExt;
 use wigeon_core::s3::error::ErrorDocument;
@@ -29,20 +32,23 @@ pub(super) fn relayed(received: Received, permit: &Permit, place: &Place) -> Ans
             let body = match (document.code.is_empty(), place.differs()) {
                 (false, true) => {
                     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
-                    full(ErrorDocument {
-                        code: document.code.clone(),
-                        message: document.message.clone(),
-                        resource: Some(permit.request().path.clone()),
-                        request_id: permit.request().id.clone(),
-                        ..ErrorDocument::default()
-                    }
-                    .to_xml())
+                    full(
+                        ErrorDocument {
+                            code: document.code.clone(),
+                            message: document.message.clone(),
+                            resource: Some(permit.request().path.clone()),
+                            request_id: permit.request().id.clone(),
+                            ..ErrorDocument::default()
+                        }
+                        .to_xml(),
+                    )
                 }
                 (true, true) => full(""),
                 (_, false) => full(bytes),
             };
             let reason = format!("the upstream answered {}: {}", received.status.as_u16(), document.message);
-            let code = if document.code.is_empty() { received.status.as_u16().to_string() } else { document.code };
+            let code =
+                if document.code.is_empty() { received.status.as_u16().to_string() } else { document.code };
             response.extensions_mut().insert(Remark { code, reason });
             response.map(|()| body)
         }
@@ -50,7 +56,11 @@ pub(super) fn relayed(received: Received, permit: &Permit, place: &Place) -> Ans
 }
 
 /// An answer's headers, with a document in place of its body.
-pub(super) fn with_document(received_headers: HeaderMap, permit: &Permit, document: String) -> Response<ResponseBody> {
+pub(super) fn with_document(
+    received_headers: HeaderMap,
+    permit: &Permit,
+    document: String,
+) -> Response<ResponseBody> {
     let mut response = Response::new(full(document));
     *response.headers_mut() = cleaned(received_headers, permit.region());
     for name in [CONTENT_LENGTH, HeaderName::from_static("content-md5")] {
@@ -77,7 +87,12 @@ fn cleaned(mut headers: HeaderMap, region: &str) -> HeaderMap {
 }
 
 /// A document of the upstream's that has to be read here: anything but a success goes to the client as it is.
-pub(super) async fn document(received: Received, permit: &Permit, place: &Place, limit: usize) -> Result<Read, Refusal> {
+pub(super) async fn document(
+    received: Received,
+    permit: &Permit,
+    place: &Place,
+    limit: usize,
+) -> Result<Read, Refusal> {
     if !received.status.is_success() {
         return Ok(Read::Other(Box::new(relayed(received, permit, place)?)));
     }

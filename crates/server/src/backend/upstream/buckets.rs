@@ -21,7 +21,9 @@ pub(super) async fn all(origin: &Origin) -> Result<Vec<(BucketName, Timestamp)>,
     let head = Head::own(Method::GET, String::new(), &[]);
     let received = origin.send(None, &head, Outgoing::nothing()).await?;
     if !received.status.is_success() {
-        return Err(origin.unavailable(&format!("it answered {} to a list of its buckets", received.status.as_u16())));
+        return Err(
+            origin.unavailable(&format!("it answered {} to a list of its buckets", received.status.as_u16()))
+        );
     }
     let unfit = |_| origin.unavailable("its list of buckets is none");
     let bytes = received.collect(LONGEST_BODY).await.map_err(|reason| origin.unavailable(&reason))?;
@@ -47,7 +49,10 @@ pub(super) async fn location(origin: &Origin, permit: &Permit, place: &Place) ->
             let message = "The specified bucket does not exist";
             Err(Refusal::new("NoSuchBucket", StatusCode::NOT_FOUND, message))
         }
-        status => Err(Refusal { reason: Some(format!("the upstream answered {}", status.as_u16())), ..Refusal::access_denied("") }),
+        status => Err(Refusal {
+            reason: Some(format!("the upstream answered {}", status.as_u16())),
+            ..Refusal::access_denied("")
+        }),
     }
 }
 
@@ -67,7 +72,9 @@ pub(super) async fn create(
     let mut constraint = None;
     if !document.is_empty() {
         constraint = xml::read(&document, "CreateBucketConfiguration", |node| {
-            let unknown = node.children().find(|child| child.is_element() && child.tag_name().name() != "LocationConstraint");
+            let unknown = node
+                .children()
+                .find(|child| child.is_element() && child.tag_name().name() != "LocationConstraint");
             match unknown {
                 Some(child) => Err(Refusal::not_implemented(child.tag_name().name())),
                 None => Ok(child_text(node, "LocationConstraint").map(|region| region.trim().to_owned())),
@@ -75,7 +82,10 @@ pub(super) async fn create(
         })?;
     }
     if let Some(region) = constraint.filter(|region| !region.is_empty() && region != permit.region()) {
-        let message = format!("The {region} location constraint is incompatible: this server's region is {}.", permit.region());
+        let message = format!(
+            "The {region} location constraint is incompatible: this server's region is {}.",
+            permit.region()
+        );
         return Err(Refusal::new("IllegalLocationConstraintException", StatusCode::BAD_REQUEST, message));
     }
     let mut head = head;
@@ -89,7 +99,8 @@ pub(super) async fn create(
     let sent = match origin.needs_constraint() {
         None => Bytes::new(),
         Some(region) => {
-            let document = Xml::document("CreateBucketConfiguration", |xml| xml.text("LocationConstraint", region));
+            let document =
+                Xml::document("CreateBucketConfiguration", |xml| xml.text("LocationConstraint", region));
             document.into_text().into()
         }
     };
@@ -105,6 +116,7 @@ pub(super) async fn create(
 /// A part of a bucket is there when its bucket is.
 pub(super) fn no_such_configuration(operation: &str) -> Refusal {
     let refusal = Refusal::not_implemented(operation);
-    let message = format!("{operation} is not available: this bucket is a part of another one, which it would change.");
+    let message =
+        format!("{operation} is not available: this bucket is a part of another one, which it would change.");
     Refusal { message, ..refusal }
 }

@@ -56,7 +56,9 @@ pub(super) async fn serve(
     for deletion in deletions {
         match permitted(origin, permit, &deletion) {
             Ok(key) => wanted.push((key, deletion.more)),
-            Err(refusal) => kept.push(Kept { key: deletion.key, code: refusal.code.to_owned(), message: refusal.message }),
+            Err(refusal) => {
+                kept.push(Kept { key: deletion.key, code: refusal.code.to_owned(), message: refusal.message })
+            }
         }
     }
     if wanted.is_empty() {
@@ -85,9 +87,11 @@ pub(super) async fn serve(
 }
 
 fn deletion(node: Node<'_, '_>) -> Result<Deletion, Refusal> {
-    let key = child_text(node, "Key").ok_or_else(|| Refusal::malformed_xml("An Object to delete has no Key."))?;
+    let key =
+        child_text(node, "Key").ok_or_else(|| Refusal::malformed_xml("An Object to delete has no Key."))?;
     let more = node.children().filter(|child| child.is_element() && child.tag_name().name() != "Key");
-    let more = more.map(|child| (child.tag_name().name().to_owned(), child.text().unwrap_or_default().to_owned()));
+    let more =
+        more.map(|child| (child.tag_name().name().to_owned(), child.text().unwrap_or_default().to_owned()));
     Ok(Deletion { key: key.to_owned(), more: more.collect() })
 }
 
@@ -131,13 +135,17 @@ fn merged(
         let failed: Vec<Vec<(String, String)>> = children(node, "Error").map(fields).collect();
         Ok((deleted, failed))
     });
-    let (mut deleted, failed) = read.map_err(|_| origin.unavailable("its answer is not the one to the request"))?;
+    let (mut deleted, failed) =
+        read.map_err(|_| origin.unavailable("its answer is not the one to the request"))?;
     for (name, value) in deleted.iter_mut().flatten().filter(|(name, _)| name == "Key") {
-        let here = place.strip(value).ok_or_else(|| origin.unavailable(&format!("it deleted a {name} of elsewhere")))?;
+        let here = place
+            .strip(value)
+            .ok_or_else(|| origin.unavailable(&format!("it deleted a {name} of elsewhere")))?;
         *value = here.to_owned();
     }
     for fields in failed {
-        let field = |wanted: &str| fields.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
+        let field =
+            |wanted: &str| fields.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
         let key = field("Key").unwrap_or_default();
         kept.push(Kept {
             key: place.strip(&key).unwrap_or_default().to_owned(),
@@ -152,7 +160,9 @@ fn merged(
 
 fn fields(node: Node<'_, '_>) -> Vec<(String, String)> {
     let children = node.children().filter(Node::is_element);
-    children.map(|child| (child.tag_name().name().to_owned(), child.text().unwrap_or_default().to_owned())).collect()
+    children
+        .map(|child| (child.tag_name().name().to_owned(), child.text().unwrap_or_default().to_owned()))
+        .collect()
 }
 
 fn result(deleted: &[Vec<(String, String)>], kept: &[Kept]) -> Xml {

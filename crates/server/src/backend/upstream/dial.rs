@@ -77,11 +77,14 @@ pub(super) enum Stream {
 impl Dialer {
     /// Trusts the authorities of the file, else the system's.
     pub(super) fn new(ca_file: Option<&Path>, secure: bool) -> Result<Self, TrustError> {
-        let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(TrustError::Tls)?;
+        let builder =
+            ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+                .with_safe_default_protocol_versions()
+                .map_err(TrustError::Tls)?;
         let mut config = match ca_file {
-            None if secure => builder.with_platform_verifier().map_err(TrustError::Tls)?.with_no_client_auth(),
+            None if secure => {
+                builder.with_platform_verifier().map_err(TrustError::Tls)?.with_no_client_auth()
+            }
             // Never asked: there is no TLS.
             None => builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth(),
             Some(path) => {
@@ -140,11 +143,7 @@ impl AsyncRead for Stream {
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Secure(stream) => Pin::new(stream).poll_write(context, bytes),

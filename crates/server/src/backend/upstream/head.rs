@@ -6,8 +6,8 @@
 //! resolve, and which would then lead out of what was authorized.
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, COOKIE, DATE, EXPECT, HOST, HeaderName, TE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, COOKIE, DATE, EXPECT, HOST, HeaderName, TE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderValue, Method};
 use wigeon_core::s3::uri::percent_encode;
@@ -31,7 +31,12 @@ pub(super) struct Head {
 
 impl Head {
     /// Of a permitted request.
-    pub(super) fn of(request: &Request, place: &Place, key: Option<&wigeon_core::s3::ObjectKey>, dots: bool) -> Result<Self, Refusal> {
+    pub(super) fn of(
+        request: &Request,
+        place: &Place,
+        key: Option<&wigeon_core::s3::ObjectKey>,
+        dots: bool,
+    ) -> Result<Self, Refusal> {
         let key = key.map(|key| place.key(key)).unwrap_or_default();
         if !dots {
             refuse_dot_segments(&key)?;
@@ -39,7 +44,8 @@ impl Head {
         let query = request.query.iter().filter(|(name, _)| !is_of_the_client(name));
         let query = Query::of(query.map(|(name, value)| (name.to_owned(), value.to_owned())).collect());
         let headers = passed(request.headers());
-        let expects = request.header("expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue"));
+        let expects =
+            request.header("expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue"));
         Ok(Self { method: request.method.clone(), key, query, headers, expects })
     }
 
@@ -70,7 +76,8 @@ impl Head {
 /// Whether sending a key on is safe whatever stands between here and the store.
 pub(super) fn refuse_dot_segments(key: &str) -> Result<(), Refusal> {
     if key.split('/').any(|segment| matches!(segment, "." | "..")) {
-        let message = "Object keys with `.` or `..` as a segment are not served by the store behind this bucket.";
+        let message =
+            "Object keys with `.` or `..` as a segment are not served by the store behind this bucket.";
         return Err(Refusal::invalid_argument(message));
     }
     Ok(())
@@ -136,8 +143,20 @@ fn stays(name: &HeaderName) -> bool {
         "x-amz-decoded-content-length",
         "x-amz-trailer",
     ];
-    [HOST, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, DATE, EXPECT, TE, TRAILER, TRANSFER_ENCODING, UPGRADE]
-        .contains(name)
+    [
+        HOST,
+        AUTHORIZATION,
+        CONNECTION,
+        CONTENT_LENGTH,
+        COOKIE,
+        DATE,
+        EXPECT,
+        TE,
+        TRAILER,
+        TRANSFER_ENCODING,
+        UPGRADE,
+    ]
+    .contains(name)
         || OTHERS.contains(&name.as_str())
         || OF_THE_SIGNATURE.contains(&name.as_str())
 }

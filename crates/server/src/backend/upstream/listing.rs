@@ -64,7 +64,9 @@ pub(super) async fn renamed(
         Read::Document(headers, text) => match renaming::here(&text, place, root) {
             Some(text) => Ok(with_document(headers, permit, text)),
             // A completion may fail after its 200 has been sent.
-            None if text.contains("<Error>") => Err(origin.unavailable("it failed after it had begun to answer")),
+            None if text.contains("<Error>") => {
+                Err(origin.unavailable("it failed after it had begun to answer"))
+            }
             None => Err(origin.unavailable("its answer is not the one to the request")),
         },
     }

@@ -157,7 +157,9 @@ impl Origin {
                 Err(Failed::Refused(refusal)) => return Err(refusal),
                 Err(Failed::Unsent(_)) if again => continue,
                 Err(Failed::Lost { reused: true, .. }) if again && is_repeatable(head) => continue,
-                Err(Failed::Unsent(reason) | Failed::Lost { reason, .. }) => return Err(self.unavailable(&reason)),
+                Err(Failed::Unsent(reason) | Failed::Lost { reason, .. }) => {
+                    return Err(self.unavailable(&reason));
+                }
             };
             match self.advice(bucket, &received, &location, &credentials) {
                 Advice::Take => return Ok(received),
@@ -253,7 +255,10 @@ impl Origin {
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "the request, where its pieces go in, and what opens the gate")]
+    #[expect(
+        clippy::type_complexity,
+        reason = "the request, where its pieces go in, and what opens the gate"
+    )]
     fn request(
         &self,
         head: &Head,
@@ -266,7 +271,9 @@ impl Origin {
         let target = (&head.method, authority.as_str(), path.as_str(), &head.query);
         self.signing
             .sign(credentials, (region, self.clock.now()), target, &mut headers, body.word())
-            .map_err(|_| "the session token of the upstream's credentials cannot stand in a header".to_owned())?;
+            .map_err(|_| {
+                "the session token of the upstream's credentials cannot stand in a header".to_owned()
+            })?;
         headers.insert(HOST, HeaderValue::from_str(&authority).map_err(|error| error.to_string())?);
         if body.length() > 0 || head.method == Method::PUT || head.method == Method::POST {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(body.length()));
@@ -320,14 +327,16 @@ impl Origin {
         let (parts, body) = answer.into_parts();
         let (status, headers) = (parts.status, parts.headers);
         let mut relay = Relay::new(body, link, Arc::clone(&self.pool), authority, self.patience);
-        let is_error = status.as_u16() >= 300 && status != StatusCode::NOT_MODIFIED && head.method != Method::HEAD;
+        let is_error =
+            status.as_u16() >= 300 && status != StatusCode::NOT_MODIFIED && head.method != Method::HEAD;
         if !is_error {
             relay.settle();
             return Ok(Received { status, headers, body: ReceivedBody::Relay(Box::new(relay)) });
         }
         let lost = |reason: String| Failed::Lost { reason, reused: false };
         let limited = http_body_util::Limited::new(relay, LONGEST_ERROR).collect();
-        let bytes = limited.await.map_err(|error| lost(format!("an error answer broke off: {error}")))?.to_bytes();
+        let bytes =
+            limited.await.map_err(|error| lost(format!("an error answer broke off: {error}")))?.to_bytes();
         let document = std::str::from_utf8(&bytes).ok().and_then(ErrorDocument::from_xml).unwrap_or_default();
         Ok(Received { status, headers, body: ReceivedBody::Error(bytes, document) })
     }
@@ -370,7 +379,8 @@ impl Origin {
         };
         let code = document.map(|document| document.code.as_str()).unwrap_or_default();
         let redirected = matches!(received.status.as_u16(), 301 | 302 | 307 | 308);
-        if redirected || code == "AuthorizationHeaderMalformed" || received.status == StatusCode::BAD_REQUEST {
+        if redirected || code == "AuthorizationHeaderMalformed" || received.status == StatusCode::BAD_REQUEST
+        {
             let region = text(&received.headers, "x-amz-bucket-region")
                 .or(document.and_then(|document| document.region.as_deref()));
             let place = text(&received.headers, LOCATION.as_str())
@@ -390,13 +400,26 @@ impl Origin {
             }
         }
         match code {
-            "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired"
+            "InvalidAccessKeyId"
+            | "SignatureDoesNotMatch"
+            | "ExpiredToken"
+            | "InvalidToken"
+            | "TokenRefreshRequired"
             | "InvalidClientTokenId" => {
                 let reason = format!("it refuses its credentials: {code}");
-                if self.credentials.refused(credentials) { Advice::Again(reason) } else { Advice::Unusable(reason) }
+                if self.credentials.refused(credentials) {
+                    Advice::Again(reason)
+                } else {
+                    Advice::Unusable(reason)
+                }
             }
-            "RequestTimeTooSkewed" | "AuthorizationHeaderMalformed" | "InvalidSecurity" | "MissingSecurityHeader"
-            | "XAmzContentSHA256Mismatch" => Advice::Unusable(format!("it refuses the gateway's signature: {code}")),
+            "RequestTimeTooSkewed"
+            | "AuthorizationHeaderMalformed"
+            | "InvalidSecurity"
+            | "MissingSecurityHeader"
+            | "XAmzContentSHA256Mismatch" => {
+                Advice::Unusable(format!("it refuses the gateway's signature: {code}"))
+            }
             _ => Advice::Take,
         }
     }
@@ -409,23 +432,36 @@ impl Origin {
         region: Option<&str>,
         place: Option<&str>,
     ) -> Option<Location> {
-        let is_region = |text: &&str| !text.is_empty() && text.len() < 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let is_region = |text: &&str| {
+            !text.is_empty()
+                && text.len() < 64
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        };
         let region = region.filter(is_region);
         if let (true, Some(region)) = (self.address.is_aws(), region) {
-            let domain = if self.address.host.ends_with(".cn") { "amazonaws.com.cn" } else { "amazonaws.com" };
+            let domain =
+                if self.address.host.ends_with(".cn") { "amazonaws.com.cn" } else { "amazonaws.com" };
             let address = self.address.with_host(format!("s3.{region}.{domain}"));
             return Some(Location { address, region: region.to_owned() });
         }
         let mut next = used.clone();
         if let Some(place) = place {
-            let text = if place.contains("://") { place.to_owned() } else { format!("{}://{place}", scheme(&self.address)) };
+            let text = if place.contains("://") {
+                place.to_owned()
+            } else {
+                format!("{}://{place}", scheme(&self.address))
+            };
             let url = url::Url::parse(&text).ok()?;
             let host = url.host_str()?;
             let named = bucket.map(|bucket| format!("{bucket}."));
             let host = named.as_deref().and_then(|named| host.strip_prefix(named)).unwrap_or(host);
             let ours = host == self.address.host || host.ends_with(&format!(".{}", self.address.host));
             let same = ours && url.scheme() == scheme(&self.address);
-            next.address = Some(Address { port: url.port_or_known_default()?, ..self.address.with_host(host.to_owned()) }).filter(|_| same)?;
+            next.address = Some(Address {
+                port: url.port_or_known_default()?,
+                ..self.address.with_host(host.to_owned())
+            })
+            .filter(|_| same)?;
         }
         if let Some(region) = region {
             region.clone_into(&mut next.region);
@@ -443,7 +479,10 @@ impl Origin {
 
 impl std::fmt::Debug for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Origin").field("name", &self.name).field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("Origin")
+            .field("name", &self.name)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 
@@ -461,7 +500,10 @@ impl Received {
             ReceivedBody::Error(bytes, _) => Ok(bytes),
             ReceivedBody::Relay(relay) => {
                 let limited = http_body_util::Limited::new(*relay, limit).collect();
-                limited.await.map(http_body_util::Collected::to_bytes).map_err(|error| format!("its answer broke off: {error}"))
+                limited
+                    .await
+                    .map(http_body_util::Collected::to_bytes)
+                    .map_err(|error| format!("its answer broke off: {error}"))
             }
         }
     }

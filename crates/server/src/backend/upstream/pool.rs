@@ -27,7 +27,8 @@ impl Pool {
     /// One that is still open: the one that was used last.
     pub(super) fn take(&self, authority: &str) -> Option<Link> {
         loop {
-            let idle = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(authority)?.pop_back()?;
+            let idle =
+                self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(authority)?.pop_back()?;
             let mut link = idle.link;
             let mut context = Context::from_waker(Waker::noop());
             if idle.since.elapsed() < IDLE && link.is_free(&mut context) {

@@ -36,7 +36,13 @@ struct Silent(Duration);
 
 impl Relay {
     /// Of an answer whose head came over `link`.
-    pub(super) fn new(body: Incoming, link: Link, home: Arc<Pool>, authority: String, patience: Duration) -> Self {
+    pub(super) fn new(
+        body: Incoming,
+        link: Link,
+        home: Arc<Pool>,
+        authority: String,
+        patience: Duration,
+    ) -> Self {
         Self { body, link: Mutex::new(Some(link)), home, authority, patience, silence: None }
     }
 

@@ -22,7 +22,10 @@ pub(super) fn here(text: &str, place: &Place, root: &str) -> Option<String> {
     if document.root_element().tag_name().name() != root {
         return None;
     }
-    let encoded = document.root_element().children().any(|node| node.tag_name().name() == "EncodingType" && node.text() == Some("url"));
+    let encoded = document
+        .root_element()
+        .children()
+        .any(|node| node.tag_name().name() == "EncodingType" && node.text() == Some("url"));
     let mut written = String::with_capacity(text.len());
     let mut copied = 0;
     for node in document.descendants().filter(Node::is_element) {

@@ -78,7 +78,8 @@ impl Signing {
 
 fn signed_headers(headers: &HeaderMap) -> String {
     let counts = |name: &&str| name.starts_with("x-amz-") || matches!(*name, "content-type" | "content-md5");
-    let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).filter(counts).chain(["host"]).collect();
+    let mut names: Vec<&str> =
+        headers.keys().map(HeaderName::as_str).filter(counts).chain(["host"]).collect();
     names.sort_unstable();
     names.join(";")
 }

@@ -42,17 +42,34 @@ pub(super) async fn ask_of_source(
 pub(super) fn ask_of_document(permit: &Permit, document: &[u8]) -> Result<(), Refusal> {
     let tags = read(document)?;
     let versioned = permit.request().query.has("versionId");
-    permit.allows_tags(if versioned { "s3:PutObjectVersionTagging" } else { "s3:PutObjectTagging" }, &tags, None)
+    permit.allows_tags(
+        if versioned { "s3:PutObjectVersionTagging" } else { "s3:PutObjectTagging" },
+        &tags,
+        None,
+    )
 }
 
 /// The tags of an object there.
-pub(super) async fn of_object(origin: &Origin, place: &Place, key: &str, version: Option<&str>) -> Result<Tags, Refusal> {
+pub(super) async fn of_object(
+    origin: &Origin,
+    place: &Place,
+    key: &str,
+    version: Option<&str>,
+) -> Result<Tags, Refusal> {
     let mut query = vec![("tagging", "")];
     query.extend(version.map(|version| ("versionId", version)));
     let head = Head::own(Method::GET, key.to_owned(), &query);
     let received = origin.send(Some(place.bucket().as_str()), &head, Outgoing::nothing()).await?;
     if let Received { body: ReceivedBody::Error(_, document), status, .. } = &received {
-        let none = ["NoSuchTagSet", "NoSuchTagSetError", "NotImplemented", "NoSuchKey", "NoSuchVersion", "NoSuchBucket", "MethodNotAllowed"];
+        let none = [
+            "NoSuchTagSet",
+            "NoSuchTagSetError",
+            "NotImplemented",
+            "NoSuchKey",
+            "NoSuchVersion",
+            "NoSuchBucket",
+            "MethodNotAllowed",
+        ];
         return match none.contains(&document.code.as_str()) {
             true => Ok(Tags::new()),
             false => Err(Refusal::access_denied(format!(
@@ -73,7 +90,8 @@ fn read(document: &[u8]) -> Result<Tags, Refusal> {
         let mut read = Tags::new();
         for tag in tags {
             let pair = text(tag, "Key").zip(text(tag, "Value"));
-            let (key, value) = pair.ok_or_else(|| Refusal::malformed_xml("A Tag needs a Key and a Value."))?;
+            let (key, value) =
+                pair.ok_or_else(|| Refusal::malformed_xml("A Tag needs a Key and a Value."))?;
             if read.insert(key, value).is_some() {
                 let message = "Cannot provide multiple Tags with the same key";
                 return Err(Refusal::new("InvalidTag", http::StatusCode::BAD_REQUEST, message));

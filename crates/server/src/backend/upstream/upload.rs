@@ -54,7 +54,10 @@ pub(super) struct Upload<'b, 'i> {
 
 impl std::fmt::Debug for Upload<'_, '_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Upload").field("length", &self.length).field("begun", &self.begun).finish_non_exhaustive()
+        f.debug_struct("Upload")
+            .field("length", &self.length)
+            .field("begun", &self.begun)
+            .finish_non_exhaustive()
     }
 }
 
@@ -108,7 +111,8 @@ impl<'b, 'i> Outgoing<'b, 'i> {
                 head.set("x-amz-trailer", algorithm.header())?;
                 head.set("x-amz-decoded-content-length", &length.to_string())?;
                 let codings = head.headers.get("content-encoding").and_then(|value| value.to_str().ok());
-                let codings = codings.map_or_else(|| "aws-chunked".to_owned(), |before| format!("{before},aws-chunked"));
+                let codings = codings
+                    .map_or_else(|| "aws-chunked".to_owned(), |before| format!("{before},aws-chunked"));
                 head.set("content-encoding", &codings)?;
                 (Framing::trailer(algorithm), UNSIGNED_TRAILER.to_owned())
             }
@@ -187,7 +191,8 @@ impl Upload<'_, '_> {
         }
         let promised = self.promised.take().ok_or_else(|| Refusal::internal("a body was sent twice"))?;
         let checksum = checked(promised, self.hasher.take(), self.body)?;
-        let end = self.framing.take().and_then(|framing| framing.finish(checksum.as_deref().unwrap_or_default()));
+        let end =
+            self.framing.take().and_then(|framing| framing.finish(checksum.as_deref().unwrap_or_default()));
         for piece in [withheld, end].into_iter().flatten() {
             if !hand_over(&to, piece, patience).await? {
                 return Ok(());
@@ -203,7 +208,11 @@ async fn hand_over(to: &mpsc::Sender<Bytes>, piece: Bytes, patience: Duration) -
         Ok(sent) => Ok(sent.is_ok()),
         Err(_) => Err(Refusal {
             reason: Some(format!("the upstream took nothing for {} seconds", patience.as_secs())),
-            ..Refusal::new("ServiceUnavailable", StatusCode::SERVICE_UNAVAILABLE, "Service is unable to handle request.")
+            ..Refusal::new(
+                "ServiceUnavailable",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Service is unable to handle request.",
+            )
         }),
     }
 }

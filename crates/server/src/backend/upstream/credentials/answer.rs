@@ -47,7 +47,12 @@ mod tests {
         let service = br#"{"Code":"Success","AccessKeyId":"A","SecretAccessKey":"s","Token":"t","Expiration":"2026-11-23T20:00:00Z"}"#;
         assert_eq!(read(service, false).unwrap().expires_at.unwrap().to_string(), "2026-11-23T20:00:00Z");
         assert_eq!(read(service, true), None);
-        for text in ["", "{}", r#"{"AccessKeyId":"A"}"#, r#"{"AccessKeyId":"A","SecretAccessKey":"s","Expiration":"soon"}"#] {
+        for text in [
+            "",
+            "{}",
+            r#"{"AccessKeyId":"A"}"#,
+            r#"{"AccessKeyId":"A","SecretAccessKey":"s","Expiration":"soon"}"#,
+        ] {
             assert_eq!(read(text.as_bytes(), false), None, "{text}");
         }
     }

@@ -43,13 +43,19 @@ pub(super) struct Finder {
 }
 
 impl Finder {
-    pub(super) fn new(source: Source, environment: Environment, region: String) -> Result<Self, CredentialsError> {
+    pub(super) fn new(
+        source: Source,
+        environment: Environment,
+        region: String,
+    ) -> Result<Self, CredentialsError> {
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(Duration::from_secs(10))
             .no_proxy()
             .build()
-            .map_err(|error| CredentialsError::Source(format!("the HTTP client cannot be set up: {error}")))?;
+            .map_err(|error| {
+                CredentialsError::Source(format!("the HTTP client cannot be set up: {error}"))
+            })?;
         Ok(Self { source, environment, region, http })
     }
 
@@ -64,9 +70,12 @@ impl Finder {
             }),
             Source::Profile(name) => {
                 let profile = Profile::read(name, &self.environment);
-                let profile = profile.ok_or_else(|| CredentialsError::Source(format!("there is no AWS profile `{name}`")))?;
+                let profile = profile
+                    .ok_or_else(|| CredentialsError::Source(format!("there is no AWS profile `{name}`")))?;
                 let found = self.of_profile(name, profile, at).await.map_err(CredentialsError::Source)?;
-                found.ok_or_else(|| CredentialsError::Source(format!("the AWS profile `{name}` has no credentials")))
+                found.ok_or_else(|| {
+                    CredentialsError::Source(format!("the AWS profile `{name}` has no credentials"))
+                })
             }
             Source::Chain => self.chain(at).await,
         }
@@ -118,7 +127,12 @@ impl Finder {
 
     /// What a profile says; `None` where it says nothing of credentials. Profiles that name a source are resolved from
     /// the far end.
-    async fn of_profile(&self, name: &str, profile: Profile, at: Timestamp) -> Result<Option<Credentials>, String> {
+    async fn of_profile(
+        &self,
+        name: &str,
+        profile: Profile,
+        at: Timestamp,
+    ) -> Result<Option<Credentials>, String> {
         let mut chain = vec![(name.to_owned(), profile)];
         while let Some(source) = chain.last().and_then(|(name, profile)| {
             let source = profile.value("source_profile").filter(|_| profile.value("role_arn").is_some())?;
@@ -185,12 +199,17 @@ impl Finder {
         let source = match (before, profile.value("credential_source")) {
             (Some(before), _) => Some(before),
             (None, Some("Environment")) => self.of_environment(),
-            (None, Some("EcsContainer")) => container::ask(&self.http, &self.environment).await.transpose()?,
-            (None, Some("Ec2InstanceMetadata")) => instance::ask(&self.http, &self.environment).await.transpose()?,
+            (None, Some("EcsContainer")) => {
+                container::ask(&self.http, &self.environment).await.transpose()?
+            }
+            (None, Some("Ec2InstanceMetadata")) => {
+                instance::ask(&self.http, &self.environment).await.transpose()?
+            }
             // `source_profile` is the profile itself.
             (None, _) => self.own(name, profile).await?,
         };
-        let source = source.ok_or_else(|| format!("the AWS profile `{name}` has a role and nothing to assume it with"))?;
+        let source = source
+            .ok_or_else(|| format!("the AWS profile `{name}` has a role and nothing to assume it with"))?;
         sts::with_credentials(&self.http, &self.environment, region, call, &source, at).await
     }
 }

@@ -11,7 +11,10 @@ use super::answer;
 use crate::backend::upstream::settings::Environment;
 
 /// Asks; `None` where the environment names no address.
-pub(super) async fn ask(http: &reqwest::Client, environment: &Environment) -> Option<Result<Credentials, String>> {
+pub(super) async fn ask(
+    http: &reqwest::Client,
+    environment: &Environment,
+) -> Option<Result<Credentials, String>> {
     let relative = environment.value("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
     let url = match relative {
         Some(path) => format!("http://169.254.170.2{path}"),
@@ -22,7 +25,9 @@ pub(super) async fn ask(http: &reqwest::Client, environment: &Environment) -> Op
 
 async fn fetch(http: &reqwest::Client, environment: &Environment, url: &str) -> Result<Credentials, String> {
     if !is_allowed(url) {
-        return Err(format!("`{url}` is neither https:// nor an address of this machine or of its container service"));
+        return Err(format!(
+            "`{url}` is neither https:// nor an address of this machine or of its container service"
+        ));
     }
     let token = match environment.value("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE") {
         Some(file) => {
@@ -61,7 +66,9 @@ mod tests {
 
     #[test]
     fn plain_http_stays_on_the_machine() {
-        for url in ["http://127.0.0.1:1/x", "http://[::1]/", "http://169.254.170.23/v1", "https://example.org/"] {
+        for url in
+            ["http://127.0.0.1:1/x", "http://[::1]/", "http://169.254.170.23/v1", "https://example.org/"]
+        {
             assert!(is_allowed(url), "{url}");
         }
         for url in ["http://example.org/", "http://169.254.169.254/", "ftp://127.0.0.1/", "x"] {

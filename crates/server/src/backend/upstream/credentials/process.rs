@@ -24,5 +24,6 @@ pub(super) async fn run(command: &str) -> Result<Credentials, String> {
     if !output.status.success() {
         return Err(format!("the credential process ended with {}", output.status));
     }
-    answer::read(&output.stdout, true).ok_or_else(|| "the credential process printed no credentials".to_owned())
+    answer::read(&output.stdout, true)
+        .ok_or_else(|| "the credential process printed no credentials".to_owned())
 }

@@ -46,7 +46,8 @@ impl Renewing {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, CredentialsError> {
         let finder = Finder::new(source, environment, region)?;
-        let (current, found, renewal) = (ArcSwapOption::empty(), std::sync::Mutex::new(None), Mutex::new(None));
+        let (current, found, renewal) =
+            (ArcSwapOption::empty(), std::sync::Mutex::new(None), Mutex::new(None));
         Ok(Self(Arc::new(Shared { finder, clock, current, found, renewal })))
     }
 

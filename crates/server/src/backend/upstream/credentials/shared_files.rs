@@ -25,7 +25,9 @@ impl Profile {
             Some(path) => Some(PathBuf::from(path)),
             None => environment.value("HOME").map(|home| PathBuf::from(home).join(".aws").join(file)),
         };
-        let text = |path: Option<PathBuf>| path.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
+        let text = |path: Option<PathBuf>| {
+            path.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default()
+        };
         let config = text(place("AWS_CONFIG_FILE", "config"));
         let credentials = text(place("AWS_SHARED_CREDENTIALS_FILE", "credentials"));
         Self::of(name, &config, &credentials)
@@ -75,7 +77,10 @@ mod tests {
     #[test]
     fn profiles_of_both_files() {
         let profile = Profile::of("a", CONFIG, "[a]\naws_access_key_id = AKIA\n[b]\nx=1").unwrap();
-        assert_eq!((profile.value("role_arn"), profile.value("aws_access_key_id")), (Some("arn"), Some("AKIA")));
+        assert_eq!(
+            (profile.value("role_arn"), profile.value("aws_access_key_id")),
+            (Some("arn"), Some("AKIA"))
+        );
         assert_eq!((profile.value("region"), profile.value("max"), profile.value("s3")), (None, None, None));
         assert_eq!(Profile::of("default", CONFIG, "").unwrap().value("region"), Some("eu-west-1"));
         assert!(Profile::of("b", CONFIG, "[b]\nx=1").is_some());

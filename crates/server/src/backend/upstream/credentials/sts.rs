@@ -32,7 +32,8 @@ pub(super) async fn with_token_file(
     file: &Path,
 ) -> Result<Credentials, String> {
     let token = std::fs::read_to_string(file);
-    let token = token.map_err(|error| format!("the token file `{}` cannot be read: {error}", file.display()))?;
+    let token =
+        token.map_err(|error| format!("the token file `{}` cannot be read: {error}", file.display()))?;
     call.more.push(("WebIdentityToken", token.trim().to_owned()));
     let form = form("AssumeRoleWithWebIdentity", &call);
     ask(http, &endpoint(environment, region), HeaderMap::new(), form).await
@@ -75,7 +76,10 @@ fn form(action: &str, call: &RoleCall<'_>) -> String {
     let named = [("RoleSessionName", call.session_name)];
     let more = call.more.iter().map(|(name, value)| (*name, value.as_str()));
     let pairs = fixed.into_iter().chain(named).chain(more);
-    pairs.map(|(name, value)| format!("{name}={}", percent_encode(value, false))).collect::<Vec<_>>().join("&")
+    pairs
+        .map(|(name, value)| format!("{name}={}", percent_encode(value, false)))
+        .collect::<Vec<_>>()
+        .join("&")
 }
 
 async fn ask(
