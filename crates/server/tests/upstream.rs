@@ -1,7 +1,7 @@
 //! The gateway in front of another store, over TCP: what goes through, what is refused, and what happens when the other
 //! side fails.
 
-#![expect(clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod fixture;
 
