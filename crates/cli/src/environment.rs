@@ -45,11 +45,6 @@ impl Environment {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// All variables.
-    pub(crate) fn variables(&self) -> BTreeMap<String, String> {
-        self.variables.clone()
-    }
-
     /// `$XDG_CONFIG_HOME/wigeon`, by default `~/.config/wigeon`: profiles and settings.
     pub(crate) fn config_dir(&self) -> Result<PathBuf, NoPlace> {
         self.place("configuration", "XDG_CONFIG_HOME", ".config")
