@@ -28,7 +28,8 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let failed = |error: &(dyn std::error::Error + 'static)| Failure::because(Kind::Error, error);
     let mut config = Config::read(&args.config).map_err(|error| failed(&error))?;
     let variables = context.environment.variables();
-    config.upstreams.environment = Environment::of(variables.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    config.upstreams.environment =
+        Environment::of(variables.map(|(name, value)| (name.to_owned(), value.to_owned())));
     if args.check {
         serve::check(&config).map_err(|error| failed(&error))?;
         context.output.note(&format!("{} is in order.", args.config.display()));
