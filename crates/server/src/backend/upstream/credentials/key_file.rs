@@ -32,8 +32,10 @@ pub(super) fn read(path: &Path) -> Result<Secret, KeyFileError> {
     if secret.is_empty() { Err(KeyFileError::Empty(name)) } else { Ok(secret) }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
+    #![cfg(unix)]
+
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;

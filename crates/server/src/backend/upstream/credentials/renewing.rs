@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 
 /// An upstream's credentials.
 #[derive(Clone)]
-pub(in crate::backend::upstream) struct Renewing(Arc<Shared>);
+pub(crate) struct Renewing(Arc<Shared>);
 
 struct Shared {
     finder: Finder,
@@ -39,7 +39,7 @@ struct Shared {
 }
 
 impl Renewing {
-    pub(in crate::backend::upstream) fn new(
+    pub(crate) fn new(
         source: Source,
         environment: Environment,
         region: String,
@@ -55,7 +55,7 @@ impl Renewing {
     ///
     /// # Errors
     /// Why there are none, for the operator.
-    pub(in crate::backend::upstream) async fn current(&self) -> Result<Arc<Credentials>, String> {
+    pub(crate) async fn current(&self) -> Result<Arc<Credentials>, String> {
         let Some(current) = self.0.current.load_full() else { return self.renewed(None).await };
         let Some(end) = current.expires_at else { return Ok(current) };
         let left = end.duration_since(self.0.clock.now());
@@ -77,7 +77,7 @@ impl Renewing {
 
     /// The upstream does not take these: others are looked for, if nobody has done so a moment ago. Whether that is
     /// worth another try.
-    pub(in crate::backend::upstream) fn refused(&self, refused: &Arc<Credentials>) -> bool {
+    pub(crate) fn refused(&self, refused: &Arc<Credentials>) -> bool {
         let found = *self.0.found.lock().unwrap_or_else(PoisonError::into_inner);
         if found.is_some_and(|found| found.elapsed() < PAUSE) {
             return false;
