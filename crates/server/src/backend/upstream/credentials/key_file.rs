@@ -34,8 +34,6 @@ pub(super) fn read(path: &Path) -> Result<Secret, KeyFileError> {
 
 #[cfg(test)]
 mod tests {
-    #![cfg(unix)]
-
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
