@@ -44,6 +44,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where buckets, objects and keys are kept.
     pub data: PathBuf,
+    /// The keys that seal sessions; nodes that serve each other's sessions have the same.
+    pub session_keys: PathBuf,
     /// Where providers, roles and policies are kept.
     pub directory: DirectoryConfig,
     /// The region that requests must be signed for.
@@ -66,6 +68,7 @@ pub struct Config {
 struct File {
     listen: Option<SocketAddr>,
     data: PathBuf,
+    session_keys: Option<PathBuf>,
     #[serde(default)]
     directory: DirectoryKey,
     region: Option<String>,
@@ -86,6 +89,7 @@ impl Config {
     pub fn new(data: PathBuf, directory: DirectoryConfig) -> Self {
         Self {
             listen: DEFAULT_LISTEN,
+            session_keys: data.join("session-keys.json"),
             data,
             directory,
             region: "us-east-1".to_owned(),
@@ -111,6 +115,7 @@ impl Config {
         Ok(Self {
             listen: file.listen.unwrap_or(plain.listen),
             region: file.region.unwrap_or(plain.region),
+            session_keys: file.session_keys.map_or(plain.session_keys, |path| place.beside(&path)),
             domains: file.domains,
             root: file.root.map(|root| root.read(place)).transpose()?,
             audit: file.audit.map(|audit| audit.read(place)).transpose()?.unwrap_or_default(),
