@@ -288,7 +288,9 @@ async fn follow(keys: &RingFile, directory: &Directory, clock: &dyn Clock) {
                 tracing::info!(keys = ?keys.sealer(), "the session keys changed");
                 reseal(directory, keys.sealer(), clock).await;
             }
-            Err(error) => tracing::error!(error = %crate::chain::chain(&error), "the session keys stay as they were"),
+            Err(error) => {
+                tracing::error!(error = %crate::chain::chain(&error), "the session keys stay as they were")
+            }
         }
     }
 }

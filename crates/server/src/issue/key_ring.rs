@@ -194,7 +194,8 @@ impl KeyRing {
             .ok()
             .and_then(|contents| contents.keys.iter().map(RingKey::from_file).collect::<Option<Vec<_>>>())
             .filter(|keys| !keys.is_empty());
-        keys.map(|keys| Self { issuing: issuing(&keys, now), keys }).ok_or_else(|| KeyRingError::Contents { path: path.to_owned() })
+        keys.map(|keys| Self { issuing: issuing(&keys, now), keys })
+            .ok_or_else(|| KeyRingError::Contents { path: path.to_owned() })
     }
 
     fn write(&self, path: &Path, replace: bool) -> Result<(), KeyRingError> {

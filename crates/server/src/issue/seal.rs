@@ -166,7 +166,8 @@ impl Sealer {
             expires_at,
             prepared: Prepared::default(),
         };
-        let sealed = self.seal(&SealedRef::Session(&session), &session.access_key_id, grant.minimum_token_len)?;
+        let sealed =
+            self.seal(&SealedRef::Session(&session), &session.access_key_id, grant.minimum_token_len)?;
         let credentials = Self::credentials(&session.access_key_id, sealed, expires_at);
         Ok(Issued { session, credentials })
     }
@@ -187,7 +188,11 @@ impl Sealer {
         Ok(Self::credentials(&session.access_key_id, sealed, expires_at))
     }
 
-    fn credentials(access_key_id: &str, (token, secret_key): (String, Secret), expires_at: Timestamp) -> Credentials {
+    fn credentials(
+        access_key_id: &str,
+        (token, secret_key): (String, Secret),
+        expires_at: Timestamp,
+    ) -> Credentials {
         Credentials {
             access_key_id: access_key_id.to_owned(),
             secret_key,
@@ -212,7 +217,11 @@ impl Sealer {
             plain.resize(wanted, b' ');
         }
         let token = envelope::seal(VERSION, key.id, &key.sealing, plain).ok_or(IssueError::Crypto)?;
-        if token.len() > MAX_TOKEN_LEN { Err(IssueError::TooLarge(token.len())) } else { Ok((token, key.secret_key(access_key_id))) }
+        if token.len() > MAX_TOKEN_LEN {
+            Err(IssueError::TooLarge(token.len()))
+        } else {
+            Ok((token, key.secret_key(access_key_id)))
+        }
     }
 
     /// Opens a session token that came with a request signed by `access_key_id`. Whether the session has

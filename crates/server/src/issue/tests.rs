@@ -347,7 +347,8 @@ fn a_ring_is_rotated_while_it_is_in_use() {
     let clock = TestClock::new();
     let (_, assumed) = rich(&clock);
     let (now, later) = (clock.now(), clock.now() + SignedDuration::from_secs(60));
-    let (one, other) = (RingFile::open(path.clone(), now).unwrap(), RingFile::open(path.clone(), now).unwrap());
+    let (one, other) =
+        (RingFile::open(path.clone(), now).unwrap(), RingFile::open(path.clone(), now).unwrap());
     let old = one.sealer().issue(&assumed, grant(), now).unwrap().credentials;
     let mut ring = KeyRing::open(&path, now).unwrap();
     ring.rotate(&path, 3, now, SignedDuration::from_secs(60)).unwrap();
@@ -358,7 +359,10 @@ fn a_ring_is_rotated_while_it_is_in_use() {
     assert!(other.sealer().unseal(token_of(&still_old), &still_old.access_key_id, now).is_ok());
     assert!(one.refresh(later).unwrap(), "its time has come");
     let new = one.sealer().issue(&assumed, grant(), later).unwrap().credentials;
-    assert!(other.sealer().unseal(token_of(&new), &new.access_key_id, now).is_err(), "it has not read it yet");
+    assert!(
+        other.sealer().unseal(token_of(&new), &new.access_key_id, now).is_err(),
+        "it has not read it yet"
+    );
     assert!(other.refresh(now).unwrap());
     for credentials in [&old, &still_old, &new] {
         let opened = other.sealer().unseal(token_of(credentials), &credentials.access_key_id, now).unwrap();
