@@ -31,8 +31,8 @@ use crate::arriving::Arriving;
 use crate::audit::Who;
 use crate::authenticate::{Authenticated, Authenticator};
 use crate::authorize::authorize;
-use crate::backend::protocol::LocalBackend;
 use crate::backend::protocol::xml::answer;
+use crate::backend::stores::Stores;
 use crate::body::{RequestBody, ResponseBody, empty, full};
 use crate::classify::{classify, classify_form};
 use crate::cors::{self, CorsRules};
@@ -64,7 +64,7 @@ pub struct Gateway {
     /// Exchanges tokens.
     pub sts: StsService,
     /// Where objects are.
-    pub backend: LocalBackend,
+    pub backend: Stores,
     /// Who wants to know of requests.
     pub observers: Arc<Observers>,
     /// Names under which buckets are hosts.
@@ -105,6 +105,9 @@ impl Gateway {
             && let Some(rules) = self.cors_rules(&parts)
         {
             cors::mark(&rules, &parts, response.headers_mut());
+        }
+        if let Some(remark) = response.extensions_mut().remove() {
+            recording.remark(remark);
         }
         let headers = response.headers_mut();
         headers.insert(SERVER, HeaderValue::from_static("Wigeon"));
