@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use wigeon_core::arn::Arn;
-use wigeon_core::policy::{Context, Policies, Policy, Principal, Request, evaluate};
+use wigeon_core::policy::{Context, Explanation, Policies, Policy, Principal, Request, evaluate, explain};
 
 use crate::denial::Denial;
 use crate::directory::entry::Tags;
@@ -143,9 +143,28 @@ impl Rights {
         resource_policy: Option<&Policy>,
         context: &Context<'_>,
     ) -> Result<(), Box<Denial>> {
-        let (principal, policies) = match &self.holder {
-            // The account's own doings need no policy; what a policy of the resource says still counts.
-            Holder::Account { .. } if resource_policy.is_none() => return Ok(()),
+        // The account's own doings need no policy; what a policy of the resource says still counts.
+        if self.is_account() && resource_policy.is_none() {
+            return Ok(());
+        }
+        let (principal, policies) = self.judged_by(resource_policy);
+        let request = Request { principal, action, resource, account: &self.account, context };
+        match evaluate(&policies, &request).is_allowed() {
+            true => Ok(()),
+            false => Err(Box::new(Denial::new(&policies, &request, &self.user_id()))),
+        }
+    }
+
+    /// The same decision with its reasons, for people.
+    #[must_use]
+    pub fn explain(&self, action: &str, resource: &str, context: &Context<'_>) -> Explanation {
+        let (principal, policies) = self.judged_by(None);
+        explain(&policies, &Request { principal, action, resource, account: &self.account, context })
+    }
+
+    /// As whom, and by which policies, the caller is judged.
+    fn judged_by<'a>(&'a self, resource_policy: Option<&'a Policy>) -> (Principal<'a>, Policies<'a>) {
+        match &self.holder {
             Holder::Account { .. } => (
                 Principal::Root { account: &self.account },
                 Policies { resource: resource_policy, ..Policies::default() },
@@ -172,11 +191,6 @@ impl Rights {
                     session: session_policies,
                 },
             ),
-        };
-        let request = Request { principal, action, resource, account: &self.account, context };
-        match evaluate(&policies, &request).is_allowed() {
-            true => Ok(()),
-            false => Err(Box::new(Denial::new(&policies, &request, &self.user_id()))),
         }
     }
 }

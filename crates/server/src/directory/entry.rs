@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use wigeon_core::arn::Arn;
+use wigeon_core::secret::Secret;
 use wigeon_core::time::Timestamp;
 
 /// Keys and values, in the order in which they were set. Keys differ without regard to case.
@@ -52,6 +53,12 @@ pub struct ProviderEntry {
     /// Whether it is one that policies know by a name.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub built_in: bool,
+    /// Where a built-in service of opaque tokens is asked, in place of its own address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_information: Option<String>,
+    /// What such a service is asked as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_token: Option<Secret>,
     /// Whether every audience is accepted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub any_audience: bool,
@@ -389,6 +396,8 @@ impl ProviderEntry {
             sessions_end_with_token: false,
             revoked_before: None,
             built_in: false,
+            token_information: None,
+            app_token: None,
             any_audience: false,
             minio: None,
         }

@@ -11,7 +11,8 @@
 //! # minio = { default_role = "reader", policy_claim = "policy" }
 //!
 //! [[built_in]]                           # known to policies by name; no client ids: the trust policy decides
-//! name = "accounts.google.com"
+//! name = "accounts.google.com"           # or "www.amazon.com", "graph.facebook.com"
+//! # token_information = "https://…", app_token_file: for the two whose tokens are opaque
 //!
 //! [[policy]]                             # managed
 //! name = "read-shared"
@@ -42,6 +43,7 @@ use serde::Deserialize;
 use wigeon_core::arn::without_scheme;
 use wigeon_core::jwt::KeySet;
 use wigeon_core::policy::{Document, Kind};
+use wigeon_core::secret::Secret;
 use wigeon_core::time::{Timestamp, parse_iso8601};
 
 use super::compile::algorithms;
@@ -148,6 +150,8 @@ struct BuiltInTable {
     jwks_url: Option<String>,
     jwks_file: Option<PathBuf>,
     ca_file: Option<PathBuf>,
+    token_information: Option<String>,
+    app_token_file: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -264,10 +268,27 @@ impl Reader {
 
     fn built_in(&mut self, table: BuiltInTable, place: &str) -> Result<ProviderEntry, DirectoryError> {
         let built_in = BuiltIn::of(&table.name)
-            .ok_or_else(|| self.fault(place, "there is no such provider; there is `accounts.google.com`"))?;
+            .ok_or_else(|| {
+                let known = "`accounts.google.com`, `www.amazon.com` and `graph.facebook.com`";
+                self.fault(place, format!("there is no such provider; there are {known}"))
+            })?;
         let mut provider = ProviderEntry::new(built_in.issuer(), table.client_ids, self.created_at);
         provider.built_in = true;
         provider.any_audience = provider.client_ids.is_empty();
+        let opaque = built_in.token_information().is_some();
+        if opaque && (table.jwks_url.is_some() || table.jwks_file.is_some()) {
+            return Err(self.fault(place, "its tokens are opaque: there are no keys to give"));
+        }
+        if !opaque && (table.token_information.is_some() || table.app_token_file.is_some()) {
+            return Err(self.fault(place, "its tokens are signed: there is no token information to ask for"));
+        }
+        if let Some(address) = &table.token_information {
+            check_address(address, false).map_err(|reason| self.fault(place, reason))?;
+        }
+        provider.token_information = table.token_information;
+        if let Some(file) = table.app_token_file {
+            provider.app_token = Some(Secret::new(self.read(&file)?.trim()));
+        }
         self.connection(&mut provider, (table.jwks_url, table.jwks_file, table.ca_file), false, place)?;
         Ok(provider)
     }

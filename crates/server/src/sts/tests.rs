@@ -4,6 +4,8 @@ mod chaining;
 
 mod dialects;
 
+mod opaque;
+
 use rstest::rstest;
 use serde_json::{Value, json};
 use wigeon_core::policy::{Document, Kind, Policy};
