@@ -10,7 +10,13 @@ mod logout;
 
 mod whoami;
 
+mod quoting;
+
 mod credentials;
+
+mod surroundings;
+
+mod lent;
 
 mod ls;
 
@@ -29,6 +35,12 @@ mod stat;
 mod presign;
 
 mod serve;
+
+mod agent;
+
+mod exec;
+
+mod env;
 
 mod explain;
 
@@ -54,6 +66,12 @@ pub(crate) enum Command {
     Whoami(whoami::Args),
     /// Print the temporary credentials for other tools
     Credentials(credentials::Args),
+    /// Run a program with credentials that renew as long as it runs
+    Exec(exec::Args),
+    /// Print variables for a shell
+    Env(env::Args),
+    /// Hold sessions in memory and serve them to other tools
+    Agent(agent::Args),
     /// List buckets or objects
     Ls(ls::Args),
     /// Copy files and objects
@@ -88,6 +106,9 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Failu
         Command::Logout(args) => logout::run(args, context).await,
         Command::Whoami(args) => whoami::run(args, context).await,
         Command::Credentials(args) => credentials::run(args, context).await,
+        Command::Exec(args) => exec::run(args, context).await,
+        Command::Env(args) => env::run(args, context).await,
+        Command::Agent(args) => agent::run(args, context).await,
         Command::Ls(args) => ls::run(args, context).await,
         Command::Cp(args) => cp::run(args, context).await,
         Command::Cat(args) => cat::run(args, context).await,

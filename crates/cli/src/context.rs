@@ -28,6 +28,17 @@ impl Context {
         Self { options, environment, output, clock: Arc::new(SystemClock) }
     }
 
+    /// The same surroundings, for a task of its own.
+    pub(crate) fn detached(&self) -> Self {
+        let output = Output::of_process(&self.environment, self.output.is_json(), self.options.quiet);
+        Self {
+            options: self.options.clone(),
+            environment: self.environment.clone(),
+            output,
+            clock: Arc::clone(&self.clock),
+        }
+    }
+
     /// The stored profiles: `profiles/` in the configuration directory.
     pub(crate) fn shelf(&self) -> Result<Shelf, Failure> {
         Ok(Shelf::new(self.environment.config_dir()?.join("profiles")))

@@ -60,6 +60,19 @@ impl Environment {
         self.place("data", "XDG_DATA_HOME", ".local/share")
     }
 
+    /// `$XDG_RUNTIME_DIR/wigeon`, without it `run/` in the state directory: sockets, and files of one run.
+    pub(crate) fn runtime_dir(&self) -> Result<PathBuf, NoPlace> {
+        match self.variable("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute()) {
+            Some(base) => Ok(base.join("wigeon")),
+            None => Ok(self.state_dir()?.join("run")),
+        }
+    }
+
+    /// All variables.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// XDG Base Directory Specification: a relative path in a variable is to be ignored.
     fn place(&self, what: &'static str, variable: &'static str, in_home: &str) -> Result<PathBuf, NoPlace> {
         let absolute = |name| self.variable(name).map(PathBuf::from).filter(|path| path.is_absolute());

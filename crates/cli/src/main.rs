@@ -13,6 +13,8 @@ mod wording;
 
 mod context;
 
+mod brokered;
+
 mod commands;
 
 use std::process::ExitCode;

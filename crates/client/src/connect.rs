@@ -21,6 +21,7 @@ use reqwest::{Client, RequestBuilder, redirect};
 use rustls::ClientConfig;
 use url::Url;
 
+pub(crate) use self::loopback::is_loopback_authority;
 use self::loopback::is_loopback_host;
 use self::tls::client_config;
 

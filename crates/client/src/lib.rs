@@ -3,6 +3,7 @@
 //! ```text
 //! profile ─► sign_in ─► exchange ─► session ─► s3 ─► transfer
 //!            TokenSet   Credentials  always valid, renewed ahead of expiry
+//!                                    └─► broker: other programs
 //! ```
 //!
 //! No terminal and no environment of its own: the clock, the browser and the places of files are passed in.
@@ -23,6 +24,8 @@ pub mod exchange;
 pub mod caller;
 
 pub mod session;
+
+pub mod broker;
 
 pub mod s3;
 

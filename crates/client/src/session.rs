@@ -35,8 +35,10 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(60);
 /// An ID token is exchanged only while it has this long to live: the request takes time, too.
 const ID_TOKEN_MARGIN: SignedDuration = SignedDuration::from_secs(5);
 
-/// Credentials are renewed this long before they expire, or at three quarters of their life if that is later.
-const RENEWAL_MARGIN: SignedDuration = SignedDuration::from_mins(5);
+/// Credentials are renewed this long before they expire, or at two thirds of their life if that is later. AWS's SDKs
+/// ask again and again for credentials with less than fifteen minutes left, and are told an end that is up to five
+/// minutes early.
+const RENEWAL_MARGIN: SignedDuration = SignedDuration::from_mins(20);
 
 /// After a renewal that failed, the next attempt waits this long, while the old credentials work.
 const RETRY_PAUSE: SignedDuration = SignedDuration::from_secs(15);
@@ -472,11 +474,11 @@ fn client_of(oauth: &OAuth) -> Client {
     Client { id, secret }
 }
 
-/// Five minutes ahead of the end, or a quarter of the life of credentials that live less than twenty.
+/// Twenty minutes ahead of the end, or a third of the life of credentials that live less than an hour.
 fn renew_at(session: &AssumedSession) -> Timestamp {
     let Some(end) = session.credentials.expires_at else { return Timestamp::MAX };
     let life = end.duration_since(session.obtained_at);
-    let margin = RENEWAL_MARGIN.min(life / 4);
+    let margin = RENEWAL_MARGIN.min(life / 3);
     end.checked_sub(margin).unwrap_or(end)
 }
 

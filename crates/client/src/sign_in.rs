@@ -8,8 +8,8 @@
 //! discovery ─► authorization request ─► browser ─► redirect ─► token endpoint ─► ID token ─► TokenSet
 //! ```
 //!
-//! OpenID Connect Core 1.0, section 3.1, with RFC 7636 (PKCE), RFC 8252 (native apps), RFC 9207 (`iss`) and
-//! RFC 9700 (security of OAuth 2.0).
+//! OpenID Connect Core 1.0, section 3.1, with RFC 7636 (PKCE), RFC 8252 (native apps), RFC 8628 (on another device),
+//! RFC 9207 (`iss`) and RFC 9700 (security of OAuth 2.0).
 
 mod discovery;
 
@@ -25,6 +25,8 @@ mod redirect;
 
 mod authorization;
 
+mod device;
+
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -34,6 +36,7 @@ use wigeon_core::time::Clock;
 
 pub use authorization::ResponseError;
 pub use browser::Browser;
+pub use device::Invitation;
 pub use discovery::{DiscoveryError, Provider, discover, locate};
 pub use id_token::{Expected, IdTokenError, Identity, SKEW, verify};
 pub use token_endpoint::{Client, Grant, TokenEndpointError, Tokens, redeem, revoke, words};
@@ -41,6 +44,7 @@ pub use token_endpoint::{Client, Grant, TokenEndpointError, Tokens, redeem, revo
 use crate::connect::Connector;
 use crate::profile::{OAuth, Redirect};
 use authorization::{Attempt, query_of_pasted};
+use device::PollError;
 use page::Page;
 use redirect::{Arrival, Listener};
 
@@ -109,6 +113,12 @@ pub enum SignInError {
         /// Why an answer that came was refused.
         refused: Option<String>,
     },
+    /// The provider has no place to begin a sign-in on another device.
+    #[error("the provider has no device authorization endpoint")]
+    NoDeviceEndpoint,
+    /// Nobody has entered the code in time.
+    #[error("the code has expired: nobody has signed in with it in time")]
+    CodeExpired,
     /// The redirect address has to be pasted, and there is nobody who could.
     #[error(
         "the provider sends the browser to `{0}`, an address that has to be pasted back, and standard input is closed"
@@ -133,12 +143,12 @@ fn words_for(limit: &Duration) -> String {
 /// See [`SignInError`].
 pub async fn in_browser(
     sign_in: SignIn<'_>,
+    provider: Provider,
     browser: &dyn Browser,
     mut pasted: mpsc::Receiver<String>,
     limit: Duration,
 ) -> Result<TokenSet, SignInError> {
     let SignIn { connector, oauth, client, .. } = sign_in;
-    let provider = locate(connector, oauth).await?;
     let endpoint =
         provider.authorization_endpoint.clone().ok_or(DiscoveryError::Missing("authorization URL"))?;
     let mut listener = match &oauth.redirect {
@@ -245,6 +255,49 @@ async fn answer(
 fn read_pasted(attempt: &Attempt, provider: &Provider, line: &str) -> Result<Secret, SignInError> {
     let query = query_of_pasted(line).ok_or(SignInError::NotAnAddress)?;
     Ok(attempt.read(query, provider)?)
+}
+
+/// Signs a person in on another device: `show` gets the code and the address, at once.
+///
+/// # Errors
+/// See [`SignInError`]; [`SignInError::NoDeviceEndpoint`] and a client that may not do this
+/// ([`SignInError::wants_another_way`]) are known before anything is shown.
+pub async fn on_another_device(
+    sign_in: SignIn<'_>,
+    provider: Provider,
+    show: &(dyn Fn(&Invitation) + Send + Sync),
+    limit: Duration,
+) -> Result<TokenSet, SignInError> {
+    let SignIn { connector, oauth, client, .. } = sign_in;
+    let endpoint = provider.device_authorization_endpoint.clone().ok_or(SignInError::NoDeviceEndpoint)?;
+    let pending = device::begin(connector, &provider, &endpoint, oauth, client).await?;
+    show(&pending.invitation);
+
+    let good_for = pending.invitation.expires_in;
+    let answered = device::poll(connector, &provider, client, pending);
+    let tokens = match tokio::time::timeout(limit.min(good_for), answered).await {
+        Ok(Ok(tokens)) => tokens,
+        Ok(Err(PollError::Expired)) => return Err(SignInError::CodeExpired),
+        Ok(Err(PollError::Tokens(error))) => return Err(error.into()),
+        Err(_) if good_for <= limit => return Err(SignInError::CodeExpired),
+        Err(_) => return Err(SignInError::TimeLimit { limit, refused: None }),
+    };
+    accept(sign_in, provider, tokens, None).await
+}
+
+impl SignInError {
+    /// Whether the provider only minds the way, so that the person may sign in by another one: it has no place for
+    /// sign-ins on another device, or our client may not begin one (RFC 6749, section 5.2).
+    #[must_use]
+    pub fn wants_another_way(&self) -> bool {
+        match self {
+            Self::NoDeviceEndpoint => true,
+            Self::Tokens(TokenEndpointError::Refused { code, .. }) => {
+                matches!(code.as_str(), "unauthorized_client" | "unsupported_grant_type" | "invalid_request")
+            }
+            _ => false,
+        }
+    }
 }
 
 /// Signs a person in by their password, for profiles whose provider's client allows only that.
@@ -373,7 +426,7 @@ impl Renewal {
         provider: &Provider,
         before: &Identity,
     ) -> Result<Refreshed, SignInError> {
-        let Tokens { id_token, access_token, refresh_token } = self.0;
+        let Tokens { id_token, access_token, refresh_token, expires_in: _ } = self.0;
         let id_token = match id_token {
             None => None,
             Some(id_token) => {

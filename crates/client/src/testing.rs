@@ -47,6 +47,10 @@ pub(crate) struct Manners {
     pub(crate) refresh_gives_id_token: bool,
     /// The token endpoint's answer instead of tokens.
     pub(crate) token_refusal: Option<(u16, Value)>,
+    /// What the token endpoint says to a device code before it gives tokens, the last one first.
+    pub(crate) device_refusals: Vec<&'static str>,
+    /// What the device authorization endpoint says, put on top of its answer.
+    pub(crate) device_answer: Map<String, Value>,
     /// The STS's answer instead of credentials.
     pub(crate) sts_refusal: Option<(FaultCode, String)>,
 }
@@ -64,6 +68,8 @@ impl Default for Manners {
             refresh_token: true,
             refresh_gives_id_token: true,
             token_refusal: None,
+            device_refusals: Vec::new(),
+            device_answer: Map::new(),
             sts_refusal: None,
         }
     }
@@ -108,6 +114,7 @@ impl OtherSide {
             .route("/.well-known/openid-configuration", get(discovery))
             .route("/authorize", get(authorize))
             .route("/token", post(token))
+            .route("/device", post(device))
             .route("/jwks", get(jwks))
             .route("/revoke", post(revoke))
             .route("/sts", post(sts))
@@ -184,6 +191,7 @@ async fn discovery(State(side): State<OtherSide>) -> Response {
         ("authorization_endpoint".to_owned(), json!(format!("{issuer}/authorize"))),
         ("token_endpoint".to_owned(), json!(format!("{issuer}/token"))),
         ("jwks_uri".to_owned(), json!(format!("{issuer}/jwks"))),
+        ("device_authorization_endpoint".to_owned(), json!(format!("{issuer}/device"))),
         ("revocation_endpoint".to_owned(), json!(format!("{issuer}/revoke"))),
         ("id_token_signing_alg_values_supported".to_owned(), json!(["ES256"])),
         ("authorization_response_iss_parameter_supported".to_owned(), json!(true)),
@@ -250,6 +258,15 @@ async fn token(State(side): State<OtherSide>, headers: HeaderMap, Form(form): Fo
                 }
                 (None, inner.manners.refresh_gives_id_token, true)
             }
+            "urn:ietf:params:oauth:grant-type:device_code" => {
+                if form["device_code"] != "a-device-code" {
+                    return refused("invalid_grant");
+                }
+                if let Some(refusal) = inner.manners.device_refusals.pop() {
+                    return refused(refusal);
+                }
+                (None, true, inner.manners.refresh_token)
+            }
             "password" if form["password"] == "right" => (None, true, true),
             _ => return refused("invalid_grant"),
         }
@@ -267,6 +284,21 @@ async fn token(State(side): State<OtherSide>, headers: HeaderMap, Form(form): Fo
         tokens["refresh_token"] = json!(fresh);
     }
     axum::Json(tokens).into_response()
+}
+
+async fn device(State(side): State<OtherSide>, Form(form): Form<Parameters>) -> Response {
+    let mut inner = side.lock();
+    inner.forms.push(("/device", form, None));
+    let mut answer = Map::from_iter([
+        ("device_code".to_owned(), json!("a-device-code")),
+        ("user_code".to_owned(), json!("WDJB-MJHT")),
+        ("verification_uri".to_owned(), json!(format!("{}/enter", side.issuer_text()))),
+        ("expires_in".to_owned(), json!(600)),
+        ("interval".to_owned(), json!(1)),
+    ]);
+    put_on_top(&mut answer, &inner.manners.device_answer);
+    let status = if answer.contains_key("error") { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    (status, axum::Json(answer)).into_response()
 }
 
 async fn jwks(State(side): State<OtherSide>) -> Response {

@@ -4,6 +4,10 @@ pub mod name;
 
 pub mod uri;
 
+mod refused;
+
+pub mod control;
+
 pub mod operation;
 
 pub mod error;

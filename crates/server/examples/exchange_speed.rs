@@ -171,15 +171,11 @@ fn prepare(folder: &Path, roles: usize) -> Outcome<Vec<String>> {
 }
 
 async fn serve_folder(folder: &Path, roles: usize) -> Outcome<()> {
+    let directory = DirectoryConfig::file(folder.join("directory.toml"));
     let config = Config {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        data: folder.join(format!("data-{roles}")),
-        directory: DirectoryConfig::file(folder.join("directory.toml")),
-        region: "us-east-1".to_owned(),
-        domains: Vec::new(),
-        root: None,
         audit: Some(folder.join("audit.jsonl")),
-        tls: None,
+        ..Config::new(folder.join(format!("data-{roles}")), directory)
     };
     let running = serve::start(&config, Arc::new(System)).await?;
     println!("{}", running.address());

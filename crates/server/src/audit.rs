@@ -67,8 +67,8 @@ impl Who {
     /// Of an authenticated caller.
     #[must_use]
     pub fn of(caller: &Caller) -> Self {
-        let root = |access_key_id| Self {
-            principal: "root".to_owned(),
+        let named = |principal: &str, access_key_id| Self {
+            principal: principal.to_owned(),
             issuer: None,
             subject: None,
             name: None,
@@ -76,8 +76,9 @@ impl Who {
             access_key_id,
         };
         match caller {
-            Caller::Root => root(None),
-            Caller::RootSession(session) => root(Some(session.access_key_id.clone())),
+            Caller::Anonymous => named("anonymous", None),
+            Caller::Root => named("root", None),
+            Caller::RootSession(session) => named("root", Some(session.access_key_id.clone())),
             Caller::Session(session) => Self::of_session(session),
             Caller::User(user) => Self {
                 principal: user.arn.to_string(),

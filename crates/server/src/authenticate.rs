@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use wigeon_core::secret::Secret;
-use wigeon_core::sigv4::verify::{Claim, Expected, SignatureError, Verified};
+use wigeon_core::sigv4::canonical::ALGORITHM;
+use wigeon_core::sigv4::verify::{Claim, Expected, Payload, Seed, SignatureError, Verified};
 use wigeon_core::sts::{FaultCode, StsError};
+use wigeon_core::time::Timestamp;
 
 use crate::directory::Directory;
 use crate::issue::{Sealer, UnsealError};
@@ -31,7 +33,20 @@ pub struct RootKey {
 pub struct Authenticated {
     caller: Caller,
     access_key_id: String,
-    verified: Verified,
+    signature: Option<Signature>,
+    payload: Payload,
+    seed: Option<Seed>,
+}
+
+/// Where the signature stood and of what kind it is: what condition keys say of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signature {
+    /// `s3:authType`
+    pub auth_type: &'static str,
+    /// `s3:signatureversion`
+    pub version: &'static str,
+    /// When it was made; version 2 does not say.
+    pub at: Option<Timestamp>,
 }
 
 impl Authenticated {
@@ -47,10 +62,22 @@ impl Authenticated {
         &self.access_key_id
     }
 
-    /// What the signature says of the body.
+    /// What is known of the signature; `None` where there is none.
     #[must_use]
-    pub fn verified(&self) -> &Verified {
-        &self.verified
+    pub fn signature(&self) -> Option<&Signature> {
+        self.signature.as_ref()
+    }
+
+    /// How the body is bound to the signature.
+    #[must_use]
+    pub fn payload(&self) -> &Payload {
+        &self.payload
+    }
+
+    /// What signs the chunks of a streaming body.
+    #[must_use]
+    pub fn seed(&self) -> Option<&Seed> {
+        self.seed.as_ref()
     }
 }
 
@@ -101,6 +128,27 @@ impl Authenticator {
         &self.region
     }
 
+    /// Finds out who sent a request to S3, which may be nobody.
+    ///
+    /// # Errors
+    /// As [`Authenticator::authenticate`]; a request with a part of a signature is not an anonymous one.
+    pub fn authenticate_or_anonymous(
+        &self,
+        request: &Request,
+        bucket_of_host: Option<&str>,
+    ) -> Result<Authenticated, AuthenticateError> {
+        match self.authenticate(request, "s3", bucket_of_host, None) {
+            Err(AuthenticateError::Anonymous) => Ok(Authenticated {
+                caller: Caller::Anonymous,
+                access_key_id: String::new(),
+                signature: None,
+                payload: Payload::of_unsigned(&request.signed())?,
+                seed: None,
+            }),
+            known => known,
+        }
+    }
+
     /// Finds out who sent the request.
     ///
     /// `service` is `s3`, `sts` or `iam`. `bucket_of_host` is the bucket that the host names, which version 2
@@ -125,7 +173,14 @@ impl Authenticator {
         let empty_region = self.directory.snapshot().is_ceph();
         let expected = Expected { service, region: &self.region, empty_region, now: request.at };
         let verified = claim.verify(&signed, secret_key.expose(), bucket_of_host, &expected, body_sha256)?;
-        Ok(Authenticated { caller, access_key_id: claim.access_key_id().to_owned(), verified })
+        let Verified { payload, seed, presigned, signed_at } = verified;
+        let signature = Some(Signature {
+            auth_type: if presigned { "REST-QUERY-STRING" } else { "REST-HEADER" },
+            version: if seed.is_some() { ALGORITHM } else { "AWS" },
+            at: signed_at,
+        });
+        let access_key_id = claim.access_key_id().to_owned();
+        Ok(Authenticated { caller, access_key_id, signature, payload, seed })
     }
 
     fn key_of(

@@ -2,21 +2,29 @@
 //!
 //! Enters: a [`Request`], who sent it ([`Authenticated`]), what it is ([`Classified`]) and the directory's
 //! snapshot. Leaves: a [`Permit`], which only this module makes and without which no backend serves anything.
-//! Refused: a session whose role or provider is gone or whose sessions were revoked, and every action that the
-//! role's policies, boundary and session policies do not all allow. An error on the way is a refusal.
+//! Refused: a session whose role or provider is gone or whose sessions were revoked; every action that the bucket's
+//! policy, the role's policies, boundary and session policies together do not allow (AWS IAM User Guide, "Policy
+//! evaluation logic"); and an anonymous request, unless the bucket's policy allows it and its public access block
+//! lets that count. An error on the way is a refusal.
+//!
+//! Where policies ask for the tags that an object has (`s3:ExistingObjectTag`), those are read before the decision.
+//! The backend asks once more with the tags of the very object that it is about to serve, so that no change in
+//! between is missed.
 //!
 //! What the server knows enters the condition context first, what the requester wrote last: a key cannot be set
 //! twice, so a header never becomes a server-derived key.
 
 use http::StatusCode;
-use wigeon_core::policy::Context;
-use wigeon_core::s3::operation::Operation;
+use wigeon_core::policy::{Context, Policy};
+use wigeon_core::s3::operation::{Operation, sees_object_tags};
 use wigeon_core::s3::uri::Target;
 use wigeon_core::s3::{BucketName, ObjectKey};
 use wigeon_core::sigv4::canonical::sha256_hex;
 
 use crate::authenticate::Authenticated;
-use crate::classify::{Classified, CopySource, Tags, request_context};
+use crate::bucket::{BucketAccess, BucketPolicy};
+use crate::classify::{Ask, Classified, CopySource, On, Tags, request_context};
+use crate::denial::Denial;
 use crate::directory::Snapshot;
 use crate::refusal::Refusal;
 use crate::request::Request;
@@ -29,9 +37,33 @@ pub struct Permit {
     authenticated: Authenticated,
     classified: Classified,
     rights: Rights,
+    /// What the bucket of the path says of its use.
+    access: BucketAccess,
+    /// The same of the bucket that a copy reads.
+    source_access: BucketAccess,
     account: String,
     owner_id: String,
     region: String,
+}
+
+/// What a decision depends on and only the backend knows.
+pub trait Facts {
+    /// What a bucket says of who may use it, from memory.
+    ///
+    /// # Errors
+    /// [`Refusal`] where that cannot be known: then nobody but the account itself may.
+    fn access(&self, bucket: &BucketName) -> Result<BucketAccess, Refusal>;
+
+    /// The tags of an object, or of a version of it; none where there is no such thing.
+    ///
+    /// # Errors
+    /// [`Refusal`] where they cannot be read.
+    fn tags(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        version_id: Option<&str>,
+    ) -> impl Future<Output = Result<Tags, Refusal>> + Send;
 }
 
 /// What the backend found out for a decision.
@@ -43,34 +75,51 @@ struct Known<'a> {
     existing: Option<&'a Tags>,
 }
 
-/// Decides whether a request may go ahead.
+/// Decides whether a request may go ahead. The tags of an object are looked at only where policies do.
 ///
 /// # Errors
 /// 403 `AccessDenied` where policies do not allow it, 400 `ExpiredToken` where the session is over.
-pub fn authorize(
+pub async fn authorize(
     request: Request,
     authenticated: Authenticated,
     classified: Classified,
     snapshot: &Snapshot,
     region: &str,
-) -> Result<Permit, Box<(Refusal, Request)>> {
-    let rights = match Rights::of(authenticated.caller(), snapshot) {
-        Ok(rights) => rights,
-        Err(ended) => return Err(Box::new((Refusal::session_over(ended.to_string()), request))),
-    };
+    facts: &impl Facts,
+) -> Result<Permit, Refusal> {
+    let rights = Rights::of(authenticated.caller(), snapshot)
+        .map_err(|ended| Refusal::session_over(ended.to_string()))?;
     let account = snapshot.account().to_owned();
+    expected_owners(&request, &account)?;
     let owner_id = sha256_hex(account.as_bytes());
-    let permit =
-        Permit { request, authenticated, classified, rights, account, owner_id, region: region.to_owned() };
-    let decided = permit
-        .classified
-        .asks
-        .iter()
-        .try_for_each(|ask| permit.decide(ask.action, &ask.resource, Known::default()));
-    match decided {
-        Ok(()) => Ok(permit),
-        Err(refusal) => Err(Box::new((refusal, permit.request))),
+    let access = access_of(classified.target.bucket(), &rights, facts)?;
+    let source = classified.copy_source.as_ref().map(|source| &source.bucket);
+    let source_access = access_of(source, &rights, facts)?;
+    if rights.is_anonymous() && access.policy_for_the_anonymous().is_none() {
+        return Err(Refusal::access_denied(
+            "the request is not signed, and no bucket policy speaks of the public",
+        ));
     }
+    let region = region.to_owned();
+    let permit = Permit {
+        request,
+        authenticated,
+        classified,
+        rights,
+        access,
+        source_access,
+        account,
+        owner_id,
+        region,
+    };
+    for ask in &permit.classified.asks {
+        let existing = match permit.wants_tags(ask) {
+            true => permit.tags_of(ask.on, facts).await?,
+            false => None,
+        };
+        permit.decide(ask, Known { written: None, existing: existing.as_ref() })?;
+    }
+    Ok(permit)
 }
 
 impl Permit {
@@ -150,8 +199,9 @@ impl Permit {
     ///
     /// # Errors
     /// 403 `AccessDenied`.
-    pub fn allows(&self, action: &str, key: &ObjectKey) -> Result<(), Refusal> {
-        self.decide(action, &format!("arn:aws:s3:::{}/{key}", self.bucket()?), Known::default())
+    pub fn allows(&self, action: &'static str, key: &ObjectKey) -> Result<(), Refusal> {
+        let resource = format!("arn:aws:s3:::{}/{key}", self.bucket()?);
+        self.decide(&Ask { action, resource, on: On::Target }, Known::default())
     }
 
     /// Whether the caller may write these tags to the object of the path: for tags that the body names, or that a
@@ -160,17 +210,22 @@ impl Permit {
     ///
     /// # Errors
     /// 403 `AccessDenied`.
-    pub fn allows_tags(&self, action: &str, tags: &Tags, existing: Option<&Tags>) -> Result<(), Refusal> {
-        self.decide(action, &self.target().arn(), Known { written: Some(tags), existing })
+    pub fn allows_tags(
+        &self,
+        action: &'static str,
+        tags: &Tags,
+        existing: Option<&Tags>,
+    ) -> Result<(), Refusal> {
+        let ask = Ask { action, resource: self.target().arn(), on: On::Target };
+        self.decide(&ask, Known { written: Some(tags), existing })
     }
 
-    /// Asks again, once it is known which tags the object of the path has: a policy may deny by
-    /// `s3:ExistingObjectTag`.
+    /// Asks again with the tags that the object of the path has, where policies look at them.
     ///
     /// # Errors
     /// 403 `AccessDenied`.
     pub fn allows_tagged(&self, existing: &Tags) -> Result<(), Refusal> {
-        self.ask_again(&self.target().arn(), existing)
+        self.ask_again(On::Target, existing)
     }
 
     /// The same for the object that a copy reads.
@@ -178,59 +233,147 @@ impl Permit {
     /// # Errors
     /// 403 `AccessDenied`.
     pub fn allows_tagged_source(&self, existing: &Tags) -> Result<(), Refusal> {
-        let source = self.copy_source()?;
-        self.ask_again(&format!("arn:aws:s3:::{}/{}", source.bucket, source.key), existing)
+        self.ask_again(On::CopySource, existing)
     }
 
-    fn ask_again(&self, resource: &str, existing: &Tags) -> Result<(), Refusal> {
-        if existing.is_empty() {
-            return Ok(());
-        }
+    fn ask_again(&self, on: On, existing: &Tags) -> Result<(), Refusal> {
         let known = Known { written: None, existing: Some(existing) };
-        let mut asks = self.classified.asks.iter().filter(|ask| ask.resource == resource);
-        asks.try_for_each(|ask| self.decide(ask.action, resource, known))
+        let mut asks = self.classified.asks.iter().filter(|ask| ask.on == on && self.wants_tags(ask));
+        asks.try_for_each(|ask| self.decide(ask, known))
+    }
+
+    /// Whether a decision may depend on the tags of the object.
+    fn wants_tags(&self, ask: &Ask) -> bool {
+        let in_policy = |policy: &Policy| policy.document.reads_object_tags();
+        sees_object_tags(ask.action)
+            && (self.rights.read_object_tags() || self.policy_for(ask).is_some_and(in_policy))
+    }
+
+    async fn tags_of(&self, on: On, facts: &impl Facts) -> Result<Option<Tags>, Refusal> {
+        let found = match (on, &self.classified.copy_source, self.target()) {
+            (On::CopySource, Some(source), _) => {
+                facts.tags(&source.bucket, &source.key, source.version_id.as_deref()).await?
+            }
+            (On::Target, _, Target::Object(bucket, key)) => {
+                facts.tags(bucket, key, self.request.query.value("versionId")).await?
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(found))
     }
 
     /// Whether the caller may do something with what a copy reads.
     ///
     /// # Errors
     /// 403 `AccessDenied`.
-    pub fn allows_at_source(&self, action: &str) -> Result<(), Refusal> {
+    pub fn allows_at_source(&self, action: &'static str) -> Result<(), Refusal> {
         let source = self.copy_source()?;
-        self.decide(action, &format!("arn:aws:s3:::{}/{}", source.bucket, source.key), Known::default())
+        let resource = format!("arn:aws:s3:::{}/{}", source.bucket, source.key);
+        self.decide(&Ask { action, resource, on: On::CopySource }, Known::default())
     }
 
-    fn decide(&self, action: &str, resource: &str, known: Known<'_>) -> Result<(), Refusal> {
-        // The account itself: nothing to look up.
-        if self.rights.is_account() {
+    /// Whether the caller could still change the policy of the bucket if it were this one.
+    #[must_use]
+    pub fn could_change_policy_under(&self, policy: &Policy) -> bool {
+        let ask = Ask { action: "s3:PutBucketPolicy", resource: self.target().arn(), on: On::Target };
+        self.rights.is_account() || self.judge(&ask, Some(policy), Known::default()).is_ok()
+    }
+
+    /// The policy of the bucket that the question is about, as far as it speaks to the caller.
+    fn policy_for(&self, ask: &Ask) -> Option<&Policy> {
+        let access = match ask.on {
+            On::Target => &self.access,
+            On::CopySource => &self.source_access,
+        };
+        match self.rights.is_anonymous() {
+            true => access.policy_for_the_anonymous(),
+            false => access.policy.as_deref().map(BucketPolicy::policy),
+        }
+    }
+
+    fn decide(&self, ask: &Ask, known: Known<'_>) -> Result<(), Refusal> {
+        // The account itself can always undo a policy that locks it out.
+        let own_policy = ["s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"];
+        let policy = self.policy_for(ask);
+        if self.rights.is_account() && (policy.is_none() || own_policy.contains(&ask.action)) {
             return Ok(());
         }
+        self.judge(ask, policy, known).map_err(|denial| match self.rights.is_anonymous() {
+            // Strangers learn nothing of what they would need.
+            true => Refusal::access_denied(denial.reason.clone()),
+            false => (*denial).into(),
+        })
+    }
+
+    fn judge(&self, ask: &Ask, policy: Option<&Policy>, known: Known<'_>) -> Result<(), Box<Denial>> {
         let mut context = Context::with_capacity(32);
         self.server_context(&mut context);
         self.rights.enter_keys(&mut context);
         for (name, value) in known.existing.into_iter().flatten() {
             context.set(format!("s3:ExistingObjectTag/{name}"), value.as_str());
         }
-        request_context(&self.request, known.written, &mut context);
-        self.rights.decide(action, resource, None, &context).map_err(|denial| (*denial).into())
+        request_context(&self.request, &self.classified, known.written, &mut context);
+        self.rights.decide(ask.action, &ask.resource, policy, &context)
     }
 
     /// What this server knows of the request.
     fn server_context<'a>(&'a self, context: &mut Context<'a>) {
         let request = &self.request;
-        let verified = self.authenticated.verified();
         context.set("aws:SourceIp", request.source_ip);
-        context.set("aws:SecureTransport", request.secure);
+        context.set("aws:SecureTransport", request.secure());
         context.set("aws:CurrentTime", request.at);
         context.set("aws:EpochTime", request.at.as_second());
         context.set("aws:ResourceAccount", self.account.as_str());
         context.set("s3:ResourceAccount", self.account.as_str());
-        context.set("s3:authType", if verified.presigned { "REST-QUERY-STRING" } else { "REST-HEADER" });
-        context.set("s3:signatureversion", if verified.seed.is_some() { "AWS4-HMAC-SHA256" } else { "AWS" });
+        if let Some(signature) = self.authenticated.signature() {
+            context.set("s3:authType", signature.auth_type);
+            context.set("s3:signatureversion", signature.version);
+        }
+        if let Some(at) = self.authenticated.signature().and_then(|signature| signature.at) {
+            // Milliseconds; a clock that is ahead makes no negative age.
+            let age = request.at.as_millisecond() - at.as_millisecond();
+            context.set("s3:signatureAge", age.max(0));
+        }
+        if let Some(version) = request.tls {
+            context.set("s3:TlsVersion", version.as_str());
+        }
+        if self.operation() == Operation::CreateBucket && says_where(request) {
+            // No other region is taken.
+            context.set("s3:locationconstraint", self.region.as_str());
+        }
         for (header, key) in [("user-agent", "aws:UserAgent"), ("referer", "aws:Referer")] {
             if let Some(value) = request.header(header) {
                 context.set(key, value);
             }
         }
     }
+}
+
+/// What a bucket says; for the account itself, which can mend it, an unreadable policy is none.
+fn access_of(
+    bucket: Option<&BucketName>,
+    rights: &Rights,
+    facts: &impl Facts,
+) -> Result<BucketAccess, Refusal> {
+    let Some(bucket) = bucket else { return Ok(BucketAccess::default()) };
+    match facts.access(bucket) {
+        Err(_) if rights.is_account() => Ok(BucketAccess::default()),
+        known => known,
+    }
+}
+
+/// A caller may say whose buckets it expects: another account's are not here.
+fn expected_owners(request: &Request, account: &str) -> Result<(), Refusal> {
+    let headers = ["x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"];
+    match headers.iter().find(|header| request.header(header).is_some_and(|owner| owner != account)) {
+        Some(header) => Err(Refusal::access_denied(format!("{header} is another account than this one"))),
+        None => Ok(()),
+    }
+}
+
+/// Whether `CreateBucket` has a body, which holds a location constraint.
+fn says_where(request: &Request) -> bool {
+    ["content-length", "x-amz-decoded-content-length"]
+        .iter()
+        .any(|header| request.header(header).is_some_and(|length| length != "0"))
 }

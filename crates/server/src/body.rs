@@ -17,8 +17,9 @@ use hyper::body::{Frame, Incoming};
 use tokio::time::Instant;
 use wigeon_core::sigv4::canonical::hex;
 use wigeon_core::sigv4::chunked::Decoder;
-use wigeon_core::sigv4::verify::{Payload, Verified};
+use wigeon_core::sigv4::verify::Payload;
 
+use crate::authenticate::Authenticated;
 use crate::refusal::Refusal;
 
 /// How long a sender may send nothing.
@@ -96,15 +97,15 @@ impl<'i> RequestBody<'i> {
     /// `aws-chunked` (beside a `Content-Length` it would be a second, hidden length: RFC 9112, section 6.3); 400 where a header about it cannot be read.
     pub fn new(
         incoming: &'i mut Incoming,
-        verified: &Verified,
+        authenticated: &Authenticated,
         headers: &HeaderMap,
     ) -> Result<Self, Refusal> {
         let decoded = length_header(headers, "x-amz-decoded-content-length")?;
-        let chunked = !matches!(verified.payload, Payload::Unsigned | Payload::Sha256(_));
+        let chunked = !matches!(authenticated.payload(), Payload::Unsigned | Payload::Sha256(_));
         if headers.contains_key(TRANSFER_ENCODING) && !chunked {
             return Err(missing_length());
         }
-        let (rule, length) = match &verified.payload {
+        let (rule, length) = match authenticated.payload() {
             Payload::Unsigned => (Rule::Unsigned, length_header(headers, "content-length")?),
             Payload::Sha256(expected) => (
                 Rule::Sha256 { so_far: digest::Context::new(&digest::SHA256), expected: expected.clone() },
@@ -113,7 +114,8 @@ impl<'i> RequestBody<'i> {
             Payload::SignedChunks | Payload::SignedChunksTrailer | Payload::UnsignedChunksTrailer => {
                 let length = decoded.ok_or_else(missing_length)?;
                 let announced = headers.get("x-amz-trailer").and_then(|value| value.to_str().ok());
-                let decoder = Decoder::new(&verified.payload, verified.seed.clone(), length, announced)?;
+                let decoder =
+                    Decoder::new(authenticated.payload(), authenticated.seed().cloned(), length, announced)?;
                 (Rule::Chunked(Box::new(decoder)), Some(length))
             }
         };

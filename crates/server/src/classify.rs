@@ -7,10 +7,11 @@
 
 use std::collections::BTreeMap;
 
-use wigeon_core::policy::Context;
+use wigeon_core::policy::{Context, Value};
 use wigeon_core::s3::operation::{Level, Need, Operation, Row};
 use wigeon_core::s3::uri::{Target, percent_decode};
-use wigeon_core::s3::{BucketName, ObjectKey};
+use wigeon_core::s3::{BucketName, ObjectKey, control};
+use wigeon_core::time::Timestamp;
 
 use crate::refusal::Refusal;
 use crate::request::Request;
@@ -38,6 +39,17 @@ pub struct Ask {
     pub action: &'static str,
     /// The ARN, or `*`.
     pub resource: String,
+    /// What that is to the request.
+    pub on: On,
+}
+
+/// What an [`Ask`] is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum On {
+    /// What the path names.
+    Target,
+    /// What a copy reads.
+    CopySource,
 }
 
 /// What `x-amz-copy-source` names.
@@ -56,6 +68,11 @@ pub struct CopySource {
 /// # Errors
 /// 400, 405 or 501 for what is no operation that is known.
 pub fn classify(request: &Request, domains: &[String]) -> Result<Classified, Refusal> {
+    if request.headers().contains_key(control::ACCOUNT_HEADER)
+        && let Some(operation) = control::operation(request.method.as_str(), &request.path)
+    {
+        return Err(Refusal::not_implemented(operation));
+    }
     let target = Target::parse(&request.host, &request.path, domains)?;
     let level = match target {
         Target::Service => Level::Service,
@@ -70,10 +87,12 @@ pub fn classify(request: &Request, domains: &[String]) -> Result<Classified, Ref
     let mut asks = Vec::with_capacity(2);
     for need in row.needs {
         match *need {
-            Need::OnService(action) => asks.push(Ask { action, resource: "*".to_owned() }),
+            Need::OnService(action) => {
+                asks.push(Ask { action, resource: "*".to_owned(), on: On::Target });
+            }
             Need::OnTarget(plain, versioned) => {
                 let action = if request.query.has("versionId") { versioned } else { plain };
-                asks.push(Ask { action, resource: target.arn() });
+                asks.push(Ask { action, resource: target.arn(), on: On::Target });
             }
             Need::CopySource => asks.extend(copy_source.iter().map(CopySource::ask)),
             Need::WrittenAttributes => asks.extend(written_attributes(request, &target)),
@@ -106,7 +125,7 @@ impl CopySource {
 
     fn ask(&self) -> Ask {
         let action = if self.version_id.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
-        Ask { action, resource: format!("arn:aws:s3:::{}/{}", self.bucket, self.key) }
+        Ask { action, resource: format!("arn:aws:s3:::{}/{}", self.bucket, self.key), on: On::CopySource }
     }
 }
 
@@ -128,23 +147,27 @@ fn written_attributes(request: &Request, target: &Target) -> Vec<Ask> {
     ATTRIBUTES
         .iter()
         .filter(|(header, _)| named(header))
-        .map(|(_, action)| Ask { action, resource: target.arn() })
+        .map(|(_, action)| Ask { action, resource: target.arn(), on: On::Target })
         .collect()
 }
 
 /// Enters what the request says of itself, under the keys that AWS documents for it. `tags` are those that the
 /// request writes, where they do not come in `x-amz-tagging`; the header then says nothing.
-pub fn request_context<'a>(request: &'a Request, tags: Option<&Tags>, context: &mut Context<'a>) {
+pub fn request_context<'a>(
+    request: &'a Request,
+    classified: &Classified,
+    tags: Option<&Tags>,
+    context: &mut Context<'a>,
+) {
     const FROM_QUERY: [(&str, &str); 4] = [
         ("prefix", "s3:prefix"),
         ("delimiter", "s3:delimiter"),
         ("max-keys", "s3:max-keys"),
         ("versionId", "s3:VersionId"),
     ];
-    const FROM_HEADERS: [(&str, &str); 18] = [
+    const FROM_HEADERS: [(&str, &str); 20] = [
         ("x-amz-acl", "s3:x-amz-acl"),
         ("x-amz-content-sha256", "s3:x-amz-content-sha256"),
-        ("x-amz-copy-source", "s3:x-amz-copy-source"),
         ("x-amz-grant-full-control", "s3:x-amz-grant-full-control"),
         ("x-amz-grant-read", "s3:x-amz-grant-read"),
         ("x-amz-grant-read-acp", "s3:x-amz-grant-read-acp"),
@@ -160,6 +183,9 @@ pub fn request_context<'a>(request: &'a Request, tags: Option<&Tags>, context: &
         ("x-amz-storage-class", "s3:x-amz-storage-class"),
         ("x-amz-website-redirect-location", "s3:x-amz-website-redirect-location"),
         ("x-amz-object-ownership", "s3:x-amz-object-ownership"),
+        ("x-amz-bucket-namespace", "s3:x-amz-bucket-namespace"),
+        ("if-match", "s3:if-match"),
+        ("if-none-match", "s3:if-none-match"),
         ("x-amz-object-lock-mode", "s3:object-lock-mode"),
         ("x-amz-object-lock-legal-hold", "s3:object-lock-legal-hold"),
         ("x-amz-object-lock-retain-until-date", "s3:object-lock-retain-until-date"),
@@ -174,6 +200,17 @@ pub fn request_context<'a>(request: &'a Request, tags: Option<&Tags>, context: &
             context.set(key, value);
         }
     }
+    if let Some(CopySource { bucket, key, .. }) = &classified.copy_source {
+        // Policies write it with and without the slash: either way it is the object that is read.
+        let forms = vec![format!("{bucket}/{key}").into(), format!("/{bucket}/{key}").into()];
+        context.set("s3:x-amz-copy-source", Value::Any(forms));
+    }
+    if let Some(creates) = creates_an_object(classified.operation) {
+        context.set("s3:ObjectCreationOperation", creates);
+    }
+    if let Some(days) = retention_days(request) {
+        context.set("s3:object-lock-remaining-retention-days", days);
+    }
     let header = request.header("x-amz-tagging").filter(|_| tags.is_none());
     let pairs = match (tags, header) {
         (Some(tags), _) => tags.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
@@ -184,6 +221,22 @@ pub fn request_context<'a>(request: &'a Request, tags: Option<&Tags>, context: &
     for (name, value) in pairs {
         context.set(format!("s3:RequestObjectTag/{name}"), value);
     }
+}
+
+/// Of the operations that need `s3:PutObject`, which ones make an object: parts are none yet.
+fn creates_an_object(operation: Operation) -> Option<bool> {
+    use Operation as Op;
+    match operation {
+        Op::PutObject | Op::PostObject | Op::CopyObject | Op::CompleteMultipartUpload => Some(true),
+        Op::CreateMultipartUpload | Op::UploadPart | Op::UploadPartCopy => Some(false),
+        _ => None,
+    }
+}
+
+/// Whole days until the date that `x-amz-object-lock-retain-until-date` names; a day that has begun counts.
+fn retention_days(request: &Request) -> Option<i64> {
+    let until: Timestamp = request.header("x-amz-object-lock-retain-until-date")?.parse().ok()?;
+    Some((until.as_second() - request.at.as_second() + 86_399).div_euclid(86_400))
 }
 
 /// `a=1&b=2` of `x-amz-tagging`.
@@ -199,7 +252,6 @@ fn header_tags(tags: &str) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
-    use wigeon_core::time::Timestamp;
 
     use super::*;
     use crate::request::Arrival;
@@ -211,7 +263,7 @@ mod tests {
         }
         let (parts, ()) = builder.body(()).unwrap().into_parts();
         let (id, at) = ("1".to_owned(), Timestamp::UNIX_EPOCH);
-        Request::read(&parts, Arrival { id, at, source_ip: [127, 0, 0, 1].into(), secure: false }).unwrap()
+        Request::read(&parts, Arrival { id, at, source_ip: [127, 0, 0, 1].into(), tls: None }).unwrap()
     }
 
     fn asks(method: &str, uri: &str, headers: &[(&str, &str)]) -> Vec<(&'static str, String)> {
@@ -273,13 +325,60 @@ mod tests {
         let headers: Vec<_> = headers.into_iter().filter(|(name, _)| !name.contains(':')).collect();
         let request = request("PUT", "/bucket/k", &headers);
         let mut context = Context::new();
-        request_context(&request, None, &mut context);
+        let classified = classify(&request, &[]).unwrap();
+        request_context(&request, &classified, None, &mut context);
         let mut keys: Vec<&str> = context.iter().map(|(key, _)| key).collect();
         keys.sort_unstable();
         assert_eq!(
             keys,
-            ["s3:RequestObjectTag/t 1", "s3:RequestObjectTag/u", "s3:RequestObjectTagKeys", "s3:x-amz-acl"]
+            [
+                "s3:ObjectCreationOperation",
+                "s3:RequestObjectTag/t 1",
+                "s3:RequestObjectTag/u",
+                "s3:RequestObjectTagKeys",
+                "s3:x-amz-acl"
+            ]
         );
+    }
+
+    #[rstest]
+    #[case("PUT", "/b--/k", ("x-amz-copy-source", "/other/a%2Fb"), "s3:x-amz-copy-source", &["other/a/b", "/other/a/b"])]
+    #[case("PUT", "/b--/k", ("x-amz-copy-source", "other/a/b?versionId=1"), "s3:x-amz-copy-source", &["other/a/b", "/other/a/b"])]
+    #[case("PUT", "/b--/k", ("if-none-match", "*"), "s3:if-none-match", &["*"])]
+    #[case("PUT", "/b--/k", ("if-match", "\"a\""), "s3:if-match", &["\"a\""])]
+    #[case("PUT", "/b--/k?partNumber=1&uploadId=x", ("x-a", ""), "s3:ObjectCreationOperation", &["false"])]
+    #[case("POST", "/b--/k?uploadId=x", ("x-a", ""), "s3:ObjectCreationOperation", &["true"])]
+    #[case("GET", "/b--/k", ("x-a", ""), "s3:ObjectCreationOperation", &[])]
+    #[case("GET", "/b--?prefix=p&delimiter=/&max-keys=7", ("x-a", ""), "s3:max-keys", &["7"])]
+    #[case("GET", "/b--/k?versionId=v", ("x-a", ""), "s3:versionid", &["v"])]
+    #[case("PUT", "/b--", ("x-amz-object-ownership", "ObjectWriter"), "s3:x-amz-object-ownership", &["ObjectWriter"])]
+    #[case("PUT", "/b--/k", ("x-amz-object-lock-mode", "GOVERNANCE"), "s3:object-lock-mode", &["GOVERNANCE"])]
+    #[case("PUT", "/b--/k", ("x-amz-object-lock-retain-until-date", "1970-01-03T00:00:01Z"), "s3:object-lock-remaining-retention-days", &["3"])]
+    fn condition_keys(
+        #[case] method: &str,
+        #[case] uri: &str,
+        #[case] header: (&str, &str),
+        #[case] key: &str,
+        #[case] expected: &[&str],
+    ) {
+        let request = request(method, uri, &[header]);
+        let classified = classify(&request, &[]).unwrap();
+        let mut context = Context::new();
+        request_context(&request, &classified, None, &mut context);
+        assert_eq!(context.value(key).map(Value::texts).unwrap_or_default(), expected);
+    }
+
+    #[test]
+    fn the_control_service_is_refused_by_the_name_of_its_operation() {
+        let account = [("x-amz-account-id", "000000000000")];
+        let refused = classify(&request("GET", "/v20180820/jobs", &account), &[]).unwrap_err();
+        assert_eq!(refused.code, "NotImplemented");
+        assert!(refused.message.starts_with("ListJobs "), "{refused}");
+        // Without the header it is a bucket.
+        let bucket = classify(&request("GET", "/v20180820/jobs", &[]), &[]).unwrap();
+        assert_eq!(bucket.target.arn(), "arn:aws:s3:::v20180820/jobs");
+        let refused = classify(&request("PUT", "/bucket/k?renameObject", &[]), &[]).unwrap_err();
+        assert!(refused.message.starts_with("RenameObject "), "{refused}");
     }
 
     #[test]

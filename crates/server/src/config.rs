@@ -1,16 +1,31 @@
 //! The server's configuration file.
 //!
 //! Enters: a TOML file. Leaves: a [`Config`] with every path made absolute, relative to the file. Refused: unknown
-//! keys, values that cannot be, and secrets that others can read.
+//! keys, values that cannot be, and secrets that others can read. Each subject has a module of its own below, which
+//! reads its part of the file.
 
-use std::fs;
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+pub mod error;
+
+pub mod place;
+
+pub mod listen;
+
+pub mod directory;
+
+pub mod root;
+
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use wigeon_core::secret::Secret;
 
+use self::directory::DirectoryKey;
+pub use self::directory::{DirectoryConfig, DirectoryHome};
+pub use self::error::ConfigError;
+pub use self::listen::Certificate;
+use self::listen::DEFAULT_LISTEN;
+use self::place::{Place, read};
+use self::root::RootTable;
 use crate::authenticate::RootKey;
 
 /// A server's configuration.
@@ -34,230 +49,64 @@ pub struct Config {
     pub tls: Option<Certificate>,
 }
 
-/// Where the listener's certificate and key are, both in PEM.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Certificate {
-    /// The certificate and those between it and its authority, in this order.
-    pub certificate: PathBuf,
-    /// Its private key.
-    pub key: PathBuf,
-}
-
-/// Where the directory is kept.
-#[derive(Debug, Clone)]
-pub struct DirectoryConfig {
-    /// Its home.
-    pub home: DirectoryHome,
-    /// The account's twelve digits, where they are not those of the file or of the database.
-    pub account: Option<String>,
-}
-
-/// The home of the directory.
-#[derive(Debug, Clone)]
-pub enum DirectoryHome {
-    /// A declarative file.
-    File(PathBuf),
-    /// A SQLite file, made when it is not there.
-    Sqlite(PathBuf),
-    /// A PostgreSQL database.
-    Postgres {
-        /// A URL or `key=value` pairs.
-        address: String,
-        /// From a file that only its owner can read.
-        password: Option<Secret>,
-        /// Certificate authorities (PEM) in place of the system's.
-        ca_file: Option<PathBuf>,
-    },
-}
-
-impl DirectoryConfig {
-    /// A declarative file.
-    #[must_use]
-    pub fn file(path: PathBuf) -> Self {
-        Self { home: DirectoryHome::File(path), account: None }
-    }
-}
-
-/// Why a configuration is refused.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// A file cannot be read.
-    #[error("`{path}` cannot be read")]
-    Read {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// Not TOML, an unknown key, or a value of the wrong kind.
-    #[error("`{path}` is not a configuration: {reason}")]
-    Malformed {
-        /// Which file.
-        path: PathBuf,
-        /// Where and why.
-        reason: String,
-    },
-    /// Others than the owner can read a file that holds a secret.
-    #[error("`{path}` holds a secret and others can read it; run: chmod 600 `{path}`")]
-    Exposed {
-        /// Which file.
-        path: PathBuf,
-    },
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     listen: Option<SocketAddr>,
     data: PathBuf,
-    directory: Option<DirectoryKey>,
+    #[serde(default)]
+    directory: DirectoryKey,
     region: Option<String>,
     #[serde(default)]
     domains: Vec<String>,
-    root: Option<Root>,
+    root: Option<RootTable>,
     audit: Option<PathBuf>,
     tls: Option<Certificate>,
 }
 
-/// `directory = "FILE"`, or a table.
-#[derive(Deserialize)]
-#[serde(
-    untagged,
-    expecting = "a file name, or a table with `file`, `sqlite` or `postgres`; with `postgres` also `password_file` and `ca_file`; with either database `account`"
-)]
-enum DirectoryKey {
-    File(PathBuf),
-    Table(DirectoryTable),
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct DirectoryTable {
-    file: Option<PathBuf>,
-    sqlite: Option<PathBuf>,
-    postgres: Option<String>,
-    password_file: Option<PathBuf>,
-    ca_file: Option<PathBuf>,
-    account: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Root {
-    access_key_id: String,
-    /// A file with the secret key and nothing else.
-    secret_key_file: PathBuf,
-}
-
-/// `127.0.0.1:9000`
-const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9000);
-
 impl Config {
+    /// What a file says that names nothing but these two.
+    #[must_use]
+    pub fn new(data: PathBuf, directory: DirectoryConfig) -> Self {
+        Self {
+            listen: DEFAULT_LISTEN,
+            data,
+            directory,
+            region: "us-east-1".to_owned(),
+            domains: Vec::new(),
+            root: None,
+            audit: None,
+            tls: None,
+        }
+    }
+
     /// Reads a file.
     ///
     /// # Errors
     /// [`ConfigError`]
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = read(path)?;
-        let malformed = |reason: String| ConfigError::Malformed {
-            path: path.to_owned(),
-            reason: reason.trim().to_owned(),
-        };
-        let file: File = toml::from_str(&text).map_err(|error| malformed(error.to_string()))?;
-        let beside = |name: &Path| path.parent().unwrap_or(Path::new(".")).join(name);
-        let root = match file.root {
-            None => None,
-            Some(root) => {
-                if root.access_key_id.len() < 16 {
-                    return Err(malformed("root.access_key_id needs at least 16 characters".to_owned()));
-                }
-                let secret_key = secret(&beside(&root.secret_key_file), 16)?;
-                Some(RootKey { access_key_id: root.access_key_id, secret_key })
-            }
-        };
-        let data = beside(&file.data);
-        let directory = match file.directory {
-            Some(DirectoryKey::File(path)) => DirectoryConfig::file(beside(&path)),
-            Some(DirectoryKey::Table(table)) => directory(table, &data, beside).map_err(malformed)?,
-            None => directory(DirectoryTable::default(), &data, beside).map_err(malformed)?,
-        };
+        let place = Place(path);
+        let file: File = toml::from_str(&text).map_err(|error| place.malformed(error.to_string()))?;
+        let data = place.beside(&file.data);
+        let directory = file.directory.read(place, &data)?;
+        let plain = Self::new(data, directory);
         Ok(Self {
-            listen: file.listen.unwrap_or(DEFAULT_LISTEN),
-            data,
-            directory,
-            region: file.region.unwrap_or_else(|| "us-east-1".to_owned()),
+            listen: file.listen.unwrap_or(plain.listen),
+            region: file.region.unwrap_or(plain.region),
             domains: file.domains,
-            root,
-            audit: file.audit.map(|path| beside(&path)),
-            tls: file
-                .tls
-                .map(|tls| Certificate { certificate: beside(&tls.certificate), key: beside(&tls.key) }),
+            root: file.root.map(|root| root.read(place)).transpose()?,
+            audit: file.audit.map(|path| place.beside(&path)),
+            tls: file.tls.map(|tls| tls.at(place)),
+            ..plain
         })
     }
 }
 
-fn directory(
-    table: DirectoryTable,
-    data: &Path,
-    beside: impl Fn(&Path) -> PathBuf,
-) -> Result<DirectoryConfig, String> {
-    let twelve = |account: &String| account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-    if table.account.as_ref().is_some_and(|account| !twelve(account)) {
-        return Err("directory.account needs twelve digits".to_owned());
-    }
-    if table.postgres.is_none() && (table.password_file.is_some() || table.ca_file.is_some()) {
-        return Err("directory.password_file and directory.ca_file belong to directory.postgres".to_owned());
-    }
-    if let Some(address) = table.postgres {
-        if table.file.is_some() || table.sqlite.is_some() {
-            return Err("the directory has one home: a file or a database".to_owned());
-        }
-        let password = table.password_file.map(|path| secret(&beside(&path), 1)).transpose();
-        let password = password.map_err(|error| match std::error::Error::source(&error) {
-            Some(source) => format!("{error}: {source}"),
-            None => error.to_string(),
-        })?;
-        let ca_file = table.ca_file.map(|path| beside(&path));
-        let home = DirectoryHome::Postgres { address, password, ca_file };
-        return Ok(DirectoryConfig { home, account: table.account });
-    }
-    let home = match (table.file, table.sqlite) {
-        (Some(file), None) if table.account.is_none() => DirectoryHome::File(beside(&file)),
-        (Some(_), None) => return Err("a directory file names its account itself".to_owned()),
-        (None, Some(file)) => DirectoryHome::Sqlite(beside(&file)),
-        (None, None) => DirectoryHome::Sqlite(data.join("directory.sqlite")),
-        _ => return Err("the directory has one home: a file or a database".to_owned()),
-    };
-    Ok(DirectoryConfig { home, account: table.account })
-}
-
-fn read(path: &Path) -> Result<String, ConfigError> {
-    fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })
-}
-
-fn secret(path: &Path, shortest: usize) -> Result<Secret, ConfigError> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let metadata =
-            fs::metadata(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        if metadata.permissions().mode() & 0o077 != 0 {
-            return Err(ConfigError::Exposed { path: path.to_owned() });
-        }
-    }
-    let text = read(path)?;
-    let secret = text.trim();
-    if secret.len() < shortest {
-        let reason = format!("a secret needs at least {shortest} characters");
-        return Err(ConfigError::Malformed { path: path.to_owned(), reason });
-    }
-    Ok(Secret::new(secret))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn written(text: &str) -> (tempfile::TempDir, Result<Config, ConfigError>) {

@@ -34,7 +34,8 @@ use crate::classify::classify;
 use crate::directory::Directory;
 use crate::iam::{Circumstances, IamCall, IamResponse, IamService};
 use crate::refusal::Refusal;
-use crate::request::{Arrival, Request};
+use crate::request::{Arrival, Request, TlsVersion};
+use crate::session::Caller;
 use crate::sts::{Outcome, StsCall, StsResponse, StsService};
 
 /// The longest STS or IAM request, in bytes: a token of 20,000 characters, policies and tags fit well.
@@ -74,19 +75,19 @@ struct Trace {
 }
 
 impl Gateway {
-    /// Answers one request; `secure` says whether it came over TLS.
+    /// Answers one request; `tls` is the version of TLS that it came over.
     pub async fn handle(
         &self,
         request: http::Request<Incoming>,
         peer: IpAddr,
-        secure: bool,
+        tls: Option<TlsVersion>,
     ) -> Response<ResponseBody> {
         let started = Instant::now();
         let (parts, mut incoming) = request.into_parts();
         if parts.method == Method::GET && parts.uri.path() == "/healthz" && parts.uri.query().is_none() {
             return Response::new(full("ok\n"));
         }
-        let arrival = Arrival { id: request_id(), at: self.clock.now(), source_ip: peer, secure };
+        let arrival = Arrival { id: request_id(), at: self.clock.now(), source_ip: peer, tls };
         let (id, at) = (arrival.id.clone(), arrival.at);
         let mut trace = Trace {
             service: service(&parts, &self.domains),
@@ -140,16 +141,20 @@ impl Gateway {
         let request = Request::read(parts, arrival)?;
         let bucket_of_host = self.bucket_of_host(&request);
         let authenticated =
-            self.authenticator.authenticate(&request, "s3", bucket_of_host.as_deref(), None)?;
+            self.authenticator.authenticate_or_anonymous(&request, bucket_of_host.as_deref())?;
         trace.who = Some(Who::of(authenticated.caller()));
-        let classified = classify(&request, &self.domains)?;
+        let classified =
+            classify(&request, &self.domains).map_err(|refusal| match authenticated.caller() {
+                // Strangers do not learn what there is.
+                Caller::Anonymous => Refusal::access_denied(refusal.message),
+                _ => refusal,
+            })?;
         trace.operation = classified.operation.name().to_owned();
         trace.resource = classified.target.arn();
         let snapshot = self.directory.snapshot();
-        let permit = authorize(request, authenticated, classified, &snapshot, self.authenticator.region())
-            .map_err(|refused| refused.0)?;
-        let verified = permit.authenticated().verified();
-        let mut body = RequestBody::new(incoming, verified, permit.request().headers())?;
+        let region = self.authenticator.region();
+        let permit = authorize(request, authenticated, classified, &snapshot, region, &self.backend).await?;
+        let mut body = RequestBody::new(incoming, permit.authenticated(), permit.request().headers())?;
         self.backend.serve(&permit, &mut body).await
     }
 
@@ -193,7 +198,7 @@ impl Gateway {
         let action = parameters.action().unwrap_or_default();
         trace.operation = action.chars().take(64).collect();
         trace.resource = parameters.value("RoleArn").unwrap_or_default().chars().take(256).collect();
-        let (source_ip, secure_transport) = (Some(arrival.source_ip), arrival.secure);
+        let (source_ip, secure_transport) = (Some(arrival.source_ip), arrival.tls.is_some());
         let request_id = arrival.id.clone();
         let caller = match StsService::needs_signature(action) {
             true => Some(self.query_caller(parts, arrival, &body, "sts")?),
@@ -257,7 +262,7 @@ impl Gateway {
         let circumstances = Circumstances {
             now: arrival.at,
             source_ip: arrival.source_ip,
-            secure_transport: arrival.secure,
+            secure_transport: arrival.tls.is_some(),
             user_agent: parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()),
         };
         let request_id = arrival.id.clone();

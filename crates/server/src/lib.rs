@@ -16,6 +16,8 @@ pub mod session;
 
 pub mod denial;
 
+pub mod bucket;
+
 pub mod rights;
 
 pub mod verify;

@@ -85,6 +85,13 @@ impl Refusal {
         Self::new("BadDigest", StatusCode::BAD_REQUEST, message)
     }
 
+    /// 400 `AccessControlListNotSupported`.
+    #[must_use]
+    pub fn acls_not_supported() -> Self {
+        let message = "The bucket does not allow ACLs";
+        Self::new("AccessControlListNotSupported", StatusCode::BAD_REQUEST, message)
+    }
+
     /// 501 `NotImplemented`.
     #[must_use]
     pub fn not_implemented(what: &str) -> Self {
@@ -163,7 +170,7 @@ impl From<Unclassified> for Refusal {
             Unclassified::Method(_) => {
                 Self::new("MethodNotAllowed", StatusCode::METHOD_NOT_ALLOWED, sentence(&error))
             }
-            Unclassified::Parameter(_) => {
+            Unclassified::Parameter(_) | Unclassified::Refused(_) => {
                 Self::new("NotImplemented", StatusCode::NOT_IMPLEMENTED, sentence(&error))
             }
         }

@@ -17,6 +17,26 @@ use wigeon_core::time::Timestamp;
 
 use crate::refusal::Refusal;
 
+/// A version of TLS, as `s3:TlsVersion` says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// 1.2
+    V1_2,
+    /// 1.3
+    V1_3,
+}
+
+impl TlsVersion {
+    /// `1.3`
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V1_2 => "1.2",
+            Self::V1_3 => "1.3",
+        }
+    }
+}
+
 /// A request without its body.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -26,8 +46,8 @@ pub struct Request {
     pub at: Timestamp,
     /// Where it came from.
     pub source_ip: IpAddr,
-    /// Whether over TLS.
-    pub secure: bool,
+    /// The version of TLS that it came over; `None` for plain HTTP.
+    pub tls: Option<TlsVersion>,
     /// The method.
     pub method: Method,
     /// The Host header or `:authority`.
@@ -51,8 +71,8 @@ pub struct Arrival {
     pub at: Timestamp,
     /// The peer.
     pub source_ip: IpAddr,
-    /// Whether over TLS.
-    pub secure: bool,
+    /// The version of TLS that it came over; `None` for plain HTTP.
+    pub tls: Option<TlsVersion>,
 }
 
 impl Request {
@@ -68,7 +88,7 @@ impl Request {
             id: arrival.id,
             at: arrival.at,
             source_ip: arrival.source_ip,
-            secure: arrival.secure,
+            tls: arrival.tls,
             method: parts.method.clone(),
             host: host(parts)?,
             path: parts.uri.path().to_owned(),
@@ -76,6 +96,12 @@ impl Request {
             sent: parts.headers.clone(),
             headers,
         })
+    }
+
+    /// Whether it came over TLS.
+    #[must_use]
+    pub fn secure(&self) -> bool {
+        self.tls.is_some()
     }
 
     /// What its signature is about.
@@ -157,7 +183,7 @@ mod tests {
         }
         let (parts, ()) = builder.body(()).unwrap().into_parts();
         let (id, at) = ("1".to_owned(), Timestamp::UNIX_EPOCH);
-        Request::read(&parts, Arrival { id, at, source_ip: [127, 0, 0, 1].into(), secure: false })
+        Request::read(&parts, Arrival { id, at, source_ip: [127, 0, 0, 1].into(), tls: None })
     }
 
     #[test]

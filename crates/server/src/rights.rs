@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use wigeon_core::arn::Arn;
-use wigeon_core::policy::{Context, Explanation, Policies, Policy, Principal, Request, evaluate, explain};
+use wigeon_core::policy::{
+    Context, Explanation, Kind, Policies, Policy, Principal, Request, evaluate, explain,
+};
 
 use crate::denial::Denial;
 use crate::directory::entry::Tags;
@@ -22,6 +24,8 @@ pub struct Rights {
 
 #[derive(Debug)]
 enum Holder {
+    /// Nobody.
+    Anonymous,
     /// The account itself.
     Account { arn: String },
     /// A user, by its own policies and those of its groups.
@@ -50,6 +54,7 @@ impl Rights {
             return Err(SessionEnded::Revoked(session.access_key_id.clone()));
         }
         let holder = match caller {
+            Caller::Anonymous => Holder::Anonymous,
             Caller::Root | Caller::RootSession(_) => {
                 Holder::Account { arn: format!("arn:aws:iam::{account}:root") }
             }
@@ -76,7 +81,7 @@ impl Rights {
     #[must_use]
     pub fn session(&self) -> Option<&Arc<Session>> {
         match &self.holder {
-            Holder::Account { .. } | Holder::User(_) => None,
+            Holder::Anonymous | Holder::Account { .. } | Holder::User(_) => None,
             Holder::Session { session, .. } => Some(session),
         }
     }
@@ -85,16 +90,18 @@ impl Rights {
     #[must_use]
     pub fn arn(&self) -> &str {
         match &self.holder {
+            Holder::Anonymous => "anonymous",
             Holder::Account { arn } => arn,
             Holder::User(user) => user.arn.as_str(),
             Holder::Session { arn, .. } => arn.as_str(),
         }
     }
 
-    /// `AROA…:SESSION` of a session, `AIDA…` of a user; the account's number for the account itself.
+    /// `AROA…:SESSION` of a session, `AIDA…` of a user; the account's number for the account itself; `anonymous`.
     #[must_use]
     pub fn user_id(&self) -> String {
         match &self.holder {
+            Holder::Anonymous => "anonymous".to_owned(),
             Holder::Account { .. } => self.account.clone(),
             Holder::User(user) => user.id.clone(),
             Holder::Session { session, .. } => session.user_id(),
@@ -107,9 +114,35 @@ impl Rights {
         matches!(self.holder, Holder::Account { .. })
     }
 
+    /// Whether one of the caller's policies asks for the tags of objects.
+    #[must_use]
+    pub fn read_object_tags(&self) -> bool {
+        let read = |policy: &Policy| policy.document.reads_object_tags();
+        let any = |policies: &[Arc<Policy>]| policies.iter().any(|policy| read(policy));
+        match &self.holder {
+            Holder::Anonymous | Holder::Account { .. } => false,
+            Holder::User(user) => any(&user.policies) || user.boundary.as_deref().is_some_and(read),
+            Holder::Session { role, with_claimed, session_policies, .. } => {
+                any(with_claimed.as_deref().unwrap_or(&role.policies))
+                    || role.boundary.as_deref().is_some_and(read)
+                    || any(session_policies)
+            }
+        }
+    }
+
+    /// Whether nobody asks: the request is not signed.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        matches!(self.holder, Holder::Anonymous)
+    }
+
     /// Enters the condition keys that the caller is the source of; what stands there already stays.
     pub fn enter_keys<'a>(&'a self, context: &mut Context<'a>) {
         match &self.holder {
+            Holder::Anonymous => {
+                context.set("aws:PrincipalType", "Anonymous");
+                context.set("aws:userid", "anonymous");
+            }
             Holder::Account { arn } => {
                 context.set("aws:PrincipalArn", arn.as_str());
                 context.set("aws:PrincipalAccount", self.account.as_str());
@@ -164,7 +197,11 @@ impl Rights {
 
     /// As whom, and by which policies, the caller is judged.
     fn judged_by<'a>(&'a self, resource_policy: Option<&'a Policy>) -> (Principal<'a>, Policies<'a>) {
+        let of_bucket = resource_policy.is_some_and(|policy| policy.document.kind() == Kind::Resource);
         match &self.holder {
+            Holder::Anonymous => {
+                (Principal::Anonymous, Policies { resource: resource_policy, ..Policies::default() })
+            }
             Holder::Account { .. } => (
                 Principal::Root { account: &self.account },
                 Policies { resource: resource_policy, ..Policies::default() },
@@ -183,6 +220,11 @@ impl Rights {
                     account: &session.account,
                     role: role.arn.as_str(),
                     session: arn.as_str(),
+                    // A trust policy that names a provider speaks of the bearers of its tokens alone.
+                    provider: session
+                        .web_identity()
+                        .filter(|_| of_bucket)
+                        .map(|origin| origin.provider.principal.as_str()),
                 },
                 Policies {
                     resource: resource_policy,

@@ -26,8 +26,9 @@ use crate::directory::{Change, Directory, DirectoryError, StoredError};
 use crate::gateway::Gateway;
 use crate::iam::IamService;
 use crate::issue::{KeyRing, KeyRingError, Sealer};
+use crate::request::TlsVersion;
 use crate::sts::StsService;
-use crate::tls::{Tls, TlsError};
+use crate::tls::{self, Tls, TlsError};
 use crate::verify::Verifier;
 
 /// How long a connection may take to send the head of a request.
@@ -262,9 +263,12 @@ async fn accept(
         let acceptor = tls.as_ref().map(|tls| tls.acceptor());
         tokio::spawn(async move {
             match acceptor {
-                None => serve_connection(stream, peer, false, gateway, watcher).await,
+                None => serve_connection(stream, peer, None, gateway, watcher).await,
                 Some(acceptor) => match tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await {
-                    Ok(Ok(stream)) => serve_connection(stream, peer, true, gateway, watcher).await,
+                    Ok(Ok(stream)) => {
+                        let version = tls::version(&stream);
+                        serve_connection(stream, peer, Some(version), gateway, watcher).await;
+                    }
                     Ok(Err(error)) => tracing::debug!(%error, %peer, "no TLS connection came about"),
                     Err(_) => tracing::debug!(%peer, "no TLS connection came about in time"),
                 },
@@ -281,7 +285,7 @@ async fn accept(
 async fn serve_connection<S>(
     stream: S,
     peer: SocketAddr,
-    secure: bool,
+    tls: Option<TlsVersion>,
     gateway: Arc<Gateway>,
     watcher: Watcher,
 ) where
@@ -292,7 +296,7 @@ async fn serve_connection<S>(
     let service = service_fn(move |request| {
         let (gateway, pulse) = (Arc::clone(&gateway), answering.clone());
         async move {
-            let answer = pulse.answer(gateway.handle(request, peer.ip(), secure)).await;
+            let answer = pulse.answer(gateway.handle(request, peer.ip(), tls)).await;
             Ok::<_, std::convert::Infallible>(answer)
         }
     });

@@ -10,13 +10,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
-use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ProtocolVersion, ServerConfig};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::config::Certificate;
+use crate::request::TlsVersion;
 
 /// The listener's certificate.
 pub struct Tls {
@@ -53,6 +55,16 @@ pub enum TlsError {
         #[source]
         source: rustls::Error,
     },
+}
+
+/// The version that a connection has come to speak.
+#[must_use]
+pub fn version<S>(stream: &TlsStream<S>) -> TlsVersion {
+    match stream.get_ref().1.protocol_version() {
+        Some(ProtocolVersion::TLSv1_3) => TlsVersion::V1_3,
+        // There is no older one in rustls: where it does not say, it is the lowest.
+        _ => TlsVersion::V1_2,
+    }
 }
 
 impl Tls {

@@ -6,10 +6,13 @@ use std::fmt::Write as _;
 
 use clap::ValueEnum;
 use serde_json::json;
+use wigeon_client::broker::Issued;
 use wigeon_client::profile::{Origin, Settings};
 use wigeon_core::credentials::Credentials;
 use wigeon_core::time::iso8601;
 
+use super::quoting::Shell;
+use crate::brokered;
 use crate::context::Context;
 use crate::errors::Failure;
 
@@ -43,18 +46,17 @@ enum Format {
 
 /// Runs the command.
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
-    let settings = context.settings_of(context.stored(args.name.as_deref())?)?;
-    let session = context.session_of(&settings)?;
-    let credentials = session.credentials().await?;
+    let name = context.profile_name(args.name.as_deref())?;
+    let credentials = brokered::credentials(context, &name).await?;
     let by_default = if context.output.is_json() { Format::Json } else { Format::Process };
-    match args.format.unwrap_or(by_default) {
-        Format::Process => context.output.document(&json!({
-            "Version": 1,
-            "AccessKeyId": credentials.access_key_id,
-            "SecretAccessKey": credentials.secret_key.expose(),
-            "SessionToken": token(&credentials),
-            "Expiration": expiration(&credentials),
-        })),
+    let format = args.format.unwrap_or(by_default);
+    if format == Format::Process {
+        // Tools run this again and again: nothing of the profile is read that is not needed.
+        return context.output.line(&Issued::new(&credentials, context.clock.now()).for_process());
+    }
+    let settings = context.settings_of(context.shelf()?.load(&name)?)?;
+    match format {
+        Format::Process => Ok(()),
         Format::Json => context.output.document(&json!({
             "access_key_id": credentials.access_key_id,
             "secret_access_key": credentials.secret_key.expose(),
@@ -93,7 +95,7 @@ fn env(credentials: &Credentials, settings: &Settings) -> Result<String, Failure
     for (name, value) in variables {
         match value {
             Some(value) => {
-                let _ = writeln!(text, "export {name}={}", quoted(value));
+                let _ = writeln!(text, "export {name}={}", Shell::Sh.quoted(value));
             }
             // What an earlier session left there would be mixed with this one.
             None => {
@@ -102,11 +104,6 @@ fn env(credentials: &Credentials, settings: &Settings) -> Result<String, Failure
         }
     }
     Ok(text)
-}
-
-/// For a POSIX shell.
-fn quoted(value: &str) -> String {
-    format!("'{}'", value.replace('\'', r"'\''"))
 }
 
 fn ini(credentials: &Credentials, settings: &Settings) -> String {
@@ -120,14 +117,4 @@ fn ini(credentials: &Credentials, settings: &Settings) -> String {
         let _ = writeln!(text, "aws_session_token = {token}");
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_cannot_leave_their_quotes() {
-        assert_eq!(quoted("a'; rm -rf /; '"), r"'a'\''; rm -rf /; '\'''");
-    }
 }

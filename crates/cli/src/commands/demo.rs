@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use url::Url;
 use wigeon_client::profile::Settings;
 use wigeon_client::s3::{Addressing, Client, Endpoint, StaticCredentials};
-use wigeon_client::sign_in::{self, Browser};
+use wigeon_client::sign_in::{self, Browser, SignInError};
 use wigeon_core::credentials::Credentials;
 use wigeon_core::secret::Secret;
 use wigeon_core::sigv4::canonical::hex;
@@ -71,18 +71,15 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let provider =
         Provider::start(provider_config().await, Arc::clone(&context.clock)).await.map_err(failed)?;
     let root = root_key()?;
+    let directory = DirectoryConfig::file(place.write_directory(&provider.issuer).map_err(failed)?);
     let config = Config {
         listen: free(SERVER_PORT).await,
-        data: place.folder.join("data"),
-        directory: DirectoryConfig::file(place.write_directory(&provider.issuer).map_err(failed)?),
-        region: "us-east-1".to_owned(),
-        domains: Vec::new(),
         root: Some(RootKey {
             access_key_id: root.access_key_id.clone(),
             secret_key: root.secret_key.clone(),
         }),
         audit: Some(place.folder.join("audit.jsonl")),
-        tls: None,
+        ..Config::new(place.folder.join("data"), directory)
     };
     let server = serve::start(&config, Arc::clone(&context.clock)).await.map_err(failed)?;
     let address = server.address();
@@ -129,7 +126,9 @@ async fn sign_in(context: &Context, settings: &Settings, user: Option<&str>) -> 
     // Nothing is pasted: provider and browser are on this machine.
     let (_sender, pasted) = mpsc::channel(1);
     let limit = if user.is_some() { Duration::from_secs(30) } else { SIGN_IN_LIMIT };
-    let tokens = sign_in::in_browser(session.sign_in()?, browser, pasted, limit).await?;
+    let sign_in = session.sign_in()?;
+    let provider = sign_in::locate(sign_in.connector, sign_in.oauth).await.map_err(SignInError::from)?;
+    let tokens = sign_in::in_browser(sign_in, provider, browser, pasted, limit).await?;
     let user = tokens.identity.subject.clone();
     let record = session.begin(tokens).await?;
     report(context, &session, &record)?;

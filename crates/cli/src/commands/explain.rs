@@ -212,6 +212,7 @@ async fn explain_policy(args: &PolicyArgs, context: &Context) -> Result<(), Fail
             account: snapshot.account(),
             role: role.arn.as_str(),
             session: &session,
+            provider: None,
         },
         action: &args.action,
         resource: &args.resource,

@@ -1,30 +1,37 @@
 //! `wigeon login`: sign in at a profile's provider, exchange, and keep both.
 
-use std::path::PathBuf;
-use std::process::Stdio;
+mod questions;
+
+mod desktop_browser;
+
+mod device_code;
+
 use std::time::Duration;
 
 use inquire::{Password, Text};
 use serde_json::json;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::sync::mpsc;
 use url::Url;
-use wigeon_client::profile::{ClientCredential, Flow, OAuth, Redirect, Role, Settings, Stored};
+use wigeon_client::profile::{Flow, Settings, Stored};
 use wigeon_client::session::{Record, Session};
-use wigeon_client::sign_in::{self, Browser, TokenSet};
+use wigeon_client::sign_in::{self, Invitation, SignInError, TokenSet};
 use wigeon_core::arn::Arn;
 use wigeon_core::secret::Secret;
 
+use crate::brokered;
 use crate::context::Context;
-use crate::errors::{Failure, Kind};
-use crate::output::{Output, printable};
+use crate::errors::Failure;
+use crate::output::printable;
 use crate::wording::{role_name, signed_in};
+use questions::{ask, not_answered};
+
+pub(super) use desktop_browser::{DesktopBrowser, pasted};
 
 /// What the command line says.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   wigeon login lab
+  wigeon login --device                           with a code, on any other device
   wigeon login --no-browser                       over SSH: paste the address that comes back
   wigeon login --role-arn arn:aws:iam::123456789012:role/analyst")]
 pub(crate) struct Args {
@@ -35,6 +42,10 @@ pub(crate) struct Args {
     /// Open no browser: print the address, and take the address that comes back on standard input, too
     #[arg(long)]
     no_browser: bool,
+
+    /// Sign in on another device, with a code; the default where there is no browser, if the provider can do it
+    #[arg(long, conflicts_with = "no_browser")]
+    device: bool,
 
     /// The role to assume; saved with the profile
     #[arg(long, value_name = "ARN")]
@@ -80,14 +91,9 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     }
     let session = context.session_of(&settings)?;
     let tokens = match flow {
-        Flow::PasswordGrant => with_password(context, &settings, &session, args.username).await?,
+        Flow::PasswordGrant => with_password(context, &settings, &session, args.username.clone()).await?,
         Flow::AuthorizationCode | Flow::IdentityCenter | Flow::AccessKeys => {
-            let program = context.environment.browser_program().filter(|_| !args.no_browser);
-            let oauth = settings.oauth()?;
-            let pasted = pasted(context, &oauth, program.is_some());
-            let limit = Duration::from_secs(args.timeout);
-            let browser = DesktopBrowser { program, output: &context.output, redirect: &oauth.redirect };
-            sign_in::in_browser(session.sign_in()?, &browser, pasted, limit).await?
+            in_person(context, &settings, &session, &args).await?
         }
     };
     if !tokens.identity.signature_checked {
@@ -101,6 +107,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         failure.message = format!("signed in as {user}, but {}", failure.message);
         failure
     })?;
+    brokered::forget(context, Some(session.profile())).await;
     report(context, &session, &record)
 }
 
@@ -137,39 +144,34 @@ fn answer_from_arguments(args: &Args, stored: &mut Stored) {
     }
 }
 
-/// Asks for what the profile leaves open; the answers are saved with it.
-fn ask(context: &Context, settings: Settings) -> Result<Settings, Failure> {
+/// The person signs in where they see a page: in the browser here; else, where the provider can do that, on another
+/// device; else in a browser elsewhere, whose address is pasted.
+async fn in_person(
+    context: &Context,
+    settings: &Settings,
+    session: &Session,
+    args: &Args,
+) -> Result<TokenSet, Failure> {
+    let sign_in = session.sign_in()?;
+    let limit = Duration::from_secs(args.timeout);
+    let provider = sign_in::locate(sign_in.connector, sign_in.oauth).await.map_err(SignInError::from)?;
+    let program = context.environment.browser_program().filter(|_| !args.no_browser);
+    if args.device || program.is_none() && !args.no_browser {
+        let with_picture = context.environment.stderr_is_terminal;
+        let show = |invitation: &Invitation| {
+            context.output.message(&device_code::message(invitation, with_picture));
+        };
+        match sign_in::on_another_device(sign_in, provider.clone(), &show, limit).await {
+            Err(error) if !args.device && error.wants_another_way() => {
+                tracing::info!(%error, "not on another device");
+            }
+            outcome => return Ok(outcome?),
+        }
+    }
     let oauth = settings.oauth()?;
-    let sts = settings.sts()?;
-    let person = context.environment.stdin_is_terminal && context.environment.stderr_is_terminal;
-    let missing = |what: &str, option: &str| {
-        Failure::usage(format!("the profile leaves the {what} to you, and there is no terminal to ask at"))
-            .hint(format!("give it with {option}"))
-    };
-    let mut stored = settings.into_stored();
-    if oauth.client_id == ClientCredential::Ask {
-        if !person {
-            return Err(missing("client id", "--client-id ID"));
-        }
-        let id = Text::new("Client id at the provider:").prompt().map_err(not_answered)?;
-        stored.bookmark.answer("OAuth Client ID", id.trim());
-        if oauth.client_secret == ClientCredential::Ask {
-            let secret = Password::new("Client secret (empty if there is none):")
-                .without_confirmation()
-                .prompt()
-                .map_err(not_answered)?;
-            stored.bookmark.answer("OAuth Client Secret", secret.trim());
-        }
-    }
-    if sts.role == Role::Ask {
-        if !person {
-            return Err(missing("role", "--role-arn ARN"));
-        }
-        let role = Text::new("Role to assume (ARN):").prompt().map_err(not_answered)?;
-        let role: Arn = role.trim().parse().map_err(|error| Failure::because(Kind::Usage, &error))?;
-        stored.bookmark.answer("role_arn", role.as_str());
-    }
-    context.settings_of(stored)
+    let lines = pasted(context, &oauth, program.is_some());
+    let browser = DesktopBrowser { program, output: &context.output, redirect: &oauth.redirect };
+    Ok(sign_in::in_browser(sign_in, provider, &browser, lines, limit).await?)
 }
 
 async fn with_password(
@@ -198,63 +200,4 @@ async fn with_password(
         None => return Err(no_terminal("password", "set WIGEON_PASSWORD")),
     };
     Ok(sign_in::with_password(session.sign_in()?, &username, &password).await?)
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it is made to be given to `map_err`")]
-fn not_answered(error: inquire::InquireError) -> Failure {
-    Failure::because(Kind::Usage, &error)
-}
-
-/// Lines of standard input, where a person may paste: at a terminal, without a browser, and where the browser
-/// comes back to an address that is not ours.
-fn pasted(context: &Context, oauth: &OAuth, browser: bool) -> mpsc::Receiver<String> {
-    let (sender, receiver) = mpsc::channel(1);
-    let listens = matches!(oauth.redirect, Redirect::Loopback { .. });
-    if context.environment.stdin_is_terminal || !browser || !listens {
-        tokio::spawn(async move {
-            let mut lines = BufReader::new(tokio::io::stdin()).lines();
-            while let Ok(Some(line)) = lines.next_line().await {
-                if sender.send(line).await.is_err() {
-                    return;
-                }
-            }
-        });
-    }
-    receiver
-}
-
-/// Opens the address in the person's browser where there is one, and prints it in any case.
-pub(super) struct DesktopBrowser<'a> {
-    pub(super) program: Option<PathBuf>,
-    pub(super) output: &'a Output,
-    pub(super) redirect: &'a Redirect,
-}
-
-impl Browser for DesktopBrowser<'_> {
-    fn show(&self, address: &Url) {
-        let opened = self.program.as_ref().is_some_and(|program| {
-            // The browser outlives us, and what it says is not for this terminal.
-            std::process::Command::new(program)
-                .arg(address.as_str())
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .is_ok()
-        });
-        let listens = matches!(self.redirect, Redirect::Loopback { .. });
-        let text = match (opened, listens) {
-            (true, true) => "Your browser opens for you to sign in. If it does not, open this address:",
-            (true, false) => {
-                "Your browser opens for you to sign in. Afterwards paste the address that it was sent back to here."
-            }
-            (false, true) => {
-                "Open this address in a browser to sign in. If the browser is on another machine, paste the address that it was sent back to here."
-            }
-            (false, false) => {
-                "Open this address in a browser to sign in. Afterwards paste the address that it was sent back to here."
-            }
-        };
-        self.output.message(&format!("{text}\n\n  {address}\n"));
-    }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::brokered;
 use crate::context::Context;
 use crate::errors::{Failure, Kind};
 
@@ -27,7 +28,9 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let mut done = Vec::new();
     let mut failed = None;
     for name in &names {
-        match forget(context, name).await {
+        let outcome = forget(context, name).await;
+        brokered::forget(context, Some(name)).await;
+        match outcome {
             Ok(outcome) => done.push((name.clone(), outcome)),
             Err(failure) => failed = Some(failure),
         }

@@ -118,7 +118,11 @@ impl From<SignInError> for Failure {
                 Self::because(kind, &error)
             }
             SignInError::Tokens(source) => Self::because(kind_of_token_endpoint(source), &error),
-            SignInError::TimeLimit { .. } => Self::because(Kind::SignInNeeded, &error),
+            SignInError::TimeLimit { .. } | SignInError::CodeExpired => {
+                Self::because(Kind::SignInNeeded, &error)
+            }
+            SignInError::NoDeviceEndpoint => Self::because(Kind::Error, &error)
+                .hint("sign in with a browser elsewhere: wigeon login --no-browser"),
             SignInError::Listen { .. } => Self::because(Kind::Error, &error)
                 .hint("end what uses the port, or let the profile's redirect have no port"),
             SignInError::NobodyPastes(_)

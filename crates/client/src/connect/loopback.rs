@@ -10,3 +10,12 @@ pub(super) fn is_loopback_host(host: &str) -> bool {
         || name.ends_with(".localhost")
         || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
+
+/// The same for a `Host` header: a host, perhaps with a port, and nothing else.
+pub(crate) fn is_loopback_authority(authority: &str) -> bool {
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    is_loopback_host(host)
+}

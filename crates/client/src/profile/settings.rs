@@ -19,7 +19,7 @@ use super::shelf::Stored;
 use super::values::{ClientCredential, Flow, OAuth, Origin, Role, SettingsError, Sts, Valued};
 
 /// A profile's values by precedence.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     stored: Stored,
     configuration: Configuration,

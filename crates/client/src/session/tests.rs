@@ -82,7 +82,7 @@ async fn credentials_are_used_until_shortly_before_their_end() {
     assert_eq!((form["RoleArn"].as_str(), form["RoleSessionName"].as_str()), (lab.role, "ada"));
     let session = lab.session();
     let first = session.credentials().await.unwrap();
-    lab.wait(3600 - 301);
+    lab.wait(3600 - 1201);
     assert!(Arc::ptr_eq(&first, &session.credentials().await.unwrap()));
     assert_eq!((lab.exchanges(), lab.refreshes()), (1, 0));
     lab.wait(1);
@@ -101,11 +101,11 @@ async fn a_valid_id_token_is_exchanged_again_without_a_refresh() {
 }
 
 #[tokio::test]
-async fn short_sessions_are_renewed_at_three_quarters() {
+async fn short_sessions_are_renewed_at_two_thirds() {
     let lab = Lab::new(Manners { session_ttl: 20, ..Manners::default() }).await;
     lab.signed_in().await;
     let session = lab.session();
-    lab.wait(14);
+    lab.wait(13);
     session.credentials().await.unwrap();
     assert_eq!(lab.exchanges(), 1);
     lab.wait(1);
@@ -327,7 +327,7 @@ fn renewal_is_ahead_of_the_end() {
         };
         renew_at(&session).duration_since(obtained_at).as_secs()
     };
-    assert_eq!([of(20), of(900), of(3600), of(43_200)], [15, 675, 3300, 42_900]);
+    assert_eq!([of(20), of(900), of(3600), of(43_200)], [13, 600, 2400, 42_000]);
 }
 
 #[test]

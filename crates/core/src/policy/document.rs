@@ -25,6 +25,7 @@ pub struct Document {
     kind: Kind,
     statements: Box<[Statement]>,
     index: Index,
+    reads_object_tags: bool,
 }
 
 /// A document under a name: what is attached, and what a decision's reasons refer to.
@@ -70,7 +71,8 @@ impl Document {
     pub fn parse(text: &str, kind: Kind) -> Result<Self, DocumentError> {
         let statements = document(&Node::root(text)?, kind)?;
         let index = Index::new(&statements);
-        Ok(Self { text: text.to_owned(), kind, statements: statements.into(), index })
+        let reads_object_tags = statements.iter().any(Statement::reads_object_tags);
+        Ok(Self { text: text.to_owned(), kind, statements: statements.into(), index, reads_object_tags })
     }
 
     /// The text that was parsed, byte for byte.
@@ -89,6 +91,13 @@ impl Document {
     #[must_use]
     pub fn statements(&self) -> &[Statement] {
         &self.statements
+    }
+
+    /// Whether a decision may depend on the tags of the object that is asked for: whether a condition or a variable
+    /// names `s3:ExistingObjectTag/…`. Who decides without having looked at them decides wrongly then.
+    #[must_use]
+    pub fn reads_object_tags(&self) -> bool {
+        self.reads_object_tags
     }
 
     /// The characters that count against AWS's size limits: all but white space.

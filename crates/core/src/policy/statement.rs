@@ -92,6 +92,16 @@ impl Statement {
         &self.conditions
     }
 
+    /// Whether a condition or a variable of the statement names a tag of the object.
+    pub(super) fn reads_object_tags(&self) -> bool {
+        const KEY: &str = "s3:existingobjecttag/";
+        let names = |text: &str| text.to_ascii_lowercase().contains(KEY);
+        self.resources().0.any(names)
+            || self.conditions.iter().any(|condition| {
+                names(condition.key()) || condition.values().iter().any(|value| names(value))
+            })
+    }
+
     /// How the statement names who asks, if all of it applies to the request.
     pub(super) fn applies(&self, request: &Request<'_>) -> Option<Naming> {
         let naming = self.naming(request)?;

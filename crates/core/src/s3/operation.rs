@@ -2,23 +2,15 @@
 //!
 //! Enters: method, level (service, bucket, object), query, headers. Leaves: an [`Operation`]. A request that no
 //! row describes, or that has a query parameter its row does not know, is refused: an unknown operation must
-//! never pass as a known one. Source: Amazon S3 API Reference, "Actions"; Service Authorization Reference,
-//! "Actions, resources, and condition keys for Amazon S3".
+//! never pass as a known one; those that [`super::refused`] lists are refused by their names. Source: Amazon S3
+//! API Reference, "Actions"; Service Authorization Reference, "Actions, resources, and condition keys for Amazon
+//! S3".
 
 use http::{HeaderMap, Method};
 
+pub use super::refused::Level;
+use super::refused::refused;
 use crate::sigv4::canonical::Query;
-
-/// What the path names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Level {
-    /// `/`
-    Service,
-    /// `/bucket`
-    Bucket,
-    /// `/bucket/key`
-    Object,
-}
 
 /// A permission that an operation needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,6 +153,16 @@ operations! {
     DeletePublicAccessBlock: DELETE Bucket, &["publicAccessBlock"], &[], None, &[Need::OnTarget("s3:PutBucketPublicAccessBlock", "s3:PutBucketPublicAccessBlock")];
     GetObjectLockConfiguration: GET Bucket, &["object-lock"], &[], None, &[Need::OnTarget("s3:GetBucketObjectLockConfiguration", "s3:GetBucketObjectLockConfiguration")];
     PutObjectLockConfiguration: PUT Bucket, &["object-lock"], &[], None, &[Need::OnTarget("s3:PutBucketObjectLockConfiguration", "s3:PutBucketObjectLockConfiguration")];
+    CreateBucketMetadataConfiguration: POST Bucket, &["metadataConfiguration"], &[], None, &[Need::OnTarget("s3:CreateBucketMetadataTableConfiguration", "s3:CreateBucketMetadataTableConfiguration")];
+    GetBucketMetadataConfiguration: GET Bucket, &["metadataConfiguration"], &[], None, &[Need::OnTarget("s3:GetBucketMetadataTableConfiguration", "s3:GetBucketMetadataTableConfiguration")];
+    DeleteBucketMetadataConfiguration: DELETE Bucket, &["metadataConfiguration"], &[], None, &[Need::OnTarget("s3:DeleteBucketMetadataTableConfiguration", "s3:DeleteBucketMetadataTableConfiguration")];
+    CreateBucketMetadataTableConfiguration: POST Bucket, &["metadataTable"], &[], None, &[Need::OnTarget("s3:CreateBucketMetadataTableConfiguration", "s3:CreateBucketMetadataTableConfiguration")];
+    GetBucketMetadataTableConfiguration: GET Bucket, &["metadataTable"], &[], None, &[Need::OnTarget("s3:GetBucketMetadataTableConfiguration", "s3:GetBucketMetadataTableConfiguration")];
+    DeleteBucketMetadataTableConfiguration: DELETE Bucket, &["metadataTable"], &[], None, &[Need::OnTarget("s3:DeleteBucketMetadataTableConfiguration", "s3:DeleteBucketMetadataTableConfiguration")];
+    UpdateBucketMetadataInventoryTableConfiguration: PUT Bucket, &["metadataInventoryTable"], &[], None, &[Need::OnTarget("s3:UpdateBucketMetadataInventoryTableConfiguration", "s3:UpdateBucketMetadataInventoryTableConfiguration")];
+    UpdateBucketMetadataJournalTableConfiguration: PUT Bucket, &["metadataJournalTable"], &[], None, &[Need::OnTarget("s3:UpdateBucketMetadataJournalTableConfiguration", "s3:UpdateBucketMetadataJournalTableConfiguration")];
+    GetBucketAbac: GET Bucket, &["abac"], &[], None, &[Need::OnTarget("s3:GetBucketAbac", "s3:GetBucketAbac")];
+    PutBucketAbac: PUT Bucket, &["abac"], &[], None, &[Need::OnTarget("s3:PutBucketAbac", "s3:PutBucketAbac")];
     GetObject: GET Object, &[], &["versionId", "partNumber", "response-cache-control", "response-content-disposition", "response-content-encoding", "response-content-language", "response-content-type", "response-expires"], None, &[Need::OnTarget("s3:GetObject", "s3:GetObjectVersion")];
     HeadObject: HEAD Object, &[], &["versionId", "partNumber", "response-cache-control", "response-content-disposition", "response-content-encoding", "response-content-language", "response-content-type", "response-expires"], None, &[Need::OnTarget("s3:GetObject", "s3:GetObjectVersion")];
     PutObject: PUT Object, &[], &[], None, &[Need::OnTarget("s3:PutObject", "s3:PutObject"), Need::WrittenAttributes];
@@ -182,8 +184,9 @@ operations! {
     GetObjectLegalHold: GET Object, &["legal-hold"], &["versionId"], None, &[Need::OnTarget("s3:GetObjectLegalHold", "s3:GetObjectLegalHold")];
     PutObjectLegalHold: PUT Object, &["legal-hold"], &["versionId"], None, &[Need::OnTarget("s3:PutObjectLegalHold", "s3:PutObjectLegalHold")];
     GetObjectAttributes: GET Object, &["attributes"], &["versionId", "max-parts", "part-number-marker"], None, &[Need::OnTarget("s3:GetObject", "s3:GetObjectVersion"), Need::OnTarget("s3:GetObjectAttributes", "s3:GetObjectVersionAttributes")];
-    GetObjectTorrent: GET Object, &["torrent"], &[], None, &[Need::OnTarget("s3:GetObjectTorrent", "s3:GetObjectTorrent")];
+    GetObjectTorrent: GET Object, &["torrent"], &["versionId"], None, &[Need::OnTarget("s3:GetObjectTorrent", "s3:GetObjectVersionTorrent")];
     RestoreObject: POST Object, &["restore"], &["versionId"], None, &[Need::OnTarget("s3:RestoreObject", "s3:RestoreObject")];
+    UpdateObjectEncryption: PUT Object, &["encryption"], &["versionId"], None, &[Need::OnTarget("s3:UpdateObjectEncryption", "s3:UpdateObjectEncryption")];
     SelectObjectContent: POST Object, &["select", "select-type"], &[], None, &[Need::OnTarget("s3:GetObject", "s3:GetObject")];
 }
 
@@ -196,6 +199,31 @@ pub enum Unclassified {
     /// A query parameter that the operation does not know.
     #[error("the query parameter `{0}` is not implemented for this request")]
     Parameter(String),
+    /// An operation that is known and that no backend here has.
+    #[error("{0} is not implemented by this server")]
+    Refused(&'static str),
+}
+
+/// Whether the tags of the object bear on an action: `s3:ExistingObjectTag/…`.
+#[must_use]
+pub fn sees_object_tags(action: &str) -> bool {
+    const ACTIONS: [&str; 14] = [
+        "s3:DeleteObjectTagging",
+        "s3:DeleteObjectVersionTagging",
+        "s3:GetObject",
+        "s3:GetObjectAcl",
+        "s3:GetObjectAttributes",
+        "s3:GetObjectTagging",
+        "s3:GetObjectVersion",
+        "s3:GetObjectVersionAcl",
+        "s3:GetObjectVersionAttributes",
+        "s3:GetObjectVersionTagging",
+        "s3:PutObjectAcl",
+        "s3:PutObjectTagging",
+        "s3:PutObjectVersionAcl",
+        "s3:PutObjectVersionTagging",
+    ];
+    ACTIONS.contains(&action)
 }
 
 impl Row {
@@ -210,6 +238,9 @@ impl Row {
         query: &Query,
         headers: &HeaderMap,
     ) -> Result<&'static Self, Unclassified> {
+        if let Some(name) = refused(method, level, query, headers) {
+            return Err(Unclassified::Refused(name));
+        }
         let row = TABLE
             .iter()
             .filter(|row| row.level == level && row.method == *method && row.fits(query, headers))
@@ -280,9 +311,8 @@ mod tests {
     }
 
     #[rstest]
-    #[case("PUT", Level::Object, "renameObject", "renameObject")]
+    #[case("PUT", Level::Object, "rename", "rename")]
     #[case("GET", Level::Object, "prefix=x", "prefix")]
-    #[case("GET", Level::Bucket, "session", "session")]
     #[case("DELETE", Level::Bucket, "acl", "acl")]
     #[case("PUT", Level::Object, "uploadId=x", "uploadId")]
     #[case("GET", Level::Bucket, "uploads&versions", "uploads")]

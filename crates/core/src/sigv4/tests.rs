@@ -314,7 +314,7 @@ fn lying_lengths_are_refused() {
 
 fn unsigned(body: &str, length: u64) -> Decoded {
     let payload = Payload::UnsignedChunksTrailer;
-    let verified = Verified { payload, seed: None, presigned: false };
+    let verified = Verified { payload, seed: None, presigned: false, signed_at: None };
     decode(&verified, length, Some("x-amz-checksum-crc32"), body.as_bytes(), 3)
 }
 

@@ -81,6 +81,8 @@ pub struct Verified {
     pub seed: Option<Seed>,
     /// Whether the signature stood in the address.
     pub presigned: bool,
+    /// When it was signed; version 2 does not say.
+    pub signed_at: Option<Timestamp>,
 }
 
 /// Where the chain of chunk signatures starts.
@@ -102,6 +104,7 @@ impl Claim {
         let header = request.headers.get(AUTHORIZATION);
         let in_query = request.query.has("X-Amz-Algorithm") || request.query.has("X-Amz-Signature");
         let in_query_v2 = request.query.has("AWSAccessKeyId") || request.query.has("Signature");
+        refuse_two_tokens(request)?;
         match (header, in_query, in_query_v2) {
             (None, false, false) => Ok(None),
             (Some(value), false, false) => {
@@ -155,7 +158,7 @@ impl Claim {
             Self::V4(claim) => claim.verify(request, secret_key, expected, body_sha256),
             Self::PresignedV2(claim) => {
                 claim.verify(request, secret_key, bucket_of_host, expected.now)?;
-                Ok(Verified { payload: Payload::Unsigned, seed: None, presigned: true })
+                Ok(Verified { payload: Payload::Unsigned, seed: None, presigned: true, signed_at: None })
             }
         }
     }
@@ -264,7 +267,12 @@ impl ClaimV4 {
         }
         let payload = payload(&hash)?;
         let seed = Seed { key, signature, amz_date: self.amz_date.clone(), scope: self.scope.clone() };
-        Ok(Verified { payload, seed: Some(seed), presigned: self.expires_in.is_some() })
+        Ok(Verified {
+            payload,
+            seed: Some(seed),
+            presigned: self.expires_in.is_some(),
+            signed_at: Some(self.at),
+        })
     }
 
     fn check_time(&self, now: Timestamp) -> Result<(), SignatureError> {
@@ -328,6 +336,18 @@ impl ClaimV4 {
 }
 
 impl Payload {
+    /// What a request without a signature says of its body: nothing, or a form that needs no key to check.
+    ///
+    /// # Errors
+    /// [`SignatureError::PayloadHash`] for signed chunks and unknown words.
+    pub fn of_unsigned(request: &SignedRequest<'_>) -> Result<Self, SignatureError> {
+        let Some(word) = request.headers.get("x-amz-content-sha256") else { return Ok(Self::Unsigned) };
+        match payload(word.to_str().unwrap_or_default())? {
+            Self::SignedChunks | Self::SignedChunksTrailer => Err(SignatureError::PayloadHash),
+            known => Ok(known),
+        }
+    }
+
     /// Whether a body that was read whole is the one that was signed.
     #[must_use]
     pub fn admits(&self, body: &[u8]) -> bool {
@@ -391,6 +411,16 @@ fn header_date(headers: &HeaderMap) -> Result<(String, Timestamp), SignatureErro
     }
     .ok_or(SignatureError::NoDate)?;
     Ok((time::amz(at), at))
+}
+
+/// A session token stands in one place: which of two would be the caller's?
+fn refuse_two_tokens(request: &SignedRequest<'_>) -> Result<(), SignatureError> {
+    const TOKEN: &str = "x-amz-security-token";
+    let in_query = request.query.iter().filter(|(name, _)| name.eq_ignore_ascii_case(TOKEN)).count();
+    match in_query + usize::from(request.headers.contains_key(TOKEN)) {
+        0 | 1 => Ok(()),
+        _ => Err(SignatureError::DuplicateHeader(TOKEN.to_owned())),
+    }
 }
 
 /// Headers that a check and a handler could read differently if they stood twice.

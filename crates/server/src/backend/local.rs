@@ -52,6 +52,11 @@
 //! it holds a read lock that unlinking passes through first. A missing file is therefore always corruption,
 //! never a race, and a week-long download of thousands of parts holds one open file, not thousands.
 //!
+//! # Settings
+//!
+//! A bucket's configuration (policy, CORS, lifecycle, …) is one document per subject in the `setting` table, and
+//! in a snapshot in memory that is renewed before whoever changed it is answered: requests read it for nothing.
+//!
 //! # Versions
 //!
 //! `object` holds the current version of each key and a `version` column (0 is S3's `null` version).
@@ -78,11 +83,13 @@ mod schema;
 
 mod pins;
 
+mod index;
+
+pub mod settings;
+
 mod keeper;
 
 mod commit;
-
-mod index;
 
 mod contents;
 
@@ -103,6 +110,8 @@ mod recovery;
 pub mod verify;
 
 pub mod store;
+
+pub mod calls;
 
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,10 @@ pub mod upload;
 
 pub mod buckets;
 
+pub mod access;
+
+pub mod unset;
+
 pub mod listing;
 
 pub mod reading;
@@ -24,11 +28,34 @@ pub mod multipart;
 
 use wigeon_core::s3::operation::Operation;
 
+use wigeon_core::s3::{BucketName, ObjectKey};
+
 use self::xml::Answer;
 use super::local::Store;
-use crate::authorize::Permit;
+use super::local::attributes::Tags;
+use crate::authorize::{Facts, Permit};
 use crate::body::RequestBody;
+use crate::bucket::BucketAccess;
 use crate::refusal::Refusal;
+
+impl Facts for LocalBackend {
+    fn access(&self, bucket: &BucketName) -> Result<BucketAccess, Refusal> {
+        access::of(&self.store, bucket)
+    }
+
+    async fn tags(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        _version_id: Option<&str>,
+    ) -> Result<Tags, Refusal> {
+        match self.store.head(bucket, key).await {
+            Ok(object) => Ok(object.tags),
+            Err(error) if error.is_refusal() => Ok(Tags::new()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
 
 /// The local store, spoken to in S3's protocol.
 #[derive(Clone)]
@@ -63,6 +90,24 @@ impl LocalBackend {
             Op::DeleteBucket => buckets::delete(store, permit).await,
             Op::HeadBucket => buckets::head(store, permit).await,
             Op::GetBucketLocation => buckets::location(store, permit).await,
+            Op::GetBucketPolicy => access::policy(store, permit).await,
+            Op::PutBucketPolicy => access::put_policy(store, permit, body).await,
+            Op::DeleteBucketPolicy => access::delete_policy(store, permit).await,
+            Op::GetBucketPolicyStatus => access::policy_status(store, permit).await,
+            Op::GetPublicAccessBlock => access::block(store, permit).await,
+            Op::PutPublicAccessBlock => access::put_block(store, permit, body).await,
+            Op::DeletePublicAccessBlock => access::delete_block(store, permit).await,
+            Op::GetBucketOwnershipControls => access::ownership(store, permit).await,
+            Op::PutBucketOwnershipControls => access::put_ownership(store, permit, body).await,
+            Op::DeleteBucketOwnershipControls => access::delete_ownership(store, permit).await,
+            Op::GetBucketAcl => access::bucket_acl(store, permit).await,
+            Op::PutBucketAcl => access::put_bucket_acl(store, permit, body).await,
+            Op::GetObjectAcl => access::object_acl(store, permit).await,
+            Op::PutObjectAcl => access::put_object_acl(store, permit, body).await,
+            Op::GetBucketTagging => unset::tagging(store, permit).await,
+            Op::PutBucketTagging => unset::put_tagging(store, permit, body).await,
+            Op::DeleteBucketTagging => unset::delete_tagging(store, permit).await,
+            other if unset::has(other) => unset::answer(store, permit).await,
             Op::GetBucketVersioning => buckets::versioning(store, permit).await,
             Op::ListObjects => listing::objects(store, permit).await,
             Op::ListObjectsV2 => listing::objects_v2(store, permit).await,

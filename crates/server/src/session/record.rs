@@ -14,6 +14,8 @@ use crate::directory::{Role, Snapshot, User};
 /// Who signed a request.
 #[derive(Debug, Clone)]
 pub enum Caller {
+    /// Nobody: the request is not signed. Only the policy of a bucket can let it in.
+    Anonymous,
     /// The account's own key, from the configuration.
     Root,
     /// The account itself, with the temporary credentials of `GetSessionToken`.

@@ -75,6 +75,7 @@ impl Bench {
                 Caller::RootSession(session) => &session.access_key_id,
                 Caller::Session(session) => &session.access_key_id,
                 Caller::User(user) => &user.name,
+                Caller::Anonymous => "",
             }),
             source_ip: None,
             user_agent: None,

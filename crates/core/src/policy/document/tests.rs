@@ -190,3 +190,15 @@ fn variables_came_with_2012() {
     Document::parse(&text(""), Kind::Identity).unwrap();
     Document::parse(&text(r#""Version": "2008-10-17", "#), Kind::Identity).unwrap();
 }
+
+#[rstest]
+#[case(r#""Resource":"*""#, false)]
+#[case(r#""Resource":"*","Condition":{"StringEquals":{"S3:existingObjectTag/a":"b"}}"#, true)]
+#[case(r#""Resource":"*","Condition":{"StringEquals":{"s3:\u0045xistingObjectTag/a":"b"}}"#, true)]
+#[case(r#""Resource":"*","Condition":{"StringEquals":{"aws:userid":"${s3:ExistingObjectTag/owner}"}}"#, true)]
+#[case(r#""Resource":"arn:aws:s3:::b/${s3:ExistingObjectTag/x, 'y'}""#, true)]
+fn who_reads_the_tags_of_objects(#[case] rest: &str, #[case] expected: bool) {
+    let text =
+        format!(r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Action":"s3:*",{rest}}}}}"#);
+    assert_eq!(Document::parse(&text, Kind::Identity).unwrap().reads_object_tags(), expected);
+}

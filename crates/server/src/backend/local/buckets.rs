@@ -31,6 +31,7 @@ pub(super) fn delete(index: &Connection, effects: &mut Effects, name: &BucketNam
         return Err(StoreError::BucketNotEmpty(name.to_string()));
     }
     uploads::abort_all(index, effects, bucket)?;
+    effects.settings |= run(index, "DELETE FROM setting WHERE bucket = ?1", &[&bucket.0])? > 0;
     run(index, "DELETE FROM bucket WHERE id = ?1", &[&bucket.0])?;
     Ok(())
 }

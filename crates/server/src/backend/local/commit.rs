@@ -7,7 +7,7 @@
 
 use std::fs;
 use std::io;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use rusqlite::Connection;
 use tokio::sync::mpsc::error::TryRecvError;
@@ -16,6 +16,7 @@ use tokio::sync::{mpsc as queue, oneshot};
 use super::error::StoreError;
 use super::keeper::Chore;
 use super::places::{ContentId, Places};
+use super::settings::Settings;
 
 /// The most mutations that share a commit, and that wait before those who send them do.
 const BATCH: usize = 512;
@@ -57,6 +58,8 @@ pub(super) struct Effects {
     pub(super) staged: Vec<StagedFile>,
     /// Files that none points to any more.
     pub(super) garbage: Vec<ContentId>,
+    /// A bucket's settings changed: what is known of them in memory is read again.
+    pub(super) settings: bool,
 }
 
 /// A mutation in the queue.
@@ -125,9 +128,10 @@ impl Committer {
         index: Connection,
         places: Places,
         keeper: mpsc::Sender<Chore>,
+        settings: Arc<Settings>,
     ) -> (Self, impl FnOnce() -> Connection + Send) {
         let (sender, receiver) = queue::channel(BATCH);
-        let thread = WritingThread { index, places, keeper, queue: receiver, stopped: false };
+        let thread = WritingThread { index, places, keeper, settings, queue: receiver, stopped: false };
         (Self { queue: sender }, move || thread.run())
     }
 
@@ -172,6 +176,7 @@ struct WritingThread {
     index: Connection,
     places: Places,
     keeper: mpsc::Sender<Chore>,
+    settings: Arc<Settings>,
     queue: queue::Receiver<Box<dyn Mutation>>,
     stopped: bool,
 }
@@ -199,6 +204,7 @@ impl WritingThread {
         let mut effects = Effects::default();
         match self.transact(&mut batch, &mut effects) {
             Ok(()) => {
+                self.publish(&effects);
                 batch.into_iter().for_each(|mutation| mutation.answer(Ok(())));
                 self.hand_over(effects);
             }
@@ -227,6 +233,7 @@ impl WritingThread {
                 Verdict::Keep => {
                     all.staged.append(&mut effects.staged);
                     all.garbage.append(&mut effects.garbage);
+                    all.settings |= effects.settings;
                 }
                 // After grave failures SQLite undoes the whole transaction by itself.
                 Verdict::Full if self.index.is_autocommit() => {
@@ -244,6 +251,17 @@ impl WritingThread {
         }
         run("COMMIT")?;
         Ok(())
+    }
+
+    /// Whoever is answered that settings changed finds them changed.
+    fn publish(&mut self, effects: &Effects) {
+        if effects.settings
+            && let Err(error) = self.settings.reload(&self.index)
+        {
+            // What is in memory is not what is on disk any more.
+            tracing::error!(%error, "could not read the buckets' settings");
+            self.stopped = true;
+        }
     }
 
     fn hand_over(&self, effects: Effects) {
@@ -292,8 +310,9 @@ mod tests {
         let places = Places::prepare(directory.path()).unwrap();
         let index = open_writing(&places.index()).unwrap();
         index.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
+        let settings = Settings::load(&index).unwrap();
         let (keeper, chores) = mpsc::channel();
-        let (committer, run) = Committer::new(index, places.clone(), keeper);
+        let (committer, run) = Committer::new(index, places.clone(), keeper, Arc::new(settings));
         Running { directory, committer, thread: thread::spawn(run), chores, places }
     }
 

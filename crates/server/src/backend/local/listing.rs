@@ -19,9 +19,9 @@ use super::uploads::{UploadAt, find};
 
 /// What a listing cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Cost {
-    pub(super) seeks: usize,
-    pub(super) rows: usize,
+pub(crate) struct Cost {
+    pub(crate) seeks: usize,
+    pub(crate) rows: usize,
 }
 
 /// One page of a bucket's objects.

@@ -11,8 +11,12 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::error::StoreError;
 
-/// The format this program reads and writes (`user_version`).
-const FORMAT: i64 = 1;
+/// The steps from an empty index to the format of this program. A step is never changed: stores out there have
+/// taken it. The format's number (`user_version`) is how many steps an index has taken.
+const STEPS: [&str; 2] = [TABLES, VERSIONS];
+
+/// The format this program reads and writes.
+const FORMAT: i64 = STEPS.len() as i64;
 
 /// `Wign`, so that `file` can tell an index from other databases.
 const APPLICATION_ID: i32 = 0x5769_676e;
@@ -94,7 +98,65 @@ CREATE TABLE part (
 CREATE TABLE garbage (content INTEGER PRIMARY KEY) STRICT;
 ";
 
-/// Opens the connection that writes; creates the tables in a new index.
+/// Versions, locks, settings, and the answers to completed uploads.
+///
+/// `seq` orders the versions of a key, the latest highest; `token` is what nobody guesses in a version's id and
+/// is absent from the `null` version.
+const VERSIONS: &str = "
+-- versioning: 0 never enabled, 1 enabled, 2 suspended. object_lock: 1 enabled.
+ALTER TABLE bucket ADD COLUMN versioning INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE bucket ADD COLUMN object_lock INTEGER NOT NULL DEFAULT 0;
+
+ALTER TABLE object RENAME COLUMN version TO seq;
+ALTER TABLE object ADD COLUMN token INTEGER;
+ALTER TABLE object ADD COLUMN lock TEXT;
+
+-- Versions that are not current, and delete markers, which have no content.
+-- replaced: when a later version came; the delete marker that is its key's latest version has none.
+CREATE TABLE version (
+    bucket INTEGER NOT NULL,
+    key BLOB NOT NULL,
+    seq INTEGER NOT NULL,
+    token INTEGER,
+    lock TEXT,
+    size INTEGER NOT NULL,
+    etag BLOB NOT NULL,
+    parts INTEGER,
+    modified INTEGER NOT NULL,
+    storage_class INTEGER NOT NULL,
+    checksums BLOB,
+    content INTEGER,
+    attributes TEXT,
+    tags TEXT,
+    replaced INTEGER,
+    PRIMARY KEY (bucket, key, seq DESC)
+) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX null_version ON version (bucket, key) WHERE token IS NULL;
+
+ALTER TABLE upload ADD COLUMN lock TEXT;
+
+-- What completing an upload was answered, for those who did not hear it.
+CREATE TABLE completed (
+    upload TEXT PRIMARY KEY,
+    bucket INTEGER NOT NULL,
+    key BLOB NOT NULL,
+    at INTEGER NOT NULL,
+    answer TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX completed_at ON completed (at);
+
+CREATE TABLE setting (
+    bucket INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    document TEXT NOT NULL,
+    PRIMARY KEY (bucket, name)
+) STRICT, WITHOUT ROWID;
+";
+
+/// Opens the connection that writes; creates the tables in a new index, and brings those of an older format
+/// forward in one transaction.
 pub(super) fn open_writing(path: &Path) -> Result<Connection, StoreError> {
     let index = Connection::open(path)?;
     index.busy_timeout(Duration::from_secs(10))?;
@@ -106,13 +168,14 @@ pub(super) fn open_writing(path: &Path) -> Result<Connection, StoreError> {
     index.pragma_update_and_check(None, "journal_size_limit", 64 << 20, |_| Ok(()))?;
     index.set_prepared_statement_cache_capacity(128);
     let found: i64 = index.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    match found {
-        0 => {
-            index.pragma_update(None, "application_id", APPLICATION_ID)?;
-            index.execute_batch(&format!("BEGIN; {TABLES} PRAGMA user_version = {FORMAT}; COMMIT"))?;
-        }
-        FORMAT => {}
-        found => return Err(StoreError::NewerFormat { found, known: FORMAT }),
+    let steps = usize::try_from(found).ok().and_then(|taken| STEPS.get(taken..));
+    let Some(steps) = steps else { return Err(StoreError::NewerFormat { found, known: FORMAT }) };
+    if found == 0 {
+        index.pragma_update(None, "application_id", APPLICATION_ID)?;
+    }
+    if !steps.is_empty() {
+        let steps = steps.concat();
+        index.execute_batch(&format!("BEGIN; {steps} PRAGMA user_version = {FORMAT}; COMMIT"))?;
     }
     Ok(index)
 }
@@ -139,6 +202,40 @@ mod tests {
         index.pragma_update(None, "user_version", FORMAT + 1).unwrap();
         drop(index);
         let refused = open_writing(&path).unwrap_err();
-        assert!(matches!(refused, StoreError::NewerFormat { found: 2, known: 1 }));
+        assert!(matches!(refused, StoreError::NewerFormat { found, known } if found == known + 1));
+    }
+
+    #[test]
+    fn an_index_of_an_older_format_takes_the_steps_it_lacks() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("index.sqlite");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(TABLES).unwrap();
+        old.execute_batch(
+            "INSERT INTO bucket VALUES (1, 'home', 5);
+             INSERT INTO content VALUES (7, 0, 2, 1, zeroblob(16), x'6869');
+             INSERT INTO object (bucket, key, size, etag, modified, storage_class, content)
+             VALUES (1, x'6b', 2, zeroblob(16), 5, 0, 7);
+             PRAGMA user_version = 1",
+        )
+        .unwrap();
+        drop(old);
+        let index = open_writing(&path).unwrap();
+        let row = |sql: &str| {
+            index
+                .query_row(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?)))
+                .unwrap()
+        };
+        assert_eq!(row("SELECT seq, token FROM object"), (0, None));
+        assert_eq!(row("SELECT versioning, object_lock FROM bucket"), (0, Some(0)));
+        drop(index);
+        // And takes none of them twice.
+        let index = open_writing(&path).unwrap();
+        let tables = |index: &Connection| -> Vec<String> {
+            let mut statement = index.prepare("SELECT name FROM sqlite_schema ORDER BY name").unwrap();
+            statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+        };
+        let new = open_writing(&directory.path().join("new.sqlite")).unwrap();
+        assert_eq!(tables(&index), tables(&new));
     }
 }

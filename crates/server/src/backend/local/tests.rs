@@ -6,6 +6,7 @@ mod model;
 mod multipart;
 mod operations;
 mod recovery;
+mod settings;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -35,6 +35,12 @@ pub(super) struct UploadAt {
     pub(super) id: UploadId,
 }
 
+impl UploadAt {
+    pub(super) fn new(bucket: &BucketName, key: &ObjectKey, id: &UploadId) -> Self {
+        Self { bucket: bucket.clone(), key: key.clone(), id: id.clone() }
+    }
+}
+
 /// An upload's row.
 pub(super) struct UploadRow {
     pub(super) row: i64,

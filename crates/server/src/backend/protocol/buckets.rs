@@ -5,6 +5,7 @@ use http::{HeaderValue, Response, StatusCode};
 use wigeon_core::s3::BucketName;
 use wigeon_core::time::iso8601_millis;
 
+use super::headers::ownership_is_ours;
 use super::xml::{self, Answer, LONGEST_BODY, Xml, child_text};
 use crate::authorize::Permit;
 use crate::backend::local::Store;
@@ -46,6 +47,9 @@ pub(super) async fn list(store: &Store, permit: &Permit) -> Answer {
 pub(super) async fn create(store: &Store, permit: &Permit, body: &mut RequestBody<'_>) -> Answer {
     // Older names are served where they exist; a new bucket follows the rules for new buckets.
     let bucket = BucketName::parse(permit.bucket()?.as_str())?;
+    if let Some(ownership) = permit.request().header("x-amz-object-ownership") {
+        ownership_is_ours(ownership)?;
+    }
     let constraint = body.collect(LONGEST_BODY).await?;
     if !constraint.is_empty() {
         let region = xml::read(&constraint, "CreateBucketConfiguration", |node| {

@@ -5,9 +5,11 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use http::StatusCode;
 use md5::{Digest, Md5};
 
+use crate::authorize::Permit;
 use crate::backend::local::Store;
 use crate::backend::local::checksum::{Checksum, ChecksumAlgorithm, Checksums};
 use crate::backend::local::staging::Staged;
@@ -64,6 +66,20 @@ pub async fn receive(
         checksums.insert(computed.clone());
     }
     Ok(Received { staged, checksums })
+}
+
+/// The document that a request has for a body, of at most `longest` bytes, held to the digests that came with it.
+///
+/// # Errors
+/// As [`check_document`], and what [`RequestBody::collect`] refuses.
+pub async fn checked_body(
+    permit: &Permit,
+    body: &mut RequestBody<'_>,
+    longest: usize,
+) -> Result<Bytes, Refusal> {
+    let document = body.collect(longest).await?;
+    check_document(permit.request(), body, &document)?;
+    Ok(document)
 }
 
 /// Holds an XML body that was read whole to its Content-MD5 and to the checksum sent with it.

@@ -57,6 +57,13 @@ impl Xml {
         self.0.push_str(&format!("</{name}>"));
     }
 
+    /// An element with attributes, which are written as they are, and elements.
+    pub fn element_with(&mut self, name: &str, attributes: &str, write: impl FnOnce(&mut Self)) {
+        self.0.push_str(&format!("<{name} {attributes}>"));
+        write(self);
+        self.0.push_str(&format!("</{name}>"));
+    }
+
     /// The answer: 200 with this document.
     #[must_use]
     pub fn answer(self) -> Response<ResponseBody> {

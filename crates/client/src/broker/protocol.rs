@@ -1,0 +1,113 @@
+//! What is said over the agent's socket: one line of JSON each way, then the connection ends.
+//!
+//! Enters and leaves: [`Request`] and [`Answer`]. Refused: lines beyond [`LINE_LIMIT`], another version.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use wigeon_core::credentials::Credentials;
+use wigeon_core::secret::Secret;
+use wigeon_core::time::Timestamp;
+
+use super::holder::NotIssued;
+
+/// The longest line, in bytes: a session token may be long.
+pub(super) const LINE_LIMIT: u64 = 1 << 18;
+
+/// The form of the lines; agent and caller must have the same.
+pub(super) const VERSION: u32 = 1;
+
+/// Where profiles and sign-ins lie, and what else decides what a profile means. An agent answers only those who
+/// mean the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Places {
+    /// The directory of the profiles.
+    pub config: PathBuf,
+    /// The directory of the sign-ins.
+    pub state: PathBuf,
+    /// Certificates to trust in addition.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// A caller's line.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Request {
+    pub(super) version: u32,
+    pub(super) places: Places,
+    pub(super) ask: Ask,
+}
+
+/// What a caller wants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ask {
+    /// A profile's credentials.
+    Credentials(String),
+    /// The way to a profile's credentials over HTTP.
+    Access(String),
+    /// What the agent holds.
+    Standing,
+    /// To drop a profile's session, or all.
+    Forget(Option<String>),
+    /// To end.
+    Stop,
+}
+
+impl Ask {
+    /// Whether the answer depends on where the profiles lie.
+    pub(super) fn concerns_profiles(&self) -> bool {
+        match self {
+            Self::Credentials(_) | Self::Access(_) | Self::Forget(_) => true,
+            Self::Standing | Self::Stop => false,
+        }
+    }
+}
+
+/// What the agent says.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// Here they are.
+    Credentials(Credentials),
+    /// This way.
+    Access {
+        /// The address.
+        url: String,
+        /// The token.
+        token: Secret,
+    },
+    /// This is held.
+    Standing(Standing),
+    /// It is done.
+    Done,
+    /// There are none.
+    NotIssued(NotIssued),
+    /// The agent serves other places, or speaks another version.
+    Other(String),
+}
+
+/// What an agent holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Its process.
+    pub pid: u32,
+    /// Its version.
+    pub version: String,
+    /// Since when it runs.
+    pub since: Timestamp,
+    /// The loopback address of its endpoint.
+    pub endpoint: String,
+    /// The sessions in its memory.
+    pub sessions: Vec<HeldSession>,
+}
+
+/// A session in an agent's memory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldSession {
+    /// The profile.
+    pub profile: String,
+    /// When it was last asked for.
+    pub asked_at: Timestamp,
+    /// The end of the credentials that were last given.
+    pub expires_at: Option<Timestamp>,
+}

@@ -1,0 +1,11 @@
+//! What can be asked of an open store, by what it is about.
+
+pub mod buckets;
+
+pub mod objects;
+
+pub mod uploads;
+
+pub mod listings;
+
+pub mod settings;

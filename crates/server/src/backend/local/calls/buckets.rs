@@ -1,0 +1,52 @@
+//! What the store does with buckets.
+
+use wigeon_core::s3::BucketName;
+
+use super::super::buckets;
+use super::super::error::StoreError;
+use super::super::index::{all, bucket_info, one};
+use super::super::object::BucketInfo;
+use super::super::store::Store;
+
+impl Store {
+    /// Creates a bucket.
+    ///
+    /// # Errors
+    /// [`StoreError::BucketAlreadyExists`].
+    pub async fn create_bucket(&self, bucket: &BucketName) -> Result<BucketInfo, StoreError> {
+        let bucket = bucket.clone();
+        self.write(move |index, _, clock| buckets::create(index, &bucket, clock.now())).await
+    }
+
+    /// Deletes an empty bucket, and aborts its multipart uploads.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchBucket`], [`StoreError::BucketNotEmpty`].
+    pub async fn delete_bucket(&self, bucket: &BucketName) -> Result<(), StoreError> {
+        let bucket = bucket.clone();
+        self.write(move |index, effects, _| buckets::delete(index, effects, &bucket)).await
+    }
+
+    /// Tells of a bucket.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchBucket`].
+    pub async fn bucket(&self, bucket: &BucketName) -> Result<BucketInfo, StoreError> {
+        let bucket = bucket.clone();
+        self.read(move |_, index| {
+            let sql = "SELECT name, created FROM bucket WHERE name = ?1";
+            one(index, sql, &[&bucket.as_str()], bucket_info)?
+                .ok_or_else(|| StoreError::NoSuchBucket(bucket.to_string()))
+        })
+        .await
+    }
+
+    /// All buckets, by name.
+    ///
+    /// # Errors
+    /// Failures of the store only.
+    pub async fn buckets(&self) -> Result<Vec<BucketInfo>, StoreError> {
+        self.read(|_, index| all(index, "SELECT name, created FROM bucket ORDER BY name", &[], bucket_info))
+            .await
+    }
+}

@@ -1,0 +1,119 @@
+//! Where the directory of providers, roles and policies is kept: `directory`.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use wigeon_core::secret::Secret;
+
+use super::error::ConfigError;
+use super::place::Place;
+
+/// Where the directory is kept.
+#[derive(Debug, Clone)]
+pub struct DirectoryConfig {
+    /// Its home.
+    pub home: DirectoryHome,
+    /// The account's twelve digits, where they are not those of the file or of the database.
+    pub account: Option<String>,
+}
+
+/// The home of the directory.
+#[derive(Debug, Clone)]
+pub enum DirectoryHome {
+    /// A declarative file.
+    File(PathBuf),
+    /// A SQLite file, made when it is not there.
+    Sqlite(PathBuf),
+    /// A PostgreSQL database.
+    Postgres {
+        /// A URL or `key=value` pairs.
+        address: String,
+        /// From a file that only its owner can read.
+        password: Option<Secret>,
+        /// Certificate authorities (PEM) in place of the system's.
+        ca_file: Option<PathBuf>,
+    },
+}
+
+impl DirectoryConfig {
+    /// A declarative file.
+    #[must_use]
+    pub fn file(path: PathBuf) -> Self {
+        Self { home: DirectoryHome::File(path), account: None }
+    }
+}
+
+/// `directory = "FILE"`, or a table.
+#[derive(Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a file name, or a table with `file`, `sqlite` or `postgres`; with `postgres` also `password_file` and `ca_file`; with either database `account`"
+)]
+pub enum DirectoryKey {
+    /// A declarative file.
+    File(PathBuf),
+    /// A home with its settings.
+    Table(DirectoryTable),
+}
+
+impl Default for DirectoryKey {
+    /// SQLite under the data.
+    fn default() -> Self {
+        Self::Table(DirectoryTable::default())
+    }
+}
+
+/// `[directory]`
+#[derive(Debug, Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub struct DirectoryTable {
+    file: Option<PathBuf>,
+    sqlite: Option<PathBuf>,
+    postgres: Option<String>,
+    password_file: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
+    account: Option<String>,
+}
+
+impl DirectoryKey {
+    /// Finds out which home is meant.
+    ///
+    /// # Errors
+    /// [`ConfigError`]: two homes, settings of another home, a password that cannot be had.
+    pub fn read(self, place: Place<'_>, data: &Path) -> Result<DirectoryConfig, ConfigError> {
+        match self {
+            Self::File(path) => Ok(DirectoryConfig::file(place.beside(&path))),
+            Self::Table(table) => table.read(place, data),
+        }
+    }
+}
+
+impl DirectoryTable {
+    fn read(self, place: Place<'_>, data: &Path) -> Result<DirectoryConfig, ConfigError> {
+        let twelve =
+            |account: &String| account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+        if self.account.as_ref().is_some_and(|account| !twelve(account)) {
+            return Err(place.malformed("directory.account needs twelve digits"));
+        }
+        if self.postgres.is_none() && (self.password_file.is_some() || self.ca_file.is_some()) {
+            let reason = "directory.password_file and directory.ca_file belong to directory.postgres";
+            return Err(place.malformed(reason));
+        }
+        let two_homes = || place.malformed("the directory has one home: a file or a database");
+        let home = match (self.file, self.sqlite, self.postgres) {
+            (Some(file), None, None) if self.account.is_none() => DirectoryHome::File(place.beside(&file)),
+            (Some(_), None, None) => {
+                return Err(place.malformed("a directory file names its account itself"));
+            }
+            (None, Some(file), None) => DirectoryHome::Sqlite(place.beside(&file)),
+            (None, None, None) => DirectoryHome::Sqlite(data.join("directory.sqlite")),
+            (None, None, Some(address)) => DirectoryHome::Postgres {
+                address,
+                password: self.password_file.map(|path| place.secret(&path, 1)).transpose()?,
+                ca_file: self.ca_file.map(|path| place.beside(&path)),
+            },
+            _ => return Err(two_homes()),
+        };
+        Ok(DirectoryConfig { home, account: self.account })
+    }
+}
