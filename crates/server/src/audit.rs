@@ -80,6 +80,10 @@ impl Who {
             Caller::Root => named("root", None),
             Caller::RootSession(session) => named("root", Some(session.access_key_id.clone())),
             Caller::Session(session) => Self::of_session(session),
+            Caller::UserSession(session) => Self {
+                by: Some(session.by.clone()),
+                ..named(&session.user_id, Some(session.access_key_id.clone()))
+            },
             Caller::User(user) => Self {
                 principal: user.arn.to_string(),
                 issuer: None,

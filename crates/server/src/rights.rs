@@ -13,7 +13,7 @@ use wigeon_core::policy::{
 use crate::denial::Denial;
 use crate::directory::entry::Tags;
 use crate::directory::{Role, Snapshot, User};
-use crate::session::{Caller, Session, SessionEnded};
+use crate::session::{Caller, Session, SessionEnded, UserSession};
 
 /// What a caller may do, as of one snapshot.
 #[derive(Debug)]
@@ -29,7 +29,11 @@ enum Holder {
     /// The account itself.
     Account { arn: String },
     /// A user, by its own policies and those of its groups.
-    User(Arc<User>),
+    User {
+        user: Arc<User>,
+        /// Where it came with temporary credentials.
+        session: Option<Arc<UserSession>>,
+    },
     /// A session, by its role and the policies that came with it.
     Session {
         session: Arc<Session>,
@@ -58,7 +62,11 @@ impl Rights {
             Caller::Root | Caller::RootSession(_) => {
                 Holder::Account { arn: format!("arn:aws:iam::{account}:root") }
             }
-            Caller::User(user) => Holder::User(Arc::clone(user)),
+            Caller::User(user) => Holder::User { user: Arc::clone(user), session: None },
+            Caller::UserSession(session) => Holder::User {
+                user: Arc::clone(session.user(snapshot)?),
+                session: Some(Arc::clone(session)),
+            },
             Caller::Session(session) => {
                 let role = Arc::clone(session.role(snapshot)?);
                 // A policy that is gone by now allows nothing, and takes nothing away.
@@ -81,7 +89,7 @@ impl Rights {
     #[must_use]
     pub fn session(&self) -> Option<&Arc<Session>> {
         match &self.holder {
-            Holder::Anonymous | Holder::Account { .. } | Holder::User(_) => None,
+            Holder::Anonymous | Holder::Account { .. } | Holder::User { .. } => None,
             Holder::Session { session, .. } => Some(session),
         }
     }
@@ -92,7 +100,7 @@ impl Rights {
         match &self.holder {
             Holder::Anonymous => "anonymous",
             Holder::Account { arn } => arn,
-            Holder::User(user) => user.arn.as_str(),
+            Holder::User { user, .. } => user.arn.as_str(),
             Holder::Session { arn, .. } => arn.as_str(),
         }
     }
@@ -103,7 +111,7 @@ impl Rights {
         match &self.holder {
             Holder::Anonymous => "anonymous".to_owned(),
             Holder::Account { .. } => self.account.clone(),
-            Holder::User(user) => user.id.clone(),
+            Holder::User { user, .. } => user.id.clone(),
             Holder::Session { session, .. } => session.user_id(),
         }
     }
@@ -121,7 +129,7 @@ impl Rights {
         let any = |policies: &[Arc<Policy>]| policies.iter().any(|policy| read(policy));
         match &self.holder {
             Holder::Anonymous | Holder::Account { .. } => false,
-            Holder::User(user) => any(&user.policies) || user.boundary.as_deref().is_some_and(read),
+            Holder::User { user, .. } => any(&user.policies) || user.boundary.as_deref().is_some_and(read),
             Holder::Session { role, with_claimed, session_policies, .. } => {
                 any(with_claimed.as_deref().unwrap_or(&role.policies))
                     || role.boundary.as_deref().is_some_and(read)
@@ -149,7 +157,11 @@ impl Rights {
                 context.set("aws:PrincipalType", "Account");
                 context.set("aws:userid", self.account.as_str());
             }
-            Holder::User(user) => {
+            Holder::User { user, session } => {
+                if let Some(session) = session {
+                    context.set("aws:TokenIssueTime", session.issued_at);
+                    context.set("aws:MultiFactorAuthPresent", false);
+                }
                 context.set("aws:PrincipalArn", user.arn.as_str());
                 context.set("aws:PrincipalAccount", self.account.as_str());
                 context.set("aws:PrincipalType", "User");
@@ -206,7 +218,7 @@ impl Rights {
                 Principal::Root { account: &self.account },
                 Policies { resource: resource_policy, ..Policies::default() },
             ),
-            Holder::User(user) => (
+            Holder::User { user, .. } => (
                 Principal::User { account: &self.account, arn: user.arn.as_str() },
                 Policies {
                     resource: resource_policy,

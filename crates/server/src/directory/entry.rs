@@ -210,8 +210,11 @@ pub struct AccessKeyEntry {
     pub id: String,
     /// The key of its user.
     pub user: String,
-    /// The secret key, encrypted under the key ring.
+    /// The secret key, encrypted under the key ring; empty where a file has it.
     pub sealed_secret: String,
+    /// The secret key, where a file has it. No database does.
+    #[serde(skip)]
+    pub plain_secret: Option<Secret>,
     /// Whether it may be used.
     pub active: bool,
     /// When it was made.

@@ -132,9 +132,7 @@ fn context<'a>(
             context.set(format!("{issuer}:app_id"), token.audience());
         }
         context.set(format!("{issuer}:sub"), token.subject());
-        if !token.amr().is_empty() {
-            context.set(format!("{issuer}:amr"), token.amr().iter().map(String::as_str).collect::<Vec<_>>());
-        }
+        context.set(format!("{issuer}:amr"), token.amr().iter().map(String::as_str).collect::<Vec<_>>());
         context.set(
             format!("{issuer}:oaud"),
             match token.original_audiences() {

@@ -64,7 +64,7 @@ impl Informant {
         let slow = FetchError::Slow { issuer: self.service.name().to_owned(), limit };
         let asking = async {
             let _turn = self.questions.acquire().await.map_err(|_| slow.clone())?;
-            Ok::<_, FetchError>(fetcher.document(&self.question(token)).await?)
+            fetcher.document(&self.question(token)).await
         };
         let (status, json) = tokio::time::timeout(limit, asking).await.map_err(|_| slow.clone())??;
         let answer = match (self.service, status) {
