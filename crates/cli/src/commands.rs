@@ -42,6 +42,8 @@ mod exec;
 
 mod env;
 
+mod keys;
+
 mod explain;
 
 mod policy;
@@ -92,6 +94,8 @@ pub(crate) enum Command {
     Presign(presign::Args),
     /// Run the server: STS and S3 with roles
     Serve(serve::Args),
+    /// List and rotate the keys that seal sessions
+    Keys(keys::Args),
     /// Say why a token, a request or a policy is refused, and what to change
     Explain(explain::Args),
     /// Look through policies for what can hardly be meant
@@ -122,6 +126,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Failu
         Command::Stat(args) => stat::run(args, context).await,
         Command::Presign(args) => presign::run(args, context).await,
         Command::Serve(args) => serve::run(args, context).await,
+        Command::Keys(args) => keys::run(&args, context),
         Command::Explain(args) => explain::run(args, context).await,
         Command::Policy(args) => policy::run(args, context).await,
         Command::Revoke(args) => revoke::run(args, context).await,

@@ -24,6 +24,7 @@ use wigeon_core::sigv4::canonical::sha256_hex;
 use crate::authenticate::Authenticated;
 use crate::bucket::{BucketAccess, BucketPolicy};
 use crate::classify::{Ask, Classified, CopySource, On, Tags, request_context};
+use crate::decided::DecidedBy;
 use crate::denial::Denial;
 use crate::directory::Snapshot;
 use crate::refusal::Refusal;
@@ -44,6 +45,7 @@ pub struct Permit {
     account: String,
     owner_id: String,
     region: String,
+    allowed_by: Option<DecidedBy>,
 }
 
 /// What a decision depends on and only the backend knows.
@@ -101,7 +103,7 @@ pub async fn authorize(
         ));
     }
     let region = region.to_owned();
-    let permit = Permit {
+    let mut permit = Permit {
         request,
         authenticated,
         classified,
@@ -111,14 +113,18 @@ pub async fn authorize(
         account,
         owner_id,
         region,
+        allowed_by: None,
     };
+    let mut allowed_by = None;
     for ask in &permit.classified.asks {
         let existing = match permit.wants_tags(ask) {
             true => permit.tags_of(ask.on, facts).await?,
             false => None,
         };
-        permit.decide(ask, Known { written: None, existing: existing.as_ref() })?;
+        let known = Known { written: None, existing: existing.as_ref() };
+        allowed_by = allowed_by.or(permit.decide(ask, known)?);
     }
+    permit.allowed_by = allowed_by;
     Ok(permit)
 }
 
@@ -170,10 +176,28 @@ impl Permit {
         }
     }
 
+    /// What a copy reads, a version of it too; `None` for an operation that copies nothing.
+    #[must_use]
+    pub fn source(&self) -> Option<&CopySource> {
+        self.classified.copy_source.as_ref()
+    }
+
+    /// Whether the caller is the account itself, which may do everything.
+    #[must_use]
+    pub fn is_account(&self) -> bool {
+        self.rights.is_account()
+    }
+
     /// The request.
     #[must_use]
     pub fn request(&self) -> &Request {
         &self.request
+    }
+
+    /// The statement that allowed it; the account's own doings need none.
+    #[must_use]
+    pub fn allowed_by(&self) -> Option<&DecidedBy> {
+        self.allowed_by.as_ref()
     }
 
     /// Who sent it.
@@ -201,7 +225,7 @@ impl Permit {
     /// 403 `AccessDenied`.
     pub fn allows(&self, action: &'static str, key: &ObjectKey) -> Result<(), Refusal> {
         let resource = format!("arn:aws:s3:::{}/{key}", self.bucket()?);
-        self.decide(&Ask { action, resource, on: On::Target }, Known::default())
+        self.decide(&Ask { action, resource, on: On::Target }, Known::default()).map(drop)
     }
 
     /// Whether the caller may write these tags to the object of the path: for tags that the body names, or that a
@@ -217,7 +241,7 @@ impl Permit {
         existing: Option<&Tags>,
     ) -> Result<(), Refusal> {
         let ask = Ask { action, resource: self.target().arn(), on: On::Target };
-        self.decide(&ask, Known { written: Some(tags), existing })
+        self.decide(&ask, Known { written: Some(tags), existing }).map(drop)
     }
 
     /// Asks again with the tags that the object of the path has, where policies look at them.
@@ -239,7 +263,7 @@ impl Permit {
     fn ask_again(&self, on: On, existing: &Tags) -> Result<(), Refusal> {
         let known = Known { written: None, existing: Some(existing) };
         let mut asks = self.classified.asks.iter().filter(|ask| ask.on == on && self.wants_tags(ask));
-        asks.try_for_each(|ask| self.decide(ask, known))
+        asks.try_for_each(|ask| self.decide(ask, known).map(drop))
     }
 
     /// Whether a decision may depend on the tags of the object.
@@ -267,9 +291,9 @@ impl Permit {
     /// # Errors
     /// 403 `AccessDenied`.
     pub fn allows_at_source(&self, action: &'static str) -> Result<(), Refusal> {
-        let source = self.copy_source()?;
+        let source = self.source().ok_or_else(|| Refusal::internal("the operation has no copy source"))?;
         let resource = format!("arn:aws:s3:::{}/{}", source.bucket, source.key);
-        self.decide(&Ask { action, resource, on: On::CopySource }, Known::default())
+        self.decide(&Ask { action, resource, on: On::CopySource }, Known::default()).map(drop)
     }
 
     /// Whether the caller could still change the policy of the bucket if it were this one.
@@ -291,12 +315,12 @@ impl Permit {
         }
     }
 
-    fn decide(&self, ask: &Ask, known: Known<'_>) -> Result<(), Refusal> {
+    fn decide(&self, ask: &Ask, known: Known<'_>) -> Result<Option<DecidedBy>, Refusal> {
         // The account itself can always undo a policy that locks it out.
         let own_policy = ["s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"];
         let policy = self.policy_for(ask);
         if self.rights.is_account() && (policy.is_none() || own_policy.contains(&ask.action)) {
-            return Ok(());
+            return Ok(None);
         }
         self.judge(ask, policy, known).map_err(|denial| match self.rights.is_anonymous() {
             // Strangers learn nothing of what they would need.
@@ -305,7 +329,12 @@ impl Permit {
         })
     }
 
-    fn judge(&self, ask: &Ask, policy: Option<&Policy>, known: Known<'_>) -> Result<(), Box<Denial>> {
+    fn judge(
+        &self,
+        ask: &Ask,
+        policy: Option<&Policy>,
+        known: Known<'_>,
+    ) -> Result<Option<DecidedBy>, Box<Denial>> {
         let mut context = Context::with_capacity(32);
         self.server_context(&mut context);
         self.rights.enter_keys(&mut context);

@@ -13,12 +13,13 @@ use http::header::TRANSFER_ENCODING;
 use http::{HeaderMap, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
-use hyper::body::{Frame, Incoming};
+use hyper::body::Frame;
 use tokio::time::Instant;
 use wigeon_core::sigv4::canonical::hex;
 use wigeon_core::sigv4::chunked::Decoder;
 use wigeon_core::sigv4::verify::Payload;
 
+use crate::arriving::Arriving;
 use crate::authenticate::Authenticated;
 use crate::refusal::Refusal;
 
@@ -60,7 +61,7 @@ where
 /// The payload of a request.
 #[derive(Debug)]
 pub struct RequestBody<'i> {
-    incoming: &'i mut Incoming,
+    incoming: &'i mut Arriving,
     rule: Rule,
     /// How many bytes of payload the request says it has.
     length: Option<u64>,
@@ -96,7 +97,7 @@ impl<'i> RequestBody<'i> {
     /// 411 where a chunked body does not say its length, or `Transfer-Encoding` stands around a body that is not
     /// `aws-chunked` (beside a `Content-Length` it would be a second, hidden length: RFC 9112, section 6.3); 400 where a header about it cannot be read.
     pub fn new(
-        incoming: &'i mut Incoming,
+        incoming: &'i mut Arriving,
         authenticated: &Authenticated,
         headers: &HeaderMap,
     ) -> Result<Self, Refusal> {

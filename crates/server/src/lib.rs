@@ -14,6 +14,8 @@ pub mod directory;
 
 pub mod session;
 
+pub mod decided;
+
 pub mod denial;
 
 pub mod bucket;
@@ -42,9 +44,15 @@ pub mod classify;
 
 pub mod authorize;
 
+pub mod outbox;
+
 pub mod audit;
 
+pub mod arriving;
+
 pub mod body;
+
+pub mod recording;
 
 pub mod backend;
 

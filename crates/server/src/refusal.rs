@@ -3,6 +3,8 @@
 //! Every error on the way of an S3 request becomes a [`Refusal`], in one place per kind of error, and is answered
 //! as S3 answers. Source of codes and statuses: Amazon S3 API Reference, "Error responses".
 
+use std::num::NonZeroU16;
+
 use http::StatusCode;
 use wigeon_core::s3::error::ErrorDocument;
 use wigeon_core::s3::name::NameError;
@@ -12,6 +14,7 @@ use wigeon_core::sigv4::canonical::QueryError;
 use wigeon_core::sigv4::chunked::ChunkError;
 use wigeon_core::sigv4::verify::SignatureError;
 
+use crate::decided::DecidedBy;
 use crate::denial::Denial;
 
 /// An S3 error answer.
@@ -25,17 +28,26 @@ pub struct Refusal {
     /// For people.
     pub message: String,
     /// The region to use, where the request was signed for another.
-    pub region: Option<String>,
+    pub region: Option<Box<str>>,
     /// For the operator only: why, where the requester must not know.
     pub reason: Option<String>,
     /// For an administrator to decode: JSON about a denied request, not yet sealed.
     pub denial: Option<String>,
+    /// For the audit: the statement that denied, where one did.
+    pub by: Option<Box<DecidedBy>>,
+    /// After how many seconds to try again, where that is known.
+    pub retry_after: Option<NonZeroU16>,
 }
 
 impl From<Denial> for Refusal {
     fn from(denial: Denial) -> Self {
         let refusal = Self::new("AccessDenied", StatusCode::FORBIDDEN, denial.message());
-        Self { reason: Some(denial.reason), denial: Some(denial.document), ..refusal }
+        Self {
+            reason: Some(denial.reason),
+            denial: Some(denial.document),
+            by: denial.by.map(Box::new),
+            ..refusal
+        }
     }
 }
 
@@ -43,7 +55,16 @@ impl Refusal {
     /// A refusal with a code and its status.
     #[must_use]
     pub fn new(code: &'static str, status: StatusCode, message: impl Into<String>) -> Self {
-        Self { code, status, message: message.into(), region: None, reason: None, denial: None }
+        Self {
+            code,
+            status,
+            message: message.into(),
+            region: None,
+            reason: None,
+            denial: None,
+            by: None,
+            retry_after: None,
+        }
     }
 
     /// 403 `AccessDenied`; the reason goes to the audit record, not to the requester.
@@ -115,7 +136,7 @@ impl Refusal {
             message: self.message.clone(),
             resource: Some(resource.to_owned()),
             request_id: request_id.to_owned(),
-            region: self.region.clone(),
+            region: self.region.as_deref().map(str::to_owned),
             endpoint: None,
             encoded_message: None,
         }
@@ -127,7 +148,7 @@ impl From<SignatureError> for Refusal {
         let (code, status) = error.code();
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
         let region = match &error {
-            SignatureError::ScopeRegion { expected, .. } => Some(expected.clone()),
+            SignatureError::ScopeRegion { expected, .. } => Some(expected.as_str().into()),
             _ => None,
         };
         Self { region, ..Self::new(code, status, sentence(&error)) }

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use wigeon_core::arn::Arn;
 use wigeon_core::policy::{
-    Context, Explanation, Kind, Policies, Policy, Principal, Request, evaluate, explain,
+    Context, Decision, Explanation, Kind, Policies, Policy, Principal, Request, evaluate, explain,
 };
 
+use crate::decided::DecidedBy;
 use crate::denial::Denial;
 use crate::directory::entry::Tags;
 use crate::directory::{Role, Snapshot, User};
@@ -177,7 +178,8 @@ impl Rights {
     }
 
     /// Whether the caller may do something with something of this account. `resource_policy`: the bucket's
-    /// policy, or the trust policy of a role that is to be assumed.
+    /// policy, or the trust policy of a role that is to be assumed. Says which statement allows; the account's own
+    /// doings need none.
     ///
     /// # Errors
     /// The [`Denial`].
@@ -187,16 +189,18 @@ impl Rights {
         resource: &str,
         resource_policy: Option<&Policy>,
         context: &Context<'_>,
-    ) -> Result<(), Box<Denial>> {
+    ) -> Result<Option<DecidedBy>, Box<Denial>> {
         // The account's own doings need no policy; what a policy of the resource says still counts.
         if self.is_account() && resource_policy.is_none() {
-            return Ok(());
+            return Ok(None);
         }
         let (principal, policies) = self.judged_by(resource_policy);
         let request = Request { principal, action, resource, account: &self.account, context };
-        match evaluate(&policies, &request).is_allowed() {
-            true => Ok(()),
-            false => Err(Box::new(Denial::new(&policies, &request, &self.user_id()))),
+        match evaluate(&policies, &request) {
+            Decision::Allow(by) => Ok(by.and_then(|by| DecidedBy::of(&policies, by))),
+            Decision::ExplicitDeny(_) | Decision::ImplicitDeny(_) => {
+                Err(Box::new(Denial::new(&policies, &request, &self.user_id())))
+            }
         }
     }
 

@@ -26,7 +26,7 @@ use wigeon_core::secret::Secret;
 use wigeon_core::sigv4::canonical::hex;
 use wigeon_idp::{Client as IdpClient, Config as IdpConfig, Lifetimes, Provider, User};
 use wigeon_server::authenticate::RootKey;
-use wigeon_server::config::{Config, DirectoryConfig};
+use wigeon_server::config::{AuditConfig, Config, DirectoryConfig};
 use wigeon_server::serve;
 
 use self::form_browser::FormBrowser;
@@ -78,7 +78,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             access_key_id: root.access_key_id.clone(),
             secret_key: root.secret_key.clone(),
         }),
-        audit: Some(place.folder.join("audit.jsonl")),
+        audit: AuditConfig::file(place.folder.join("audit.jsonl")),
         ..Config::new(place.folder.join("data"), directory)
     };
     let server = serve::start(&config, Arc::clone(&context.clock)).await.map_err(failed)?;

@@ -153,7 +153,7 @@ async fn explain_token(args: TokenArgs, context: &Context) -> Result<(), Failure
 fn explain_request(args: &RequestArgs, context: &Context) -> Result<(), Failure> {
     let path = match (&args.audit, &args.config) {
         (Some(path), _) => path.clone(),
-        (None, Some(config)) => read_config(config)?.audit.ok_or_else(|| {
+        (None, Some(config)) => read_config(config)?.audit.file.map(|file| file.path).ok_or_else(|| {
             Failure::error(format!("`{}` names no audit file", config.display()))
                 .hint("add: audit = \"audit.jsonl\"")
         })?,
@@ -181,12 +181,17 @@ fn request_text(record: &Value) -> String {
         Some(code) => format!("{status} {code}"),
         None => format!("{status}, granted"),
     };
+    let by = record.get("by").map_or("-".to_owned(), |by| {
+        let text = |name: &str| by.get(name).and_then(Value::as_str).unwrap_or("-");
+        format!("`{}` of the {} `{}`", text("statement"), text("layer"), text("policy"))
+    });
     let lines = [
         ("when", text("time")),
         ("who", who.unwrap_or("nobody that is known").to_owned()),
         ("what", format!("{} {}", text("operation"), text("resource"))),
         ("from", text("source_ip")),
         ("outcome", outcome),
+        ("by", by),
         ("why", text("reason")),
     ];
     lines.map(|(name, value)| printable(&format!("{name:9} {value}"))).join("\n")

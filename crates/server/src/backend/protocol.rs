@@ -29,6 +29,7 @@ pub mod multipart;
 use wigeon_core::s3::operation::Operation;
 
 use wigeon_core::s3::{BucketName, ObjectKey};
+use wigeon_core::time::Timestamp;
 
 use self::xml::Answer;
 use super::local::Store;
@@ -76,6 +77,15 @@ impl LocalBackend {
         &self.store
     }
 
+    /// Lists the store's buckets together with those of others.
+    ///
+    /// # Errors
+    /// [`Refusal`], with S3's code.
+    pub async fn list_buckets(&self, permit: &Permit, others: Vec<(BucketName, Timestamp)>) -> Answer {
+        headers::refuse_unsupported(permit.request())?;
+        buckets::list(&self.store, permit, others).await
+    }
+
     /// Carries out what the permit permits.
     ///
     /// # Errors
@@ -85,7 +95,7 @@ impl LocalBackend {
         headers::refuse_unsupported(permit.request())?;
         let store = &self.store;
         match permit.operation() {
-            Op::ListBuckets => buckets::list(store, permit).await,
+            Op::ListBuckets => buckets::list(store, permit, Vec::new()).await,
             Op::CreateBucket => buckets::create(store, permit, body).await,
             Op::DeleteBucket => buckets::delete(store, permit).await,
             Op::HeadBucket => buckets::head(store, permit).await,

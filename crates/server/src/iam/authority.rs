@@ -11,6 +11,7 @@ use wigeon_core::time::Timestamp;
 use super::action::{Action, On, Reading};
 use super::fault::Fault;
 use super::tags::tags_of;
+use crate::decided::DecidedBy;
 use crate::directory::Tagged;
 use crate::rights::Rights;
 use crate::session::Caller;
@@ -28,12 +29,12 @@ pub struct Circumstances<'a> {
     pub user_agent: Option<&'a str>,
 }
 
-/// Asks the caller's policies for `iam:ACTION` on what the action is about.
+/// Asks the caller's policies for `iam:ACTION` on what the action is about; says which statement allows.
 pub(super) fn allow(
     of: &Reading<'_>,
     action: &Action,
     circumstances: &Circumstances<'_>,
-) -> Result<(), Fault> {
+) -> Result<Option<DecidedBy>, Fault> {
     let rights = Rights::of(of.caller, of.snapshot).map_err(|ended| Fault {
         reason: Some(ended.to_string()),
         ..Fault::new("InvalidClientTokenId", 403, "The security token included in the request is invalid.")

@@ -110,7 +110,7 @@ fn allowed(parts: &Parts, call: &StsCall<'_>, rights: &Rights, action: &str) -> 
     let mut context = Context::with_capacity(32);
     circumstances.enter_keys(&mut context);
     rights.enter_keys(&mut context);
-    rights.decide(action, "*", None, &context).map_err(|denial| Refusal {
+    rights.decide(action, "*", None, &context).map(drop).map_err(|denial| Refusal {
         error: StsError::new(FaultCode::AccessDenied, denial.message()),
         reason: denial.reason,
         denial: Some(denial.document),

@@ -43,6 +43,7 @@ pub(super) async fn exchange(parts: &Parts, call: &StsCall<'_>) -> Result<(Strin
     let (grant, packed_policy_size) = wanted.grant(&snapshot, &assumed)?;
 
     // 5. The session.
+    let by = assumed.allowed_by().cloned();
     let issued = parts.sealer.issue(&assumed, grant, now).map_err(issue_refused)?;
     let session = issued.session;
     let origin = session.web_identity();
@@ -58,7 +59,7 @@ pub(super) async fn exchange(parts: &Parts, call: &StsCall<'_>) -> Result<(Strin
         request_id: Some(call.request_id.to_owned()),
     };
     let action = call.parameters.action().unwrap_or(AssumeRoleWithWebIdentity::ACTION);
-    Ok((answer.to_xml_of(action), Outcome::Exchanged(Box::new(session))))
+    Ok((answer.to_xml_of(action), Outcome::Exchanged { session: Box::new(session), by }))
 }
 
 /// The role and the session's name. Without MinIO's ways the request names both; with them, the provider's

@@ -89,7 +89,7 @@ impl Bench {
     fn exchange(&self, request: &AssumeRoleWithWebIdentity) -> Result<AssumedRole, (u16, String, String)> {
         let response = self.send("", request.to_form().expose(), None);
         if response.status == 200 {
-            assert!(matches!(response.outcome, Outcome::Exchanged(_)));
+            assert!(matches!(response.outcome, Outcome::Exchanged { .. }));
             return Ok(AssumedRole::from_xml(&response.xml.0).unwrap());
         }
         let fault = Fault::from_xml(&response.xml.0).unwrap();

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use wigeon_core::arn::without_scheme;
-use wigeon_core::policy::{Context, Explanation, Policies, Principal, Request, Value, evaluate, explain};
+use wigeon_core::policy::{
+    Context, Decision, Explanation, Policies, Principal, Request, Value, evaluate, explain,
+};
 
 use super::assumed::{AssumedRole, By, Circumstances, TrustError};
 use super::tags::enter_tags;
+use crate::decided::DecidedBy;
 use crate::directory::Snapshot;
 use crate::session::claim_value;
 use crate::verify::WebIdentity;
@@ -26,6 +29,7 @@ pub fn assume(
     let role = snapshot.role(role_arn).ok_or_else(|| TrustError::UnknownRole(role_arn.to_owned()))?;
     // 3. Its trust policy, for the exchange and for each thing that the token wants beside it.
     let context = context(snapshot, &identity, &session_name, authorized_by_idp, circumstances);
+    let mut allowed_by = None;
     for action in actions(&identity) {
         let policies = Policies { resource: Some(&role.trust), ..Policies::default() };
         let request = Request {
@@ -35,16 +39,18 @@ pub fn assume(
             account: snapshot.account(),
             context: &context,
         };
-        if !evaluate(&policies, &request).is_allowed() {
+        let Decision::Allow(by) = evaluate(&policies, &request) else {
             let reason = explain(&policies, &request).to_string();
             return Err(TrustError::Refused { role: role_arn.to_owned(), action, reason });
-        }
+        };
+        allowed_by = allowed_by.or_else(|| DecidedBy::of(&policies, by?));
     }
     let token = identity.token();
     Ok(AssumedRole {
         account: snapshot.account().to_owned(),
         claim_policies: claim_policies(snapshot, &identity),
         ceph: snapshot.is_ceph(),
+        allowed_by,
         role: Arc::clone(role),
         session_name,
         tags: token.tags().clone(),
