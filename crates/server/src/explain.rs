@@ -148,7 +148,9 @@ fn in_session(
     let issued = KeyRing::generate(now).ok().map(|ring| Sealer::new(ring).issue(assumed, grant, now));
     let session = match issued {
         Some(Ok(issued)) => issued.session,
-        Some(Err(error)) => return vec![Step::bad("session", error.to_string(), "take a fresh, smaller token")],
+        Some(Err(error)) => {
+            return vec![Step::bad("session", error.to_string(), "take a fresh, smaller token")];
+        }
         None => return vec![Step::bad("session", "no session key could be generated", "try again")],
     };
     let seconds = assumed.role().max_session_duration;
@@ -156,7 +158,8 @@ fn in_session(
     let rights = match Rights::of(&Caller::Session(Arc::new(session)), snapshot) {
         Ok(rights) => rights,
         Err(ended) => {
-            let advice = "a revocation in the directory ends sessions that begin before it: see `revoked_before`";
+            let advice =
+                "a revocation in the directory ends sessions that begin before it: see `revoked_before`";
             steps.push(Step::bad("session", ended.to_string(), advice));
             return steps;
         }
@@ -222,7 +225,9 @@ fn unverified(error: &VerifyError, snapshot: &Snapshot) -> Step {
         }
         VerifyError::UnknownService(name) => {
             let advice = match BuiltIn::of(name) {
-                Some(service) => format!("switch it on in the directory: `[[built_in]]`, `name = \"{}\"`", service.name()),
+                Some(service) => {
+                    format!("switch it on in the directory: `[[built_in]]`, `name = \"{}\"`", service.name())
+                }
                 None => "services of opaque tokens are `www.amazon.com` and `graph.facebook.com`".to_owned(),
             };
             Step::bad("issuer", error.to_string(), advice)
@@ -230,7 +235,9 @@ fn unverified(error: &VerifyError, snapshot: &Snapshot) -> Step {
         VerifyError::Opaque { source: OpaqueError::Fetch(_), .. } => {
             Step::bad("signature", chain(error), "make the service's token information reachable from here")
         }
-        VerifyError::Opaque { .. } => Step::bad("signature", chain(error), "take a fresh access token of the service"),
+        VerifyError::Opaque { .. } => {
+            Step::bad("signature", chain(error), "take a fresh access token of the service")
+        }
     }
 }
 
@@ -294,7 +301,9 @@ mod tests {
     use wigeon_core::time::Clock;
 
     use super::*;
-    use crate::trust::fixture::{ISSUER, ROLE, TestClock, any_aud, circumstances, provider, snapshot_with, trust};
+    use crate::trust::fixture::{
+        ISSUER, ROLE, TestClock, any_aud, circumstances, provider, snapshot_with, trust,
+    };
 
     fn walked(trust: &Value, claims: Value, role: &str) -> Vec<Step> {
         walked_on(trust, claims, role, Question::default())
@@ -347,9 +356,18 @@ mod tests {
 
     #[rstest]
     #[case::granted(None, "arn:aws:s3:::shared/a", None)]
-    #[case::session_policy(Some(r#"{"Statement":[{"Effect":"Allow","Action":"s3:PutObject","Resource":"*"}]}"#),
-        "arn:aws:s3:::shared/a", Some("add a statement that allows `s3:GetObject`, or the action in `Statement[0]` of `session policy`"))]
-    #[case::permission(None, "arn:aws:s3:::other/a", Some("add `arn:aws:s3:::other/a` to the resources in `Statement[0]` of `may`"))]
+    #[case::session_policy(
+        Some(r#"{"Statement":[{"Effect":"Allow","Action":"s3:PutObject","Resource":"*"}]}"#),
+        "arn:aws:s3:::shared/a",
+        Some(
+            "add a statement that allows `s3:GetObject`, or the action in `Statement[0]` of `session policy`"
+        )
+    )]
+    #[case::permission(
+        None,
+        "arn:aws:s3:::other/a",
+        Some("add `arn:aws:s3:::other/a` to the resources in `Statement[0]` of `may`")
+    )]
     fn the_policies_of_the_session(
         #[case] session_policy: Option<&str>,
         #[case] resource: &str,
@@ -375,6 +393,9 @@ mod tests {
         let asked = Question { provider_id: Some("www.amazon.com"), ..Question::default() };
         let steps = walked_on(&any_aud(), json!({}), ROLE, asked);
         let last = steps.last().unwrap();
-        assert!(last.advice.as_ref().unwrap().contains("`[[built_in]]`, `name = \"www.amazon.com\"`"), "{last:?}");
+        assert!(
+            last.advice.as_ref().unwrap().contains("`[[built_in]]`, `name = \"www.amazon.com\"`"),
+            "{last:?}"
+        );
     }
 }

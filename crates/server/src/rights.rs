@@ -64,10 +64,9 @@ impl Rights {
                 Holder::Account { arn: format!("arn:aws:iam::{account}:root") }
             }
             Caller::User(user) => Holder::User { user: Arc::clone(user), session: None },
-            Caller::UserSession(session) => Holder::User {
-                user: Arc::clone(session.user(snapshot)?),
-                session: Some(Arc::clone(session)),
-            },
+            Caller::UserSession(session) => {
+                Holder::User { user: Arc::clone(session.user(snapshot)?), session: Some(Arc::clone(session)) }
+            }
             Caller::Session(session) => {
                 let role = Arc::clone(session.role(snapshot)?);
                 // A policy that is gone by now allows nothing, and takes nothing away.

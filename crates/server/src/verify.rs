@@ -192,7 +192,8 @@ impl Verifier {
     ) -> Result<WebIdentity, VerifyError> {
         let unknown = || VerifyError::UnknownService(provider_id.chars().take(200).collect());
         let service = BuiltIn::of(provider_id).ok_or_else(unknown)?;
-        let provider = snapshot.provider(&service.issuer()).filter(|provider| provider.built_in == Some(service));
+        let provider =
+            snapshot.provider(&service.issuer()).filter(|provider| provider.built_in == Some(service));
         let provider = provider.ok_or_else(unknown)?;
         let asked = self.keys_of(provider).ask(text, self.clock.now()).await.ok_or_else(unknown)?;
         let information = asked.map_err(|source| VerifyError::Opaque { service, source })?;

@@ -102,7 +102,9 @@ async fn list(query: &SignedQuery<'_>, context: &Context) -> Result<(), Failure>
     ]
     .concat();
     let text = |rows: &[(String, String)], what: &str, when: &str| {
-        rows.iter().map(|(name, time)| printable(&format!("{what:9} {name}  {when} {time}"))).collect::<Vec<_>>()
+        rows.iter()
+            .map(|(name, time)| printable(&format!("{what:9} {name}  {when} {time}")))
+            .collect::<Vec<_>>()
     };
     context.output.result(&data, |_| {
         let lines = [
@@ -148,9 +150,11 @@ impl Way {
         }
         let Self { connector, endpoint, credentials } = self;
         let asked =
-            wigeon_client::caller::caller_identity(connector, endpoint, credentials, context.clock.now()).await;
+            wigeon_client::caller::caller_identity(connector, endpoint, credentials, context.clock.now())
+                .await;
         let account = asked.map(|caller| caller.account).ok_or_else(|| {
-            Failure::error("the server does not say which account this is").hint("name the provider by its ARN")
+            Failure::error("the server does not say which account this is")
+                .hint("name the provider by its ARN")
         })?;
         Ok(format!("arn:aws:iam::{account}:oidc-provider/{}", without_scheme(provider)))
     }
@@ -159,7 +163,10 @@ impl Way {
 fn from_variables(context: &Context) -> Result<Credentials, Failure> {
     let variable = |name: &str| {
         let value = context.environment.variable(name).map(str::to_owned);
-        value.ok_or_else(|| Failure::usage(format!("--endpoint needs {name}")).hint("or leave --endpoint out and use a profile"))
+        value.ok_or_else(|| {
+            Failure::usage(format!("--endpoint needs {name}"))
+                .hint("or leave --endpoint out and use a profile")
+        })
     };
     Ok(Credentials {
         access_key_id: variable("AWS_ACCESS_KEY_ID")?,

@@ -234,9 +234,9 @@ fn issuer(key: &str, prefix: &str, name: &str, issuers: Option<&[&str]>, add: &m
         return;
     }
     if known::OPAQUE_ISSUERS.contains(&prefix.to_lowercase().as_str())
-        && !known::OPAQUE_KEYS.iter().any(|(issuer, key)| {
-            issuer.eq_ignore_ascii_case(prefix) && key.eq_ignore_ascii_case(name)
-        })
+        && !known::OPAQUE_KEYS
+            .iter()
+            .any(|(issuer, key)| issuer.eq_ignore_ascii_case(prefix) && key.eq_ignore_ascii_case(name))
     {
         let of_issuer = known::OPAQUE_KEYS.iter().filter(|(issuer, _)| issuer.eq_ignore_ascii_case(prefix));
         let keys: Vec<String> = of_issuer.map(|(issuer, key)| format!("`{issuer}:{key}`")).collect();

@@ -159,7 +159,10 @@ mod tests {
         let json = json!({"iss": "https://www.amazon.com", "user_id": "amzn1.account.K2", "exp": 3597,
             "aud": "amzn1.application-oa2-client.x", "app_id": "amzn1.application.4", "iat": 1_311_280_970});
         let read = amazon_information(json.to_string().as_bytes(), now()).unwrap();
-        assert_eq!((read.subject.as_str(), read.audience.as_str()), ("amzn1.account.K2", "amzn1.application-oa2-client.x"));
+        assert_eq!(
+            (read.subject.as_str(), read.audience.as_str()),
+            ("amzn1.account.K2", "amzn1.application-oa2-client.x")
+        );
         assert_eq!(read.expires_at, now() + SignedDuration::from_secs(3597));
         let claims = json!({"app_id": "amzn1.application.4", "user_id": "amzn1.account.K2"});
         assert_eq!(Value::Object(read.claims), claims);
@@ -174,7 +177,8 @@ mod tests {
     #[case::no_audience(json!({"aud": ""}), InformationError::Shape)]
     #[case::absurd_time(json!({"exp": i64::MAX}), InformationError::Shape)]
     fn amazons_answers_that_do_not_count(#[case] changes: Value, #[case] error: InformationError) {
-        let mut json = json!({"iss": "https://www.amazon.com", "user_id": "u", "exp": 10, "aud": "a", "app_id": "p"});
+        let mut json =
+            json!({"iss": "https://www.amazon.com", "user_id": "u", "exp": 10, "aud": "a", "app_id": "p"});
         json.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
         assert_eq!(amazon_information(json.to_string().as_bytes(), now()), Err(error));
     }

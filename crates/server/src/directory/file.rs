@@ -225,11 +225,10 @@ impl Reader {
     }
 
     fn built_in(&mut self, table: BuiltInTable, place: &str) -> Result<ProviderEntry, DirectoryError> {
-        let built_in = BuiltIn::of(&table.name)
-            .ok_or_else(|| {
-                let known = "`accounts.google.com`, `www.amazon.com` and `graph.facebook.com`";
-                self.fault(place, format!("there is no such provider; there are {known}"))
-            })?;
+        let built_in = BuiltIn::of(&table.name).ok_or_else(|| {
+            let known = "`accounts.google.com`, `www.amazon.com` and `graph.facebook.com`";
+            self.fault(place, format!("there is no such provider; there are {known}"))
+        })?;
         let mut provider = ProviderEntry::new(built_in.issuer(), table.client_ids, self.created_at);
         provider.built_in = true;
         provider.any_audience = provider.client_ids.is_empty();
@@ -377,7 +376,9 @@ impl Reader {
     ) -> Result<UserEntry, DirectoryError> {
         self.named(&table.name, &table.path, 64, place)?;
         if let Some(group) = table.groups.iter().find(|group| entries.group(group).is_none()) {
-            return Err(self.fault(place, format!("there is no group `{group}`; add a `[[group]]` of this name")));
+            return Err(
+                self.fault(place, format!("there is no group `{group}`; add a `[[group]]` of this name"))
+            );
         }
         let boundary = table.boundary.as_deref();
         Ok(UserEntry {

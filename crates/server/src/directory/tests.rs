@@ -69,7 +69,8 @@ fn users_groups_tags_and_ended_sessions() {
     let (folder, path) = folder(&text);
     let secret = folder.path().join("secret");
     fs::write(&secret, "0123456789abcdef\n").unwrap();
-    let mode = |mode| fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    let mode =
+        |mode| fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
     mode(0o644);
     assert!(file::load(&path).unwrap_err().to_string().contains("can be read by others"));
     mode(0o600);
@@ -93,19 +94,27 @@ fn users_groups_tags_and_ended_sessions() {
 
 #[test]
 fn services_of_opaque_tokens() {
-    let text = |more: &str| format!("account = '000000000000'\n[[built_in]]\nname = 'www.amazon.com'\n{more}\n");
+    let text =
+        |more: &str| format!("account = '000000000000'\n[[built_in]]\nname = 'www.amazon.com'\n{more}\n");
     let (folder, path) = folder(&text("token_information = 'http://127.0.0.1:1/x'"));
     let (entries, _) = file::load(&path).unwrap();
     let snapshot = Snapshot::of(entries, 0);
     let amazon = snapshot.provider("https://www.amazon.com").unwrap();
     assert!(amazon.any_audience && !amazon.has_standard_keys());
-    assert!(matches!(&amazon.keys, Keys::Opaque { address, .. } if address.as_str() == "http://127.0.0.1:1/x"));
+    assert!(
+        matches!(&amazon.keys, Keys::Opaque { address, .. } if address.as_str() == "http://127.0.0.1:1/x")
+    );
     drop(folder);
-    for more in ["jwks_url = 'https://x.example'", "token_information = 'http://198.51.100.7/x'", "token_information = 'nothing'"] {
+    for more in [
+        "jwks_url = 'https://x.example'",
+        "token_information = 'http://198.51.100.7/x'",
+        "token_information = 'nothing'",
+    ] {
         let (_folder, path) = self::folder(&text(more));
         assert!(file::load(&path).is_err(), "{more}");
     }
-    let google = text("token_information = 'https://x.example'").replace("www.amazon.com", "accounts.google.com");
+    let google =
+        text("token_information = 'https://x.example'").replace("www.amazon.com", "accounts.google.com");
     let (_folder, path) = self::folder(&google);
     assert!(file::load(&path).unwrap_err().to_string().contains("its tokens are signed"));
 }

@@ -64,7 +64,8 @@ fn list(of: &Reading<'_>) -> Answer {
         xml.leaf("RoleName", &role.name);
         xml.time("IssuedBefore", before);
     });
-    let providers = entries.providers.values().filter_map(|provider| Some((provider, provider.revoked_before?)));
+    let providers =
+        entries.providers.values().filter_map(|provider| Some((provider, provider.revoked_before?)));
     xml.list("OpenIDConnectProviders", providers, |xml, (provider, before)| {
         xml.leaf("Arn", provider.arn(account).as_str());
         xml.leaf("Url", &provider.url);

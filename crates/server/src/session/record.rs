@@ -75,9 +75,7 @@ impl UserSession {
             return Err(SessionEnded::Revoked(self.access_key_id.clone()));
         }
         let standing = snapshot.access_key(&self.by).map(|(_, user)| user);
-        standing
-            .filter(|user| user.id == self.user_id)
-            .ok_or_else(|| SessionEnded::KeyGone(self.by.clone()))
+        standing.filter(|user| user.id == self.user_id).ok_or_else(|| SessionEnded::KeyGone(self.by.clone()))
     }
 }
 

@@ -88,7 +88,9 @@ impl Informant {
                 let asker = self.app_token.as_ref().map_or(token, Secret::expose);
                 url.query_pairs_mut().append_pair("input_token", token).append_pair("access_token", asker);
             }
-            BuiltIn::Amazon | BuiltIn::Google => drop(url.query_pairs_mut().append_pair("access_token", token)),
+            BuiltIn::Amazon | BuiltIn::Google => {
+                drop(url.query_pairs_mut().append_pair("access_token", token))
+            }
         }
         url
     }
@@ -100,7 +102,9 @@ fn plausible(service: BuiltIn, token: &str) -> bool {
     printable
         && match service {
             BuiltIn::Amazon => token.starts_with("Atza|"),
-            BuiltIn::Facebook => token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-|".contains(&byte)),
+            BuiltIn::Facebook => {
+                token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-|".contains(&byte))
+            }
             BuiltIn::Google => false,
         }
 }
@@ -119,7 +123,11 @@ mod tests {
     #[case(BuiltIn::Facebook, "eyJhbGciOiJSUzI1NiJ9.e30.c2ln", false)]
     #[case(BuiltIn::Facebook, "EAAC&x=1", false)]
     #[case(BuiltIn::Google, "ya29.a0", false)]
-    fn only_what_can_be_a_token_is_passed_on(#[case] service: BuiltIn, #[case] token: &str, #[case] passed: bool) {
+    fn only_what_can_be_a_token_is_passed_on(
+        #[case] service: BuiltIn,
+        #[case] token: &str,
+        #[case] passed: bool,
+    ) {
         assert_eq!(plausible(service, token), passed);
         assert!(!plausible(service, &token.repeat(1000)));
     }

@@ -274,16 +274,26 @@ fn session_tokens_of_users() {
         rest.split_once('<').unwrap().0.to_owned()
     };
     assert_eq!(leaf("Expiration"), "2026-11-25T00:00:00Z");
-    let unsealed = bench.sealer.unseal(&leaf("SessionToken"), &leaf("AccessKeyId"), bench.clock.now()).unwrap();
+    let unsealed =
+        bench.sealer.unseal(&leaf("SessionToken"), &leaf("AccessKeyId"), bench.clock.now()).unwrap();
     let session = unsealed.caller;
     let whoami = || bench.send("", "Action=GetCallerIdentity", Some(&session));
     let arn = CallerIdentity::from_xml(&whoami().xml.0).unwrap().arn;
     assert_eq!(arn, "arn:aws:iam::000000000000:user/bob");
     // It makes no other one, and ends with its key, its user and a revocation.
     assert_eq!(bench.send("", "Action=GetSessionToken", Some(&session)).status, 403);
-    let off = row(EntryKind::AccessKey, &json!({"id": "AKIAUSER", "user": "bob", "sealed_secret": "", "active": false, "created_at": at}));
-    let another = row(EntryKind::User, &json!({"name": "bob", "path": "/", "id": "AIDAOTHER", "created_at": at, "policies": {}}));
-    let revoked = row(EntryKind::Session, &json!({"access_key_id": leaf("AccessKeyId"), "until": "2026-11-26T00:00:00Z"}));
+    let off = row(
+        EntryKind::AccessKey,
+        &json!({"id": "AKIAUSER", "user": "bob", "sealed_secret": "", "active": false, "created_at": at}),
+    );
+    let another = row(
+        EntryKind::User,
+        &json!({"name": "bob", "path": "/", "id": "AIDAOTHER", "created_at": at, "policies": {}}),
+    );
+    let revoked = row(
+        EntryKind::Session,
+        &json!({"access_key_id": leaf("AccessKeyId"), "until": "2026-11-26T00:00:00Z"}),
+    );
     for write in [off, another, revoked] {
         let mut changed = entries.clone();
         changed.write(&write);

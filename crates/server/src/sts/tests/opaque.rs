@@ -56,7 +56,10 @@ impl StandIn {
 async fn answer(request: http::Request<Incoming>) -> Result<http::Response<Full<Bytes>>, Infallible> {
     let url: Url = format!("http://stand-in{}", request.uri()).parse().unwrap();
     let parameter = |name: &str| {
-        url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
+        url.query_pairs()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.into_owned())
+            .unwrap_or_default()
     };
     let (amazon, facebook) = (parameter("access_token"), parameter("input_token"));
     let answer = |status: u16, body: String| {
@@ -109,8 +112,16 @@ fn bench(stand_in: &StandIn, app_token: Option<&str>, clients: &[&str]) -> Bench
     let mut snapshot = Snapshot::new(ACCOUNT);
     let clients: Vec<String> = clients.iter().map(|client| (*client).to_owned()).collect();
     for (service, path, condition) in [
-        (BuiltIn::Amazon, "auth/o2/tokeninfo", json!({"www.amazon.com:app_id": AMAZON_APP, "www.amazon.com:user_id": AMAZON_USER})),
-        (BuiltIn::Facebook, "debug_token", json!({"graph.facebook.com:app_id": FACEBOOK_APP, "graph.facebook.com:id": FACEBOOK_USER})),
+        (
+            BuiltIn::Amazon,
+            "auth/o2/tokeninfo",
+            json!({"www.amazon.com:app_id": AMAZON_APP, "www.amazon.com:user_id": AMAZON_USER}),
+        ),
+        (
+            BuiltIn::Facebook,
+            "debug_token",
+            json!({"graph.facebook.com:app_id": FACEBOOK_APP, "graph.facebook.com:id": FACEBOOK_USER}),
+        ),
     ] {
         let mut provider = Provider::built_in(ACCOUNT, service, clients.clone());
         provider.keys = Keys::Opaque {
