@@ -89,7 +89,7 @@ impl Informant {
                 url.query_pairs_mut().append_pair("input_token", token).append_pair("access_token", asker);
             }
             BuiltIn::Amazon | BuiltIn::Google => {
-                drop(url.query_pairs_mut().append_pair("access_token", token))
+                url.query_pairs_mut().append_pair("access_token", token);
             }
         }
         url
