@@ -322,10 +322,13 @@ impl Permit {
         if self.rights.is_account() && (policy.is_none() || own_policy.contains(&ask.action)) {
             return Ok(None);
         }
-        self.judge(ask, policy, known).map_err(|denial| match self.rights.is_anonymous() {
-            // Strangers learn nothing of what they would need.
-            true => Refusal::access_denied(denial.reason.clone()),
-            false => (*denial).into(),
+        self.judge(ask, policy, known).map_err(|denial| {
+            let refusal = Refusal::from(*denial);
+            match self.rights.is_anonymous() {
+                // Strangers learn nothing of what they would need.
+                true => Refusal { message: "Access Denied".to_owned(), denial: None, ..refusal },
+                false => refusal,
+            }
         })
     }
 

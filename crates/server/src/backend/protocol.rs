@@ -18,6 +18,8 @@ pub mod access;
 
 pub mod unset;
 
+pub mod cors;
+
 pub mod listing;
 
 pub mod reading;
@@ -25,6 +27,8 @@ pub mod reading;
 pub mod writing;
 
 pub mod multipart;
+
+use std::sync::Arc;
 
 use wigeon_core::s3::operation::Operation;
 
@@ -37,6 +41,7 @@ use super::local::attributes::Tags;
 use crate::authorize::{Facts, Permit};
 use crate::body::RequestBody;
 use crate::bucket::BucketAccess;
+use crate::cors::CorsRules;
 use crate::refusal::Refusal;
 
 impl Facts for LocalBackend {
@@ -75,6 +80,12 @@ impl LocalBackend {
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// A bucket's rules for requests of web pages, from memory.
+    #[must_use]
+    pub fn cors(&self, bucket: &BucketName) -> Option<Arc<CorsRules>> {
+        cors::of(&self.store, bucket)
     }
 
     /// Lists the store's buckets together with those of others.
@@ -117,6 +128,9 @@ impl LocalBackend {
             Op::GetBucketTagging => unset::tagging(store, permit).await,
             Op::PutBucketTagging => unset::put_tagging(store, permit, body).await,
             Op::DeleteBucketTagging => unset::delete_tagging(store, permit).await,
+            Op::GetBucketCors => cors::get(store, permit).await,
+            Op::PutBucketCors => cors::put(store, permit, body).await,
+            Op::DeleteBucketCors => cors::delete(store, permit).await,
             other if unset::has(other) => unset::answer(store, permit).await,
             Op::GetBucketVersioning => buckets::versioning(store, permit).await,
             Op::ListObjects => listing::objects(store, permit).await,
@@ -127,7 +141,7 @@ impl LocalBackend {
             Op::HeadObject => reading::head(store, permit).await,
             Op::GetObjectAttributes => reading::attributes(store, permit).await,
             Op::GetObjectTagging => reading::tagging(store, permit).await,
-            Op::PutObject => writing::put(store, permit, body).await,
+            Op::PutObject | Op::PostObject => writing::put(store, permit, body).await,
             Op::CopyObject => writing::copy(store, permit).await,
             Op::DeleteObject => writing::delete(store, permit).await,
             Op::DeleteObjects => writing::delete_many(store, permit, body).await,

@@ -1,5 +1,7 @@
 //! Which store a bucket is at: the local one, or an upstream.
 
+use std::sync::Arc;
+
 use wigeon_core::s3::operation::Operation;
 use wigeon_core::s3::{BucketName, ObjectKey};
 
@@ -10,6 +12,7 @@ use super::upstream::Upstreams;
 use crate::authorize::{Facts, Permit};
 use crate::body::RequestBody;
 use crate::bucket::BucketAccess;
+use crate::cors::CorsRules;
 use crate::refusal::Refusal;
 
 /// All stores.
@@ -37,6 +40,12 @@ impl Stores {
         &self.local
     }
 
+    /// A bucket's rules for requests of web pages; an upstream's are not asked for.
+    #[must_use]
+    pub fn cors(&self, bucket: &BucketName) -> Option<Arc<CorsRules>> {
+        (!self.upstreams.have(bucket)).then(|| self.local.cors(bucket)).flatten()
+    }
+
     /// Carries out what the permit permits, where the bucket is.
     ///
     /// # Errors
@@ -49,6 +58,10 @@ impl Stores {
             return self.local.list_buckets(permit, self.upstreams.buckets().await?).await;
         }
         match permit.target().bucket() {
+            // A form does not say how long its file is, which an upstream has to be told.
+            Some(bucket) if permit.operation() == Operation::PostObject && self.upstreams.have(bucket) => {
+                Err(Refusal::not_implemented("A form's upload to a bucket of another store"))
+            }
             Some(bucket) if self.upstreams.have(bucket) => self.upstreams.serve(permit, body).await,
             _ if permit.source().is_some_and(|source| self.upstreams.have(&source.bucket)) => {
                 Err(Refusal::not_implemented("A copy from a bucket of another store"))

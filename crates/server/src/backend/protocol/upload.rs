@@ -39,10 +39,7 @@ pub async fn receive(
     body: &mut RequestBody<'_>,
     also: Option<ChecksumAlgorithm>,
 ) -> Result<Received, Refusal> {
-    if body.length()? > LARGEST {
-        let message = "Your proposed upload exceeds the maximum allowed size";
-        return Err(Refusal::new("EntityTooLarge", StatusCode::BAD_REQUEST, message));
-    }
+    body.at_most(LARGEST)?;
     let md5 = content_md5(request)?;
     let promised = Promised::of(request)?;
     let algorithm = promised.algorithm().or(also);
