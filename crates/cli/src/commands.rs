@@ -48,6 +48,8 @@ mod explain;
 
 mod policy;
 
+mod revoke;
+
 mod demo;
 
 use clap::Subcommand;
@@ -98,6 +100,8 @@ pub(crate) enum Command {
     Explain(explain::Args),
     /// Look through policies for what can hardly be meant
     Policy(policy::Args),
+    /// End sessions before their time, as an administrator of a Wigeon server
+    Revoke(revoke::Args),
     /// Try everything on this machine: provider, server and client
     Demo(demo::Args),
 }
@@ -125,6 +129,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Failu
         Command::Keys(args) => keys::run(&args, context),
         Command::Explain(args) => explain::run(args, context).await,
         Command::Policy(args) => policy::run(args, context).await,
+        Command::Revoke(args) => revoke::run(args, context).await,
         Command::Demo(args) => demo::run(args, context).await,
     }
 }

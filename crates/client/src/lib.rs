@@ -21,7 +21,11 @@ pub mod secret_store;
 
 pub mod exchange;
 
+pub mod signed_query;
+
 pub mod caller;
+
+pub mod administration;
 
 pub mod session;
 

@@ -237,7 +237,8 @@ impl Authenticator {
             }
             let snapshot = self.directory.snapshot();
             let (key, user) = snapshot.access_key(access_key_id).ok_or_else(unknown)?;
-            let secret = self.sealer.open_secret(access_key_id, &key.sealed_secret).ok_or_else(unknown)?;
+            let opened = || self.sealer.open_secret(access_key_id, &key.sealed_secret);
+            let secret = key.plain_secret.clone().or_else(opened).ok_or_else(unknown)?;
             return Ok((Caller::User(Arc::clone(user)), secret));
         };
         let unsealed = self.sealer.unseal(token, access_key_id, request.at).map_err(|error| match error {

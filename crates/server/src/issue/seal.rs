@@ -19,8 +19,8 @@ use wigeon_core::time::{SignedDuration, Timestamp};
 use super::envelope::{self, OVERHEAD};
 use super::key_ring::KeyRing;
 use super::{origin, version_1};
-use crate::directory::base32;
-use crate::session::{Caller, Prepared, RootSession, Session};
+use crate::directory::{User, base32};
+use crate::session::{Caller, Prepared, RootSession, Session, UserSession};
 use crate::trust::AssumedRole;
 
 /// The version of session tokens that are issued.
@@ -188,6 +188,23 @@ impl Sealer {
         Ok(Self::credentials(&session.access_key_id, sealed, expires_at))
     }
 
+    /// Makes temporary credentials that act as a user, for the holder of one of its long-lived keys.
+    pub fn issue_for_user(
+        &self,
+        user: &User,
+        by: &str,
+        duration: u32,
+        minimum_token_len: usize,
+        now: Timestamp,
+    ) -> Result<Credentials, IssueError> {
+        let issued_at = whole_second(now);
+        let expires_at = issued_at + SignedDuration::from_secs(duration.into());
+        let (user_id, by) = (user.id.clone(), by.to_owned());
+        let session = UserSession { access_key_id: new_access_key_id()?, by, user_id, issued_at, expires_at };
+        let sealed = self.seal(&SealedRef::User(&session), &session.access_key_id, minimum_token_len)?;
+        Ok(Self::credentials(&session.access_key_id, sealed, expires_at))
+    }
+
     fn credentials(
         access_key_id: &str,
         (token, secret_key): (String, Secret),
@@ -271,6 +288,10 @@ impl Sealer {
                 let (id, expires_at) = (session.access_key_id.clone(), session.expires_at);
                 (Caller::RootSession(Arc::new(session)), id, expires_at)
             }
+            Opened::User(session) => {
+                let (id, expires_at) = (session.access_key_id.clone(), session.expires_at);
+                (Caller::UserSession(Arc::new(session)), id, expires_at)
+            }
         };
         let secret_key = key.secret_key(&access_key_id);
         Some(Unsealed { caller, secret_key, access_key_id, expires_at })
@@ -309,6 +330,8 @@ enum SealedRef<'a> {
     Session(&'a Session),
     #[serde(rename = "r")]
     Root(&'a RootSession),
+    #[serde(rename = "u")]
+    User(&'a UserSession),
 }
 
 /// The same, opened.
@@ -318,6 +341,8 @@ enum Opened {
     Session(Box<Session>),
     #[serde(rename = "r")]
     Root(RootSession),
+    #[serde(rename = "u")]
+    User(UserSession),
 }
 
 fn whole_second(now: Timestamp) -> Timestamp {
