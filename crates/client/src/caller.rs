@@ -4,15 +4,11 @@
 
 use url::Url;
 use wigeon_core::credentials::Credentials;
-use wigeon_core::secret::Secret;
 use wigeon_core::sts::{API_VERSION, CallerIdentity};
 use wigeon_core::time::Timestamp;
 
-use crate::connect::{self, Connector};
-use crate::sts_request::{GLOBAL_REGION, signed};
-
-/// The longest answer that is read, in bytes.
-const ANSWER_LIMIT: usize = 1 << 16;
+use crate::connect::Connector;
+use crate::signed_query::SignedQuery;
 
 /// Asks. `None`: the STS cannot be reached, or has no such operation, or refuses it; nobody needs the answer to go on.
 pub async fn caller_identity(
@@ -21,13 +17,12 @@ pub async fn caller_identity(
     credentials: &Credentials,
     at: Timestamp,
 ) -> Option<CallerIdentity> {
-    let form = Secret::new(format!("Action={}&Version={API_VERSION}", CallerIdentity::ACTION));
-    let request = signed(connector, endpoint, GLOBAL_REGION, credentials, &form, at)?;
-    let answer = request.send().await.ok()?;
-    if answer.status().as_u16() != 200 {
-        tracing::debug!(status = answer.status().as_u16(), "the STS does not say who we are");
+    let query = SignedQuery { connector, endpoint, credentials, service: "sts", at };
+    let form = [("Action", CallerIdentity::ACTION), ("Version", API_VERSION)];
+    let (status, text) = query.send(&form).await.ok()?;
+    if status != 200 {
+        tracing::debug!(status, "the STS does not say who we are");
         return None;
     }
-    let body = connect::body(answer, ANSWER_LIMIT).await.ok()?;
-    CallerIdentity::from_xml(&String::from_utf8_lossy(&body)).ok()
+    CallerIdentity::from_xml(&text).ok()
 }

@@ -8,8 +8,6 @@
 mod error;
 
 use http::{Method, header};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::RequestBuilder;
 use wigeon_core::credentials::Credentials;
 use wigeon_core::secret::Secret;
 use wigeon_core::sts::{
@@ -21,15 +19,12 @@ use crate::aws_config::RoleStep;
 use crate::connect::{self, Connector};
 use crate::profile::{Role, Sts};
 use crate::sign_in::Identity;
-use crate::sts_request::signed;
+use crate::signed_query::{QueryError, SignedQuery};
 
 pub use error::{Asker, ExchangeError, Refusal};
 
 /// The longest answer that is read, in bytes.
 const ANSWER_LIMIT: usize = 1 << 20;
-
-/// What needs no encoding in a form. A space is `%20`: some servers do not read `+` as one.
-const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// What a step gave.
 #[derive(Debug)]
@@ -84,16 +79,28 @@ pub async fn exchange(
         duration_seconds: sts.duration_seconds,
         minimum_session_token_size: None,
     };
-    let request = connector
-        .request(Method::POST, &sts.endpoint)
+    let endpoint = &sts.endpoint;
+    let answer = connector
+        .request(Method::POST, endpoint)
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded; charset=utf-8")
-        .body(request.to_form().expose().to_owned());
+        .header(header::ACCEPT, "application/xml, text/xml")
+        .body(request.to_form().expose().to_owned())
+        .send()
+        .await
+        .map_err(|source| ExchangeError::Unreachable {
+            endpoint: endpoint.clone(),
+            source: source.without_url(),
+        })?;
+    let status = answer.status().as_u16();
+    let body = connect::body(answer, ANSWER_LIMIT)
+        .await
+        .map_err(|source| ExchangeError::Body { endpoint: endpoint.clone(), source })?;
     let asker = || Asker::Token {
         issuer: identity.issuer.clone(),
         audience: identity.audience.clone(),
         subject: identity.subject.clone(),
     };
-    send(request, sts, role, asker).await
+    read(sts, role, status, &String::from_utf8_lossy(&body), asker)
 }
 
 /// Assumes a role with credentials.
@@ -116,40 +123,35 @@ pub(crate) async fn assume_role(
         ("SerialNumber", factor.map(|factor| factor.serial)),
         ("TokenCode", factor.map(|factor| factor.code.expose())),
     ];
-    let mut form = format!("Action={}&Version={API_VERSION}", AssumeRole::ACTION);
-    for (name, value) in parameters {
-        if let Some(value) = value {
-            form.push_str(&format!("&{name}={}", utf8_percent_encode(value, FORM)));
-        }
-    }
-    let request = signed(connector, &sts.endpoint, &sts.region, credentials, &Secret::new(form), at)
-        .ok_or_else(|| ExchangeError::Endpoint(sts.endpoint.clone()))?;
+    let form: Vec<(&str, &str)> = [("Action", AssumeRole::ACTION), ("Version", API_VERSION)]
+        .into_iter()
+        .chain(parameters.into_iter().filter_map(|(name, value)| Some((name, value?))))
+        .collect();
+    let query = SignedQuery { connector, endpoint: &sts.endpoint, credentials, service: "sts", at };
+    let (status, text) = query.send(&form).await.map_err(|error| match error {
+        QueryError::Address(endpoint) => ExchangeError::Endpoint(endpoint),
+        QueryError::Unreachable { endpoint, source } => ExchangeError::Unreachable { endpoint, source },
+        QueryError::Body { endpoint, source } => ExchangeError::Body { endpoint, source },
+    })?;
     let asker =
         || Asker::Keys { access_key_id: credentials.access_key_id.clone(), with_code: factor.is_some() };
-    send(request, sts, Some(step.role.to_string()), asker).await.map(Assumption::from)
+    read(sts, Some(step.role.to_string()), status, &text, asker).map(Assumption::from)
 }
 
-async fn send(
-    request: RequestBuilder,
+/// Reads the STS's answer.
+fn read(
     sts: &Sts,
     role: Option<String>,
+    status: u16,
+    text: &str,
     asker: impl Fn() -> Asker,
 ) -> Result<AssumedRole, ExchangeError> {
     let endpoint = &sts.endpoint;
-    let answer =
-        request.header(header::ACCEPT, "application/xml, text/xml").send().await.map_err(|source| {
-            ExchangeError::Unreachable { endpoint: endpoint.clone(), source: source.without_url() }
-        })?;
-    let status = answer.status().as_u16();
-    let body = connect::body(answer, ANSWER_LIMIT)
-        .await
-        .map_err(|source| ExchangeError::Body { endpoint: endpoint.clone(), source })?;
-    let text = String::from_utf8_lossy(&body);
     if status == 200 {
-        return AssumedRole::from_xml(&text)
+        return AssumedRole::from_xml(text)
             .map_err(|source| ExchangeError::Unreadable { endpoint: endpoint.clone(), source });
     }
-    let Some(fault) = Fault::from_xml(&text) else {
+    let Some(fault) = Fault::from_xml(text) else {
         return Err(ExchangeError::NotAnSts { endpoint: endpoint.clone(), status });
     };
     Err(ExchangeError::Refused(Box::new(Refusal {

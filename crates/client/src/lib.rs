@@ -31,11 +31,13 @@ pub mod aws_config;
 
 pub mod identity_center;
 
-mod sts_request;
+pub mod signed_query;
 
 pub mod exchange;
 
 pub mod caller;
+
+pub mod administration;
 
 pub mod session;
 

@@ -176,6 +176,18 @@ impl Permit {
         }
     }
 
+    /// What a copy reads, a version of it too; `None` for an operation that copies nothing.
+    #[must_use]
+    pub fn source(&self) -> Option<&CopySource> {
+        self.classified.copy_source.as_ref()
+    }
+
+    /// Whether the caller is the account itself, which may do everything.
+    #[must_use]
+    pub fn is_account(&self) -> bool {
+        self.rights.is_account()
+    }
+
     /// The request.
     #[must_use]
     pub fn request(&self) -> &Request {
@@ -279,7 +291,7 @@ impl Permit {
     /// # Errors
     /// 403 `AccessDenied`.
     pub fn allows_at_source(&self, action: &'static str) -> Result<(), Refusal> {
-        let source = self.copy_source()?;
+        let source = self.source().ok_or_else(|| Refusal::internal("the operation has no copy source"))?;
         let resource = format!("arn:aws:s3:::{}/{}", source.bucket, source.key);
         self.decide(&Ask { action, resource, on: On::CopySource }, Known::default()).map(drop)
     }
@@ -310,10 +322,13 @@ impl Permit {
         if self.rights.is_account() && (policy.is_none() || own_policy.contains(&ask.action)) {
             return Ok(None);
         }
-        self.judge(ask, policy, known).map_err(|denial| match self.rights.is_anonymous() {
-            // Strangers learn nothing of what they would need.
-            true => Refusal::access_denied(denial.reason.clone()),
-            false => (*denial).into(),
+        self.judge(ask, policy, known).map_err(|denial| {
+            let refusal = Refusal::from(*denial);
+            match self.rights.is_anonymous() {
+                // Strangers learn nothing of what they would need.
+                true => Refusal { message: "Access Denied".to_owned(), denial: None, ..refusal },
+                false => refusal,
+            }
         })
     }
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! S3:   read ─► authenticate ─► classify ─► authorize ─► backend
+//! form: read ─► fields ─► authenticate ─► classify ─► authorize ─► backend ─► the answer for the page
 //! STS:  read ─► parameters ─► (authenticate) ─► sts
 //! IAM:  read ─► parameters ─► authenticate ─► iam ─► directory
 //! ```
@@ -18,7 +19,9 @@ use http::uri::Authority;
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
+use wigeon_core::s3::BucketName;
 use wigeon_core::s3::error::ErrorDocument;
+use wigeon_core::s3::operation::Operation;
 use wigeon_core::s3::uri::Target;
 use wigeon_core::sigv4::canonical::{hex, sha256_hex};
 use wigeon_core::sts::{Parameters, StsError};
@@ -28,11 +31,13 @@ use crate::arriving::Arriving;
 use crate::audit::Who;
 use crate::authenticate::{Authenticated, Authenticator};
 use crate::authorize::authorize;
-use crate::backend::protocol::LocalBackend;
 use crate::backend::protocol::xml::answer;
+use crate::backend::stores::Stores;
 use crate::body::{RequestBody, ResponseBody, empty, full};
-use crate::classify::classify;
+use crate::classify::{classify, classify_form};
+use crate::cors::{self, CorsRules};
 use crate::directory::Directory;
+use crate::form::{self, FormUpload, is_form};
 use crate::iam::{Circumstances, IamCall, IamResponse, IamService};
 use crate::recording::{Observers, Recorded, Recording};
 use crate::refusal::Refusal;
@@ -59,7 +64,7 @@ pub struct Gateway {
     /// Exchanges tokens.
     pub sts: StsService,
     /// Where objects are.
-    pub backend: LocalBackend,
+    pub backend: Stores,
     /// Who wants to know of requests.
     pub observers: Arc<Observers>,
     /// Names under which buckets are hosts.
@@ -96,6 +101,14 @@ impl Gateway {
                 }
             },
         };
+        if service == "s3"
+            && let Some(rules) = self.cors_rules(&parts)
+        {
+            cors::mark(&rules, &parts, response.headers_mut());
+        }
+        if let Some(remark) = response.extensions_mut().remove() {
+            recording.remark(remark);
+        }
         let headers = response.headers_mut();
         headers.insert(SERVER, HeaderValue::from_static("Wigeon"));
         if let Ok(id) = HeaderValue::from_str(&id) {
@@ -112,6 +125,14 @@ impl Gateway {
         recording: &mut Recording,
     ) -> Result<Response<ResponseBody>, Refusal> {
         let request = Request::read(parts, arrival)?;
+        if parts.method == Method::OPTIONS {
+            return self.preflight(parts, recording);
+        }
+        if let Ok(Target::Bucket(bucket)) = Target::parse(&request.host, &request.path, &self.domains)
+            && is_form(parts)
+        {
+            return self.form(parts, incoming, request, bucket, recording).await;
+        }
         let bucket_of_host = self.bucket_of_host(&request);
         let authenticated =
             self.authenticator.authenticate_or_anonymous(&request, bucket_of_host.as_deref())?;
@@ -130,6 +151,49 @@ impl Gateway {
         recording.allowed(permit.allowed_by());
         let mut body = RequestBody::new(incoming, permit.authenticated(), permit.request().headers())?;
         self.backend.serve(&permit, &mut body).await
+    }
+
+    /// A browser asks before it sends a page's request; it signs nothing, and learns only what the rules say.
+    fn preflight(&self, parts: &Parts, recording: &mut Recording) -> Result<Response<ResponseBody>, Refusal> {
+        recording.asks("PreflightRequest", parts.uri.path());
+        let rules = self.cors_rules(parts).ok_or_else(cors::not_enabled)?;
+        let mut response = Response::new(empty());
+        *response.headers_mut() = rules.preflight(&parts.headers)?;
+        recording.allowed(None);
+        Ok(response)
+    }
+
+    /// The rules for pages of the bucket that a request names, whoever sent it.
+    fn cors_rules(&self, parts: &Parts) -> Option<Arc<CorsRules>> {
+        let target = Target::parse(host_of(parts), parts.uri.path(), &self.domains).ok()?;
+        self.backend.cors(target.bucket()?)
+    }
+
+    /// A browser's upload: what the fields of the form say counts.
+    async fn form(
+        &self,
+        parts: &Parts,
+        incoming: &mut Arriving,
+        request: Request,
+        bucket: BucketName,
+        recording: &mut Recording,
+    ) -> Result<Response<ResponseBody>, Refusal> {
+        recording.asks(Operation::PostObject.name(), bucket.as_str());
+        let scheme = if request.secure() { "https" } else { "http" };
+        let base = format!("{scheme}://{}", request.host);
+        let FormUpload { fields, file, key } = FormUpload::read(parts, incoming).await?;
+        let (authenticated, range) = self.authenticator.authenticate_form(&request, &fields, &bucket)?;
+        recording.who(Who::of(authenticated.caller(), authenticated.access_key_id()));
+        let request = request.of_form(form::headers(&fields)?);
+        let classified = classify_form(&request, bucket.clone(), key.clone());
+        recording.classified(classified.operation.name(), &classified.target, None);
+        let snapshot = self.directory.snapshot();
+        let region = self.authenticator.region();
+        let permit = authorize(request, authenticated, classified, &snapshot, region, &self.backend).await?;
+        recording.allowed(permit.allowed_by());
+        let mut body = RequestBody::of_form(file, range);
+        let stored = self.backend.serve(&permit, &mut body).await?;
+        Ok(form::answer(&fields, &bucket, &key, &base, stored.headers()).map(full))
     }
 
     /// The bucket that the host names, if it names one.
@@ -260,12 +324,16 @@ fn xml_answer(status: u16, xml: String) -> Response<ResponseBody> {
     response
 }
 
+/// The Host header or `:authority`. That the two agree is seen to where a request is read.
+fn host_of(parts: &Parts) -> &str {
+    let header = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+    header.or(parts.uri.authority().map(Authority::as_str)).unwrap_or_default()
+}
+
 /// STS and IAM share their address with S3: their requests are forms posted to `/`, or carry an `Action`. On the host of a bucket
 /// `/` is the bucket.
 fn is_query(parts: &Parts, domains: &[String]) -> bool {
-    let header = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
-    let host = header.or(parts.uri.authority().map(Authority::as_str)).unwrap_or_default();
-    if Target::parse(host, "/", domains) != Ok(Target::Service) {
+    if Target::parse(host_of(parts), "/", domains) != Ok(Target::Service) {
         return false;
     }
     let form = parts

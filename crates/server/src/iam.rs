@@ -33,6 +33,8 @@ mod users;
 
 mod account;
 
+mod revocation;
+
 mod simulate;
 
 mod authority;
@@ -98,6 +100,7 @@ fn action(name: &str) -> Option<&'static Action> {
         users::ACTIONS,
         tags::ACTIONS,
         account::ACTIONS,
+        revocation::ACTIONS,
         simulate::ACTIONS,
     ];
     all.into_iter().flatten().find(|action| action.name == name)

@@ -50,7 +50,11 @@ pub mod audit;
 
 pub mod arriving;
 
+pub mod form;
+
 pub mod body;
+
+pub mod cors;
 
 pub mod recording;
 

@@ -49,6 +49,15 @@ pub struct Recording {
     observers: Arc<Observers>,
 }
 
+/// What is to be recorded of an answer that was not refused here, carried among its extensions.
+#[derive(Debug, Clone)]
+pub struct Remark {
+    /// An error code.
+    pub code: String,
+    /// For the operator.
+    pub reason: String,
+}
+
 impl Recording {
     /// Of a request that has just arrived.
     #[must_use]
@@ -114,6 +123,12 @@ impl Recording {
     pub fn allowed(&mut self, by: Option<&DecidedBy>) {
         self.record.decision = Some(Verdict::Allowed);
         self.record.by = by.cloned();
+    }
+
+    /// The answer is not from here, and says this.
+    pub fn remark(&mut self, remark: Remark) {
+        self.record.code = Some(remark.code);
+        self.record.reason = Some(remark.reason);
     }
 
     /// It is refused. What policies allowed and then failed stays allowed, unless it is policies that refuse it now.

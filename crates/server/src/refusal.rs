@@ -7,6 +7,7 @@ use std::num::NonZeroU16;
 
 use http::StatusCode;
 use wigeon_core::s3::error::ErrorDocument;
+use wigeon_core::s3::form_policy::FormPolicyError;
 use wigeon_core::s3::name::NameError;
 use wigeon_core::s3::operation::Unclassified;
 use wigeon_core::s3::uri::UriError;
@@ -193,6 +194,19 @@ impl From<Unclassified> for Refusal {
             }
             Unclassified::Parameter(_) | Unclassified::Refused(_) => {
                 Self::new("NotImplemented", StatusCode::NOT_IMPLEMENTED, sentence(&error))
+            }
+        }
+    }
+}
+
+impl From<FormPolicyError> for Refusal {
+    fn from(error: FormPolicyError) -> Self {
+        match error {
+            FormPolicyError::Malformed(_) => {
+                Self::new("InvalidPolicyDocument", StatusCode::BAD_REQUEST, sentence(&error))
+            }
+            FormPolicyError::Expired | FormPolicyError::Condition(_) | FormPolicyError::ExtraField(_) => {
+                Self::new("AccessDenied", StatusCode::FORBIDDEN, sentence(&error))
             }
         }
     }

@@ -6,13 +6,15 @@
 use std::sync::Arc;
 
 use wigeon_core::arn::Arn;
-use wigeon_core::policy::{Context, Decision, Kind, Policies, Policy, Principal, Request, evaluate};
+use wigeon_core::policy::{
+    Context, Decision, Explanation, Kind, Policies, Policy, Principal, Request, evaluate, explain,
+};
 
 use crate::decided::DecidedBy;
 use crate::denial::Denial;
 use crate::directory::entry::Tags;
 use crate::directory::{Role, Snapshot, User};
-use crate::session::{Caller, Session, SessionEnded};
+use crate::session::{Caller, Session, SessionEnded, UserSession};
 
 /// What a caller may do, as of one snapshot.
 #[derive(Debug)]
@@ -28,7 +30,11 @@ enum Holder {
     /// The account itself.
     Account { arn: String },
     /// A user, by its own policies and those of its groups.
-    User(Arc<User>),
+    User {
+        user: Arc<User>,
+        /// Where it came with temporary credentials.
+        session: Option<Arc<UserSession>>,
+    },
     /// A session, by its role and the policies that came with it.
     Session {
         session: Arc<Session>,
@@ -57,7 +63,10 @@ impl Rights {
             Caller::Root | Caller::RootSession(_) => {
                 Holder::Account { arn: format!("arn:aws:iam::{account}:root") }
             }
-            Caller::User(user) => Holder::User(Arc::clone(user)),
+            Caller::User(user) => Holder::User { user: Arc::clone(user), session: None },
+            Caller::UserSession(session) => {
+                Holder::User { user: Arc::clone(session.user(snapshot)?), session: Some(Arc::clone(session)) }
+            }
             Caller::Session(session) => {
                 let role = Arc::clone(session.role(snapshot)?);
                 // A policy that is gone by now allows nothing, and takes nothing away.
@@ -80,7 +89,7 @@ impl Rights {
     #[must_use]
     pub fn session(&self) -> Option<&Arc<Session>> {
         match &self.holder {
-            Holder::Anonymous | Holder::Account { .. } | Holder::User(_) => None,
+            Holder::Anonymous | Holder::Account { .. } | Holder::User { .. } => None,
             Holder::Session { session, .. } => Some(session),
         }
     }
@@ -91,7 +100,7 @@ impl Rights {
         match &self.holder {
             Holder::Anonymous => "anonymous",
             Holder::Account { arn } => arn,
-            Holder::User(user) => user.arn.as_str(),
+            Holder::User { user, .. } => user.arn.as_str(),
             Holder::Session { arn, .. } => arn.as_str(),
         }
     }
@@ -102,7 +111,7 @@ impl Rights {
         match &self.holder {
             Holder::Anonymous => "anonymous".to_owned(),
             Holder::Account { .. } => self.account.clone(),
-            Holder::User(user) => user.id.clone(),
+            Holder::User { user, .. } => user.id.clone(),
             Holder::Session { session, .. } => session.user_id(),
         }
     }
@@ -120,7 +129,7 @@ impl Rights {
         let any = |policies: &[Arc<Policy>]| policies.iter().any(|policy| read(policy));
         match &self.holder {
             Holder::Anonymous | Holder::Account { .. } => false,
-            Holder::User(user) => any(&user.policies) || user.boundary.as_deref().is_some_and(read),
+            Holder::User { user, .. } => any(&user.policies) || user.boundary.as_deref().is_some_and(read),
             Holder::Session { role, with_claimed, session_policies, .. } => {
                 any(with_claimed.as_deref().unwrap_or(&role.policies))
                     || role.boundary.as_deref().is_some_and(read)
@@ -148,7 +157,11 @@ impl Rights {
                 context.set("aws:PrincipalType", "Account");
                 context.set("aws:userid", self.account.as_str());
             }
-            Holder::User(user) => {
+            Holder::User { user, session } => {
+                if let Some(session) = session {
+                    context.set("aws:TokenIssueTime", session.issued_at);
+                    context.set("aws:MultiFactorAuthPresent", false);
+                }
                 context.set("aws:PrincipalArn", user.arn.as_str());
                 context.set("aws:PrincipalAccount", self.account.as_str());
                 context.set("aws:PrincipalType", "User");
@@ -176,18 +189,39 @@ impl Rights {
         resource_policy: Option<&Policy>,
         context: &Context<'_>,
     ) -> Result<Option<DecidedBy>, Box<Denial>> {
+        // The account's own doings need no policy; what a policy of the resource says still counts.
+        if self.is_account() && resource_policy.is_none() {
+            return Ok(None);
+        }
+        let (principal, policies) = self.judged_by(resource_policy);
+        let request = Request { principal, action, resource, account: &self.account, context };
+        match evaluate(&policies, &request) {
+            Decision::Allow(by) => Ok(by.and_then(|by| DecidedBy::of(&policies, by))),
+            Decision::ExplicitDeny(_) | Decision::ImplicitDeny(_) => {
+                Err(Box::new(Denial::new(&policies, &request, &self.user_id())))
+            }
+        }
+    }
+
+    /// The same decision with its reasons, for people.
+    #[must_use]
+    pub fn explain(&self, action: &str, resource: &str, context: &Context<'_>) -> Explanation {
+        let (principal, policies) = self.judged_by(None);
+        explain(&policies, &Request { principal, action, resource, account: &self.account, context })
+    }
+
+    /// As whom, and by which policies, the caller is judged.
+    fn judged_by<'a>(&'a self, resource_policy: Option<&'a Policy>) -> (Principal<'a>, Policies<'a>) {
         let of_bucket = resource_policy.is_some_and(|policy| policy.document.kind() == Kind::Resource);
-        let (principal, policies) = match &self.holder {
+        match &self.holder {
             Holder::Anonymous => {
                 (Principal::Anonymous, Policies { resource: resource_policy, ..Policies::default() })
             }
-            // The account's own doings need no policy; what a policy of the resource says still counts.
-            Holder::Account { .. } if resource_policy.is_none() => return Ok(None),
             Holder::Account { .. } => (
                 Principal::Root { account: &self.account },
                 Policies { resource: resource_policy, ..Policies::default() },
             ),
-            Holder::User(user) => (
+            Holder::User { user, .. } => (
                 Principal::User { account: &self.account, arn: user.arn.as_str() },
                 Policies {
                     resource: resource_policy,
@@ -214,13 +248,6 @@ impl Rights {
                     session: session_policies,
                 },
             ),
-        };
-        let request = Request { principal, action, resource, account: &self.account, context };
-        match evaluate(&policies, &request) {
-            Decision::Allow(by) => Ok(by.and_then(|by| DecidedBy::of(&policies, by))),
-            Decision::ExplicitDeny(_) | Decision::ImplicitDeny(_) => {
-                Err(Box::new(Denial::new(&policies, &request, &self.user_id())))
-            }
         }
     }
 }

@@ -21,12 +21,14 @@ use crate::audit::{Audit, AuditFile};
 use crate::authenticate::Authenticator;
 use crate::backend::local::{Options, Store, StoreError};
 use crate::backend::protocol::LocalBackend;
+use crate::backend::stores::Stores;
+use crate::backend::upstream::{UpstreamError, Upstreams};
 use crate::config::{AuditConfig, Config, DirectoryConfig, DirectoryHome};
 use crate::connection::Pulse;
 use crate::directory::{Change, Directory, DirectoryError, StoredError};
 use crate::gateway::Gateway;
 use crate::iam::IamService;
-use crate::issue::{KeyRing, KeyRingError, Sealer};
+use crate::issue::{KeyRingError, RingFile, Sealer};
 use crate::outbox::{Outbox, OutboxError};
 use crate::recording::Observers;
 use crate::request::TlsVersion;
@@ -70,6 +72,9 @@ pub enum ServeError {
     /// The local store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// An upstream.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
     /// The audit file.
     #[error("the audit file `{path}` cannot be opened")]
     Audit {
@@ -224,8 +229,9 @@ async fn reseal(directory: &Directory, sealer: &Sealer, clock: &dyn Clock) {
 pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, ServeError> {
     let directory = Arc::new(open_directory(&config.directory).await?);
     let store = Store::open(&config.data.join("store"), Options::new(Arc::clone(&clock)))?;
-    let ring = KeyRing::open_or_create(&config.data.join("session-keys.json"), clock.now())?;
-    let sealer = Arc::new(Sealer::new(ring));
+    let upstreams = Upstreams::new(&config.upstreams, &clock)?;
+    let keys = RingFile::open(config.session_keys.clone(), clock.now())?;
+    let sealer = Arc::clone(keys.sealer());
     reseal(&directory, &sealer, &*clock).await;
     let verifier = Arc::new(Verifier::new(Arc::clone(&clock)));
     let (audit, carrying) = open_audit(&config.audit)?;
@@ -236,6 +242,7 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Se
         .map_err(|source| ServeError::Listen { address: config.listen, source })?;
     let address =
         listener.local_addr().map_err(|source| ServeError::Listen { address: config.listen, source })?;
+    let time = Arc::clone(&clock);
     let gateway = Arc::new(Gateway {
         authenticator: Authenticator::new(
             Arc::clone(&sealer),
@@ -247,7 +254,7 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Se
         sts: StsService::new(Arc::clone(&directory), Arc::clone(&verifier), sealer, Arc::clone(&clock)),
         clock,
         directory: Arc::clone(&directory),
-        backend: LocalBackend::new(store),
+        backend: Stores::new(LocalBackend::new(store), upstreams),
         observers: Arc::clone(&observers),
         domains: config.domains.clone(),
     });
@@ -257,16 +264,35 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Se
     let warming = Arc::clone(&directory);
     tokio::spawn(async move { verifier.warm(&warming.snapshot()).await });
     let watching = Arc::clone(&directory);
+    let following = Arc::clone(&directory);
     let secure = tls.is_some();
     let task = tokio::spawn(async move {
         tokio::select! {
             () = accept(listener, gateway, tls.clone(), stopped) => {}
             () = watching.watch(Duration::from_secs(1)) => {}
             () = renew(tls.as_deref()) => {}
+            () = follow(&keys, &following, &*time) => {}
         }
     });
     tracing::info!(%address, secure, "serving");
     Ok(Running { address, secure, directory, stop, task, observers, carrying })
+}
+
+/// Takes up keys that were added to the ring's file, and those that begin to issue, for ever.
+async fn follow(keys: &RingFile, directory: &Directory, clock: &dyn Clock) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        match keys.refresh(clock.now()) {
+            Ok(false) => {}
+            Ok(true) => {
+                tracing::info!(keys = ?keys.sealer(), "the session keys changed");
+                reseal(directory, keys.sealer(), clock).await;
+            }
+            Err(error) => {
+                tracing::error!(error = %crate::chain::chain(&error), "the session keys stay as they were")
+            }
+        }
+    }
 }
 
 /// Looks for a renewed certificate, for ever; without one there is nothing to look for.

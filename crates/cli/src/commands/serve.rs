@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
+use wigeon_server::backend::upstream::settings::Environment;
 use wigeon_server::config::Config;
 use wigeon_server::serve::{self, Running};
 
@@ -25,7 +26,10 @@ pub(crate) struct Args {
 /// Serves until SIGINT or SIGTERM, then lets requests under way finish.
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let failed = |error: &(dyn std::error::Error + 'static)| Failure::because(Kind::Error, error);
-    let config = Config::read(&args.config).map_err(|error| failed(&error))?;
+    let mut config = Config::read(&args.config).map_err(|error| failed(&error))?;
+    let variables = context.environment.variables();
+    config.upstreams.environment =
+        Environment::of(variables.map(|(name, value)| (name.to_owned(), value.to_owned())));
     if args.check {
         serve::check(&config).map_err(|error| failed(&error))?;
         context.output.note(&format!("{} is in order.", args.config.display()));

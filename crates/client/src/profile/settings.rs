@@ -268,7 +268,6 @@ impl Settings {
             },
             external_id: self.property(keys::EXTERNAL_ID).map(|text| text.value),
             mfa_serial: self.property(keys::MFA_SERIAL).map(|text| text.value),
-            region: self.region().value,
         })
     }
 

@@ -171,6 +171,4 @@ pub struct Sts {
     pub external_id: Option<String>,
     /// The multi-factor device whose code the role of access keys wants.
     pub mfa_serial: Option<String>,
-    /// The region that requests to the STS are signed for, where its address does not say.
-    pub region: String,
 }

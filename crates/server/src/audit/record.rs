@@ -126,6 +126,9 @@ impl Who {
             Caller::Anonymous => Self { access_key_id: None, ..Self::named("anonymous".to_owned(), "") },
             Caller::Root | Caller::RootSession(_) => Self::named("root".to_owned(), access_key_id),
             Caller::Session(session) => Self::of_session(session),
+            Caller::UserSession(session) => {
+                Self { by: Some(session.by.clone()), ..Self::named(session.user_id.clone(), access_key_id) }
+            }
             Caller::User(user) => {
                 Self { name: Some(user.name.clone()), ..Self::named(user.arn.to_string(), access_key_id) }
             }

@@ -18,6 +18,8 @@ pub mod access;
 
 pub mod unset;
 
+pub mod cors;
+
 pub mod listing;
 
 pub mod reading;
@@ -26,9 +28,12 @@ pub mod writing;
 
 pub mod multipart;
 
+use std::sync::Arc;
+
 use wigeon_core::s3::operation::Operation;
 
 use wigeon_core::s3::{BucketName, ObjectKey};
+use wigeon_core::time::Timestamp;
 
 use self::xml::Answer;
 use super::local::Store;
@@ -36,6 +41,7 @@ use super::local::attributes::Tags;
 use crate::authorize::{Facts, Permit};
 use crate::body::RequestBody;
 use crate::bucket::BucketAccess;
+use crate::cors::CorsRules;
 use crate::refusal::Refusal;
 
 impl Facts for LocalBackend {
@@ -76,6 +82,21 @@ impl LocalBackend {
         &self.store
     }
 
+    /// A bucket's rules for requests of web pages, from memory.
+    #[must_use]
+    pub fn cors(&self, bucket: &BucketName) -> Option<Arc<CorsRules>> {
+        cors::of(&self.store, bucket)
+    }
+
+    /// Lists the store's buckets together with those of others.
+    ///
+    /// # Errors
+    /// [`Refusal`], with S3's code.
+    pub async fn list_buckets(&self, permit: &Permit, others: Vec<(BucketName, Timestamp)>) -> Answer {
+        headers::refuse_unsupported(permit.request())?;
+        buckets::list(&self.store, permit, others).await
+    }
+
     /// Carries out what the permit permits.
     ///
     /// # Errors
@@ -85,7 +106,7 @@ impl LocalBackend {
         headers::refuse_unsupported(permit.request())?;
         let store = &self.store;
         match permit.operation() {
-            Op::ListBuckets => buckets::list(store, permit).await,
+            Op::ListBuckets => buckets::list(store, permit, Vec::new()).await,
             Op::CreateBucket => buckets::create(store, permit, body).await,
             Op::DeleteBucket => buckets::delete(store, permit).await,
             Op::HeadBucket => buckets::head(store, permit).await,
@@ -107,6 +128,9 @@ impl LocalBackend {
             Op::GetBucketTagging => unset::tagging(store, permit).await,
             Op::PutBucketTagging => unset::put_tagging(store, permit, body).await,
             Op::DeleteBucketTagging => unset::delete_tagging(store, permit).await,
+            Op::GetBucketCors => cors::get(store, permit).await,
+            Op::PutBucketCors => cors::put(store, permit, body).await,
+            Op::DeleteBucketCors => cors::delete(store, permit).await,
             other if unset::has(other) => unset::answer(store, permit).await,
             Op::GetBucketVersioning => buckets::versioning(store, permit).await,
             Op::ListObjects => listing::objects(store, permit).await,
@@ -117,7 +141,7 @@ impl LocalBackend {
             Op::HeadObject => reading::head(store, permit).await,
             Op::GetObjectAttributes => reading::attributes(store, permit).await,
             Op::GetObjectTagging => reading::tagging(store, permit).await,
-            Op::PutObject => writing::put(store, permit, body).await,
+            Op::PutObject | Op::PostObject => writing::put(store, permit, body).await,
             Op::CopyObject => writing::copy(store, permit).await,
             Op::DeleteObject => writing::delete(store, permit).await,
             Op::DeleteObjects => writing::delete_many(store, permit, body).await,

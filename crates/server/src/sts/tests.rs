@@ -4,6 +4,8 @@ mod chaining;
 
 mod dialects;
 
+mod opaque;
+
 use rstest::rstest;
 use serde_json::{Value, json};
 use wigeon_core::policy::{Document, Kind, Policy};
@@ -72,7 +74,8 @@ impl Bench {
                 Caller::Root => "AKIAROOT",
                 Caller::RootSession(session) => &session.access_key_id,
                 Caller::Session(session) => &session.access_key_id,
-                Caller::User(user) => &user.name,
+                Caller::User(_) => "AKIAUSER",
+                Caller::UserSession(session) => &session.access_key_id,
                 Caller::Anonymous => "",
             }),
             source_ip: None,

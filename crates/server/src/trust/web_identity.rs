@@ -131,19 +131,22 @@ fn context<'a>(
     enter_tags(&mut context, token.tags());
 
     let issuer = without_scheme(token.issuer());
-    context.set(format!("{issuer}:aud"), token.audience());
-    if snapshot.is_ceph() {
-        context.set(format!("{issuer}:app_id"), token.audience());
+    // The services of opaque tokens have the keys that their token information makes, and no others.
+    if provider.has_standard_keys() {
+        context.set(format!("{issuer}:aud"), token.audience());
+        if snapshot.is_ceph() {
+            context.set(format!("{issuer}:app_id"), token.audience());
+        }
+        context.set(format!("{issuer}:sub"), token.subject());
+        context.set(format!("{issuer}:amr"), token.amr().iter().map(String::as_str).collect::<Vec<_>>());
+        context.set(
+            format!("{issuer}:oaud"),
+            match token.original_audiences() {
+                [only] => Value::from(only),
+                many => Value::from(many.iter().map(String::as_str).collect::<Vec<_>>()),
+            },
+        );
     }
-    context.set(format!("{issuer}:sub"), token.subject());
-    context.set(format!("{issuer}:amr"), token.amr().iter().map(String::as_str).collect::<Vec<_>>());
-    context.set(
-        format!("{issuer}:oaud"),
-        match token.original_audiences() {
-            [only] => Value::from(only),
-            many => Value::from(many.iter().map(String::as_str).collect::<Vec<_>>()),
-        },
-    );
     for (name, claim) in claims.iter() {
         if let Some(value) = claim_value(claim) {
             context.set(format!("{issuer}:{name}"), value);

@@ -39,10 +39,7 @@ pub async fn receive(
     body: &mut RequestBody<'_>,
     also: Option<ChecksumAlgorithm>,
 ) -> Result<Received, Refusal> {
-    if body.length()? > LARGEST {
-        let message = "Your proposed upload exceeds the maximum allowed size";
-        return Err(Refusal::new("EntityTooLarge", StatusCode::BAD_REQUEST, message));
-    }
+    body.at_most(LARGEST)?;
     let md5 = content_md5(request)?;
     let promised = Promised::of(request)?;
     let algorithm = promised.algorithm().or(also);
@@ -110,14 +107,15 @@ fn content_md5(request: &Request) -> Result<Option<[u8; 16]>, Refusal> {
 }
 
 /// The checksum that a client sends, in a header or announced for the trailer.
-enum Promised {
+pub(crate) enum Promised {
     None,
     Header(Checksum),
     Trailer(ChecksumAlgorithm),
 }
 
 impl Promised {
-    fn of(request: &Request) -> Result<Self, Refusal> {
+    /// Reads what the request says.
+    pub(crate) fn of(request: &Request) -> Result<Self, Refusal> {
         let mut in_headers = ChecksumAlgorithm::ALL
             .into_iter()
             .filter_map(|algorithm| request.header(algorithm.header()).map(|value| (algorithm, value)));
@@ -134,7 +132,8 @@ impl Promised {
         }
     }
 
-    fn algorithm(&self) -> Option<ChecksumAlgorithm> {
+    /// Of what kind it is.
+    pub(crate) fn algorithm(&self) -> Option<ChecksumAlgorithm> {
         match self {
             Self::None => None,
             Self::Header(checksum) => Some(checksum.algorithm()),
@@ -142,7 +141,16 @@ impl Promised {
         }
     }
 
-    fn value(self, trailers: &[(String, String)]) -> Result<Option<Checksum>, Refusal> {
+    /// Of what kind it is, where it comes after the body.
+    pub(crate) fn trailer(&self) -> Option<ChecksumAlgorithm> {
+        match self {
+            Self::Trailer(algorithm) => Some(*algorithm),
+            Self::None | Self::Header(_) => None,
+        }
+    }
+
+    /// What it is, once the body has been read.
+    pub(crate) fn value(self, trailers: &[(String, String)]) -> Result<Option<Checksum>, Refusal> {
         match self {
             Self::None => Ok(None),
             Self::Header(checksum) => Ok(Some(checksum)),
