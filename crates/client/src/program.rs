@@ -87,10 +87,12 @@ pub(crate) async fn output_of(line: &str) -> Result<Secret, ProgramError> {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
+    #[cfg(unix)]
     use super::*;
 
+    #[cfg(unix)]
     #[tokio::test]
     async fn what_a_program_prints() {
         assert_eq!(output_of("printf '%s|' 'a b' c\\ d").await.unwrap().expose(), "a b|c d|");
