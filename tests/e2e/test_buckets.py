@@ -10,11 +10,22 @@ import botocore.client
 import botocore.exceptions
 import pytest
 
-from conftest import ACCOUNT
+from conftest import ACCOUNT, Server
 
 
 def client(server, **credentials):
     return boto3.client("s3", endpoint_url=server.url, region_name="us-east-1", **credentials)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, identity):
+    """One of its own: the buckets that are made here are nobody else's business."""
+    server = Server(tmp_path_factory.mktemp("buckets"), identity)
+    root = client(server, **server.root)
+    for bucket in ("home", "shared"):
+        root.create_bucket(Bucket=bucket)
+    yield server
+    assert server.stop() == 0
 
 
 @pytest.fixture(scope="module")

@@ -37,11 +37,12 @@ def test_a_profile_loads_is_shown_and_checked(file, wigeon):
     assert (sign_in in values["sign-in"]) == signs_in
     assert {unknown["place"] for unknown in shown["unknown"]} <= {"properties"}, "every key of a real file is understood"
 
-    # What cannot sign in is said to, with what to do.
-    checked = wigeon("profile", "check", "--json", code=0 if signs_in else 1)
-    findings = json.loads(checked.stdout)["findings"]
-    errors = [finding for finding in findings if finding["severity"] == "error"]
-    assert bool(errors) == (not signs_in) and all(finding["fix"] for finding in errors)
+    # Each of them can be used: by a sign-in, or with keys from somewhere. What is noted never stops anyone.
+    findings = json.loads(wigeon("profile", "check", "--json").stdout)["findings"]
+    assert not [finding for finding in findings if finding["severity"] == "error"]
+    keys = any("access keys are asked for" in finding["text"] for finding in findings)
+    center = any("~/.aws/config" in finding["text"] for finding in findings)
+    assert signs_in != (keys or center)
     people = wigeon("profile", "show").stdout
     assert document["Vendor"] in people and len(people.splitlines()) >= len(shown["values"])
 
