@@ -4,7 +4,7 @@
 //! next key once that may issue. Refused: a file that is no key ring by now; the keys before then stay.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -18,7 +18,16 @@ use super::seal::Sealer;
 pub struct RingFile {
     path: PathBuf,
     sealer: Arc<Sealer>,
-    seen: Mutex<Option<SystemTime>>,
+    seen: Mutex<Option<Look>>,
+}
+
+/// What tells one state of the file from another: two exchanges may come within one tick of the file system's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Look {
+    modified: SystemTime,
+    bytes: u64,
+    #[cfg(unix)]
+    inode: u64,
 }
 
 impl RingFile {
@@ -27,10 +36,11 @@ impl RingFile {
     /// # Errors
     /// [`KeyRingError`]
     pub fn open(path: PathBuf, now: Timestamp) -> Result<Self, KeyRingError> {
+        // What is exchanged between the two is read again, which harms nothing; the other way round it would be missed.
+        let before = look(&path);
         let ring = KeyRing::open_or_create(&path, now)?;
-        let file = Self { sealer: Arc::new(Sealer::new(ring)), seen: Mutex::new(None), path };
-        *file.seen() = file.modified();
-        Ok(file)
+        let seen = Mutex::new(before.or_else(|| look(&path)));
+        Ok(Self { sealer: Arc::new(Sealer::new(ring)), seen, path })
     }
 
     /// What seals sessions with it.
@@ -44,8 +54,8 @@ impl RingFile {
     /// # Errors
     /// [`KeyRingError`]; the keys before stay, and a file that stays as it is will not be complained about again.
     pub fn refresh(&self, now: Timestamp) -> Result<bool, KeyRingError> {
-        let modified = self.modified();
-        let changed = std::mem::replace(&mut *self.seen(), modified) != modified;
+        let looked = look(&self.path);
+        let changed = std::mem::replace(&mut *self.seen(), looked) != looked;
         if !changed && !self.sealer.is_due(now) {
             return Ok(false);
         }
@@ -53,11 +63,17 @@ impl RingFile {
         Ok(true)
     }
 
-    fn seen(&self) -> std::sync::MutexGuard<'_, Option<SystemTime>> {
+    fn seen(&self) -> std::sync::MutexGuard<'_, Option<Look>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn modified(&self) -> Option<SystemTime> {
-        fs::metadata(&self.path).and_then(|file| file.modified()).ok()
-    }
+fn look(path: &Path) -> Option<Look> {
+    let file = fs::metadata(path).ok()?;
+    Some(Look {
+        modified: file.modified().ok()?,
+        bytes: file.len(),
+        #[cfg(unix)]
+        inode: std::os::unix::fs::MetadataExt::ino(&file),
+    })
 }
