@@ -126,7 +126,7 @@ def test_a_refused_exchange_is_in_the_words_of_the_sts(own, server, identity):
         assert "AccessDenied" in check["text"] and "trust" in check["fix"]
     finally:
         own("profile", "import", "own.toml", "--name", "own", "--replace")
-        own("credentials")
+        own("credentials", "own")
 
 
 def test_a_clock_that_is_wrong(home, identity, server):

@@ -64,7 +64,9 @@ fn profiles(current: &OsStr) -> Vec<CompletionCandidate> {
 fn addresses(current: &OsStr) -> Vec<CompletionCandidate> {
     let Some(text) = current.to_str() else { return Vec::new() };
     let mut candidates = Vec::new();
-    if let Some(place) = StorePlace::parse(text).ok().filter(|_| !text.is_empty()) {
+    // A bucket's name that is being typed is not one yet.
+    let whole = if key_of(text).is_some() { text } else { text.strip_suffix(rest_of(text)).unwrap_or(text) };
+    if let Some(place) = StorePlace::parse(whole).ok().filter(|_| text.contains(':')) {
         candidates.extend(within(&place, text));
         return candidates;
     }

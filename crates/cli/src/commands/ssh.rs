@@ -67,7 +67,7 @@ async fn session(args: &Args, lent: &Lent, connection: &Connection, context: &Co
         // As ssh does: the words make a command line for the other machine's shell.
         format!("exec \"${{SHELL:-/bin/sh}}\" -c {}", Shell::Sh.quoted(&args.command.join(" ")))
     };
-    let script = format!("umask 077; WIGEON_LOAN={place}; . \"$WIGEON_LOAN/env\"; {then}", place = Shell::Sh.quoted(&place));
+    let script = format!("umask 077; export WIGEON_LOAN={place}; . \"$WIGEON_LOAN/env\"; {then}", place = Shell::Sh.quoted(&place));
     // The terminal is asked for where there is one here, so that a shell there is one for a person.
     let terminal = context.environment.stdin_is_terminal && args.command.is_empty();
     let mut command = connection.ssh();

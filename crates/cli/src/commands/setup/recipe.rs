@@ -92,7 +92,7 @@ impl Ingredients<'_> {
             }
             Tool::S5cmd => {
                 let endpoint = s3.map_or_else(String::new, |url| format!(" --endpoint-url {url}"));
-                self.with_aws(None, format!("s5cmd --profile {alias}{endpoint} ls"))?
+                self.with_aws(None, format!("AWS_PROFILE={alias} s5cmd{endpoint} ls"))?
             }
             Tool::Rclone => self.with_aws(Some(self.rclone()?), format!("rclone ls {alias}:BUCKET"))?,
             Tool::Duckdb => self.with_aws(
