@@ -141,8 +141,10 @@ class Server:
     """`wigeon serve` with a directory of its own."""
 
     def __init__(self, folder, identity, provider="", tls=None, domains=("localhost",),
-                 key_id="AKIAWIGEONROOTKEY000", secret="e2e-root-secret-key-0000"):
+                 key_id="AKIAWIGEONROOTKEY000", secret="e2e-root-secret-key-0000", settings='audit = "audit.jsonl"', tables="", verbose=(),
+                 statements=(), variables=None):
         self.folder = folder
+        self.variables = variables or {}
         self.address = f"127.0.0.1:{free_port()}"
         self.url = f"https://localhost:{self.address.split(':')[1]}" if tls else f"http://{self.address}"
         self.trust = ssl.create_default_context(cafile=tls.ca) if tls else None
@@ -167,6 +169,7 @@ class Server:
                 {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::home",
                  "Condition": {"StringLike": {"s3:prefix": f"${{{name}:sub}}/*"}}},
                 {"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"},
+                *statements,
             ],
         })
         self.role = f"arn:aws:iam::{ACCOUNT}:role/person"
@@ -194,19 +197,20 @@ class Server:
             data = "data"
             directory = "directory.toml"
             domains = {json.dumps(domains)}
-            audit = "audit.jsonl"
+            {settings}
 
             [root]
             access_key_id = "{key_id}"
             secret_key_file = "root-secret"
-            """) + (f'[tls]\ncertificate = "{tls.certificate}"\nkey = "{tls.key}"\n' if tls else ""))
+            """) + (f'[tls]\ncertificate = "{tls.certificate}"\nkey = "{tls.key}"\n' if tls else "") + tables)
+        self.verbose = list(verbose)
         self.process = None
         self.start()
 
     def start(self):
         self.log = open(self.folder / "serve.log", "ab")
-        command = [BINARY, "serve", "--config", self.folder / "serve.toml"]
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=environment(self.folder))
+        command = [BINARY, *self.verbose, "serve", "--config", self.folder / "serve.toml"]
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=environment(self.folder, **self.variables))
         for _ in range(200):
             try:
                 with urllib.request.urlopen(f"{self.url}/healthz", timeout=5, context=self.trust) as answer:
@@ -223,7 +227,15 @@ class Server:
         self.log.close()
         return code
 
-    def audit(self):
+    def audit(self, request_id=None):
+        """The records; of one request, once it is there: it is written when the answer's last byte has gone."""
+        if request_id is not None:
+            for _ in range(100):
+                found = [record for record in self.audit() if record["request_id"] == request_id]
+                if found:
+                    return found[-1]
+                time.sleep(0.05)
+            raise AssertionError(f"no record of {request_id}")
         return [json.loads(line) for line in (self.folder / "audit.jsonl").read_text().splitlines()]
 
 
@@ -372,6 +384,17 @@ def forms_until(address, stop, fields):
         assert page.action is not None, address
         address, form = urllib.parse.urljoin(address, page.action), urllib.parse.urlencode(page.values).encode()
     raise AssertionError(f"no redirect to {stop}")
+
+
+def upstream_table(rgw, folder, more="default = true\n", endpoint=None, credentials=True):
+    """`[[upstream]]`: Ceph RGW behind a gateway, with RGW's own administrator key."""
+    secret = folder / "rgw-secret"
+    secret.write_text(rgw["RGW_SECRET_KEY"])
+    secret.chmod(0o600)
+    text = f'\n[[upstream]]\nname = "ceph"\nendpoint = "{endpoint or rgw["RGW_ENDPOINT"]}"\n'
+    if credentials:
+        text += f'credentials = {{ access_key_id = "{rgw["RGW_ACCESS_KEY"]}", secret_key_file = "rgw-secret" }}\n'
+    return text + more
 
 
 class RgwRole:

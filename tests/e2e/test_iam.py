@@ -9,7 +9,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from conftest import ACCOUNT, Server, environment
+from conftest import ACCOUNT, BINARY, Server, environment
 
 READ = "arn:aws:s3:::shared/*"
 
@@ -511,3 +511,153 @@ def test_the_calls_of_terraforms_aws_provider(iam, identity, provider):
     assert refused(iam.get_policy, PolicyArn=policy) == ("NoSuchEntity", 404)
     iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=oidc)
     assert refused(iam.get_open_id_connect_provider, OpenIDConnectProviderArn=oidc) == ("NoSuchEntity", 404)
+
+
+# ---- revocation by command, and the other ways in --------------------------------------------------------------
+
+
+def wigeon(server, *arguments, keys=None):
+    keys = keys or server.root
+    variables = {"AWS_ACCESS_KEY_ID": keys["aws_access_key_id"], "AWS_SECRET_ACCESS_KEY": keys["aws_secret_access_key"]}
+    if "aws_session_token" in keys:
+        variables["AWS_SESSION_TOKEN"] = keys["aws_session_token"]
+    command = [BINARY, "--json", "revoke", "--endpoint", server.url, *arguments]
+    return subprocess.run(command, env=environment(server.folder, **variables), capture_output=True, text=True)
+
+
+def test_sessions_are_revoked_by_command(stored, iam, provider, identity, person):
+    """By the root key, and by a session of a role that may."""
+    whoami = lambda keys: client("sts", stored, keys).get_caller_identity()
+    first, second, third = (exchange(stored, person, identity.token()) for _ in range(3))
+    assert wigeon(stored, "session", first["aws_access_key_id"]).returncode == 0
+    assert refused(whoami, keys=first) == ("InvalidClientTokenId", 403)
+    # Nobody else may: exit code 5.
+    assert wigeon(stored, "session", second["aws_access_key_id"], keys=third).returncode == 5
+    iam.put_role_policy(RoleName=person, PolicyName="revoke", PolicyDocument=allow("iam:RevokeSession", "iam:ListRevocations"))
+    assert wigeon(stored, "session", second["aws_access_key_id"], keys=third).returncode == 0
+    assert refused(whoami, keys=second) == ("InvalidClientTokenId", 403)
+    listed = json.loads(wigeon(stored, "list", keys=third).stdout)
+    named = {row["name"] for row in listed if row["kind"] == "session"}
+    assert {first["aws_access_key_id"], second["aws_access_key_id"]} <= named
+    # A time before the session began ends nothing; now ends all.
+    assert wigeon(stored, "role", person, "--before", "2020-01-01T00:00:00Z").returncode == 0
+    whoami(third)
+    assert wigeon(stored, "role", person).returncode == 0
+    assert refused(whoami, keys=third) == ("InvalidClientTokenId", 403)
+    time.sleep(1.1)
+    fourth = exchange(stored, person, identity.token())
+    done = wigeon(stored, "provider", identity.issuer)
+    assert done.returncode == 0 and provider in done.stdout, done.stderr
+    assert refused(whoami, keys=fourth) == ("InvalidClientTokenId", 403)
+    rows = json.loads(wigeon(stored, "list").stdout)
+    assert {"role", "provider"} <= {row["kind"] for row in rows}
+    # What is not there, a time that is none, and no server.
+    assert wigeon(stored, "role", "nobody").returncode == 1
+    assert wigeon(stored, "role", person, "--before", "soon").returncode == 2
+    time.sleep(1.1)
+
+
+def test_a_chain_with_an_external_id(stored, iam, identity, person):
+    trusting = json.dumps({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:role/{person}"}, "Action": "sts:AssumeRole",
+        "Condition": {"StringEquals": {"sts:ExternalId": "x-1"}}}]})
+    iam.create_role(RoleName="partner", AssumeRolePolicyDocument=trusting, MaxSessionDuration=7200)
+    sts = client("sts", stored, exchange(stored, person, identity.token()))
+    asked = {"RoleArn": f"arn:aws:iam::{ACCOUNT}:role/partner", "RoleSessionName": "chain"}
+    assert refused(sts.assume_role, **asked) == ("AccessDenied", 403)
+    assert refused(sts.assume_role, ExternalId="x-2", **asked) == ("AccessDenied", 403)
+    assert refused(sts.assume_role, ExternalId="x-1", DurationSeconds=3601, **asked) == ("ValidationError", 400)
+    chained = sts.assume_role(ExternalId="x-1", **asked)["Credentials"]
+    keys = {"aws_access_key_id": chained["AccessKeyId"], "aws_secret_access_key": chained["SecretAccessKey"],
+            "aws_session_token": chained["SessionToken"]}
+    arn = client("sts", stored, keys).get_caller_identity()["Arn"]
+    assert arn == f"arn:aws:sts::{ACCOUNT}:assumed-role/partner/chain"
+    # It ends with the role that it came through.
+    iam.put_role_policy(RoleName=person, PolicyName="x", PolicyDocument=allow("s3:ListBucket"))
+    assert wigeon(stored, "role", person).returncode == 0
+    assert refused(client("sts", stored, keys).get_caller_identity) == ("InvalidClientTokenId", 403)
+    iam.delete_role(RoleName="partner")
+    time.sleep(1.1)
+
+
+def test_users_have_session_tokens(stored, iam):
+    iam.create_user(UserName="bob")
+    iam.put_user_policy(UserName="bob", PolicyName="all", PolicyDocument=allow("s3:*", "iam:*"))
+    made = iam.create_access_key(UserName="bob")["AccessKey"]
+    bob = {"aws_access_key_id": made["AccessKeyId"], "aws_secret_access_key": made["SecretAccessKey"]}
+    lent = client("sts", stored, bob).get_session_token(DurationSeconds=900)["Credentials"]
+    keys = {"aws_access_key_id": lent["AccessKeyId"], "aws_secret_access_key": lent["SecretAccessKey"],
+            "aws_session_token": lent["SessionToken"]}
+    assert client("sts", stored, keys).get_caller_identity()["Arn"] == f"arn:aws:iam::{ACCOUNT}:user/bob"
+    client("s3", stored, keys).list_buckets()
+    # They administer nothing, and make no others.
+    assert refused(client("iam", stored, keys).create_access_key, UserName="bob") == ("InvalidClientTokenId", 403)
+    assert refused(client("sts", stored, keys).get_session_token) == ("AccessDenied", 403)
+    iam.update_access_key(UserName="bob", AccessKeyId=made["AccessKeyId"], Status="Inactive")
+    assert refused(client("s3", stored, keys).list_buckets) == ("ExpiredToken", 400)
+    iam.delete_access_key(UserName="bob", AccessKeyId=made["AccessKeyId"])
+    iam.delete_user_policy(UserName="bob", PolicyName="all")
+    iam.delete_user(UserName="bob")
+
+
+def test_login_with_amazon(tmp_path, identity):
+    """The service's token information comes from a stand-in that answers as its documents say."""
+    import http.server
+    import threading
+    import urllib.parse
+
+    class Amazon(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            url = urllib.parse.urlsplit(self.path)
+            token = urllib.parse.parse_qs(url.query).get("access_token")
+            good = url.path == "/auth/o2/tokeninfo" and token == ["Atza|good"]
+            body = {"iss": "https://www.amazon.com", "user_id": "amzn1.account.A", "aud": "amzn1.application-oa2-client.1",
+                    "app_id": "amzn1.application.1", "exp": 3000, "iat": 1} if good else {"error": "invalid_token"}
+            self.send_response(200 if good else 400)
+            self.end_headers()
+            self.wfile.write(json.dumps(body).encode())
+
+        def log_message(self, *_):
+            pass
+
+    amazon = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Amazon)
+    threading.Thread(target=amazon.serve_forever, daemon=True).start()
+    server = Server(tmp_path, identity)
+    try:
+        trusting = json.dumps({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Principal": {"Federated": "www.amazon.com"}, "Action": "sts:AssumeRoleWithWebIdentity",
+            "Condition": {"StringEquals": {"www.amazon.com:app_id": "amzn1.application.1"}}}]})
+        own = allow("s3:*", resource="arn:aws:s3:::amazon/${www.amazon.com:user_id}/*")
+        with open(tmp_path / "directory.toml", "a", encoding="utf-8") as directory:
+            directory.write(f"""
+[[built_in]]
+name = "www.amazon.com"
+token_information = "http://127.0.0.1:{amazon.server_port}/auth/o2/tokeninfo"
+
+[[role]]
+name = "shopper"
+trust = '{trusting}'
+[[role.policy]]
+name = "own"
+document = '{own}'
+""")
+        server.stop()
+        server.start()
+        client("s3", server).create_bucket(Bucket="amazon")
+        sts = client("sts", server, {"aws_access_key_id": "none", "aws_secret_access_key": "none"})
+        asked = {"RoleArn": f"arn:aws:iam::{ACCOUNT}:role/shopper", "RoleSessionName": "shop", "ProviderId": "www.amazon.com"}
+        answer = sts.assume_role_with_web_identity(WebIdentityToken="Atza|good", **asked)
+        assert (answer["Provider"], answer["SubjectFromWebIdentityToken"]) == ("www.amazon.com", "amzn1.account.A")
+        assert answer["Audience"] == "amzn1.application-oa2-client.1"
+        made = answer["Credentials"]
+        keys = {"aws_access_key_id": made["AccessKeyId"], "aws_secret_access_key": made["SecretAccessKey"],
+                "aws_session_token": made["SessionToken"]}
+        s3 = client("s3", server, keys)
+        s3.put_object(Bucket="amazon", Key="amzn1.account.A/x", Body=b"x")
+        assert refused(s3.put_object, Bucket="amazon", Key="amzn1.account.B/x", Body=b"x") == ("AccessDenied", 403)
+        refusal = refused(sts.assume_role_with_web_identity, WebIdentityToken="Atza|bad", **asked)
+        assert refusal == ("InvalidIdentityToken", 400)
+        assert "Atza" not in (tmp_path / "audit.jsonl").read_text() + (tmp_path / "serve.log").read_text()
+    finally:
+        server.stop()
+        amazon.shutdown()

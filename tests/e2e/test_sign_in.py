@@ -1,8 +1,12 @@
 """`wigeon login` and what follows, against a real provider (oidc-provider) and a real STS (Ceph RGW)."""
 
+import html.parser
+import http.cookiejar
 import json
 import re
 import subprocess
+import urllib.parse
+import urllib.request
 from urllib.parse import parse_qs, urlsplit
 
 import boto3
@@ -103,3 +107,77 @@ def test_nothing_secret_is_written_but_in_the_store(profile, login, wigeon, home
         if file.is_file() and file != kept:
             said += file.read_text()
     assert all(secrets) and not any(secret in said for secret in secrets)
+
+
+def approve(address, user, code=None):
+    """Signs a person in at a provider's page for codes, and agrees to everything, as a browser elsewhere."""
+
+    class Form(html.parser.HTMLParser):
+        def __init__(self, text):
+            super().__init__()
+            self.action, self.values = None, {}
+            self.feed(text)
+
+        def handle_starttag(self, tag, attributes):
+            attributes = dict(attributes)
+            if tag == "form" and self.action is None:
+                self.action = attributes.get("action", "")
+            elif tag == "input" and attributes.get("name"):
+                self.values[attributes["name"]] = attributes.get("value", "")
+
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
+    form = None
+    for _ in range(12):
+        with opener.open(address, data=form) as answer:
+            page, address = Form(answer.read().decode()), answer.geturl()
+        if page.action is None:
+            return
+        fill = {"login": user, "password": f"{user}-password", "user_code": page.values.get("user_code") or code}
+        page.values.update({name: value for name, value in fill.items() if name in page.values})
+        address = urllib.parse.urljoin(address, page.action)
+        form = urllib.parse.urlencode(page.values).encode()
+    raise AssertionError(f"no end of forms at {address}")
+
+
+def waiting_login(home, *arguments, **variables):
+    return subprocess.Popen([BINARY, "login", *arguments], env=environment(home, **variables), stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--device"]], ids=["chosen by itself", "asked for"])
+def test_on_a_machine_without_a_browser_a_code_is_entered_elsewhere(profile, home, arguments):
+    profile()
+    waiting = waiting_login(home, *arguments)
+    address = next(line.strip() for line in waiting.stderr if "user_code=" in line)
+    assert "\x1b" not in address
+    approve(address, "bob")
+    out, errors = waiting.communicate(timeout=60)
+    assert waiting.returncode == 0 and out.startswith("Signed in as bob@example.test (lab)."), errors
+
+
+def test_a_code_typed_by_hand_and_a_code_that_nobody_enters(profile, home, wigeon):
+    profile()
+    waiting = waiting_login(home, "--device")
+    lines = []
+    for line in waiting.stderr:
+        lines.append(line)
+        if "enter the code:" in line:
+            break
+    address = next(line.strip() for line in lines if line.strip().startswith("http"))
+    approve(address, "alice", code=lines[-1].split(":")[1].strip())
+    out, errors = waiting.communicate(timeout=60)
+    assert waiting.returncode == 0 and out.startswith("Signed in as alice@example.test (lab)."), errors
+    assert "Nobody signed in within 2 seconds" in wigeon("login", "--device", "--timeout", "2", code=4).stderr
+
+
+def test_a_client_without_codes_is_given_the_address(profile, home):
+    """`s3-web` may not begin a sign-in on another device: the way without one is taken by itself."""
+    profile("web", client="s3-web")
+    toml = home / ".config/wigeon/profiles/web.toml"
+    text = re.sub(r'oauth_client_secret = ""', 'oauth_client_secret = "s3-web-secret"', toml.read_text())
+    toml.write_text(text)
+    waiting = waiting_login(home, "--timeout", "20")
+    address = next(line.strip() for line in waiting.stderr if line.strip().startswith("http"))
+    assert "response_type=code" in address
+    waiting.terminate()
+    waiting.communicate(timeout=10)

@@ -95,7 +95,7 @@ pub(crate) async fn credentials(context: &Context, profile: &str) -> Result<Arc<
     if let Some(credentials) = from_agent(agent(context)?, profile).await {
         return Ok(Arc::new(credentials));
     }
-    let settings = context.settings_of(context.shelf()?.load(profile)?)?;
+    let settings = context.settings_of(context.load(profile)?)?;
     Ok(context.session_of(&settings)?.credentials().await?)
 }
 

@@ -56,9 +56,13 @@ mod doctor;
 
 mod token;
 
+mod keys;
+
 mod explain;
 
 mod policy;
+
+mod revoke;
 
 mod demo;
 
@@ -116,12 +120,16 @@ pub(crate) enum Command {
     Presign(presign::Args),
     /// Run the server: STS and S3 with roles
     Serve(serve::Args),
+    /// List and rotate the keys that seal sessions
+    Keys(keys::Args),
     /// Say why a token, a request or a policy is refused, and what to change
     Explain(explain::Args),
     /// Look through policies for what can hardly be meant
     Policy(policy::Args),
     /// Print what a shell needs to complete profiles, buckets and keys
     Completions(completions::Args),
+    /// End sessions before their time, as an administrator of a Wigeon server
+    Revoke(revoke::Args),
     /// Try everything on this machine: provider, server and client
     Demo(demo::Args),
 }
@@ -153,8 +161,10 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Failu
         Command::Stat(args) => stat::run(args, context).await,
         Command::Presign(args) => presign::run(args, context).await,
         Command::Serve(args) => serve::run(args, context).await,
+        Command::Keys(args) => keys::run(&args, context),
         Command::Explain(args) => explain::run(args, context).await,
         Command::Policy(args) => policy::run(args, context).await,
+        Command::Revoke(args) => revoke::run(args, context).await,
         Command::Demo(args) => demo::run(args, context).await,
     }
 }

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use wigeon_client::connect::ConnectOptions;
-use wigeon_client::profile::{Configuration, Settings, Shelf, Stored};
+use wigeon_client::profile::{
+    Configuration, Document, Profile, ProfileError, Settings, Shelf, ShelfError, Stored, TokenSource,
+};
 use wigeon_client::secret_store::{FileStore, SecretStore};
 use wigeon_client::session::Session;
 use wigeon_core::time::Clock;
@@ -14,6 +16,19 @@ use crate::directory::of_directory;
 use crate::environment::{Environment, SystemClock};
 use crate::errors::Failure;
 use crate::output::Output;
+
+/// The profile that AWS's variables make up where none is stored: for pods and jobs.
+const ENVIRONMENT: &str = "environment";
+
+/// AWS's variables, and the settings that they stand in for.
+const AWS_VARIABLES: [(&str, &str); 6] = [
+    ("AWS_ROLE_ARN", "role_arn"),
+    ("AWS_ROLE_SESSION_NAME", "role_session_name"),
+    ("AWS_REGION", "Region"),
+    ("AWS_DEFAULT_REGION", "Region"),
+    ("AWS_ENDPOINT_URL_STS", "STS Endpoint"),
+    ("AWS_ENDPOINT_URL_S3", "Default Hostname"),
+];
 
 /// Everything a command may use besides its own arguments.
 pub(crate) struct Context {
@@ -76,6 +91,9 @@ impl Context {
             return Ok(name);
         }
         let names = self.shelf()?.names()?;
+        if names.is_empty() && self.environment.variable("AWS_WEB_IDENTITY_TOKEN_FILE").is_some() {
+            return Ok(ENVIRONMENT.to_owned());
+        }
         match names.as_slice() {
             [only] => Ok(only.clone()),
             [] => {
@@ -89,18 +107,53 @@ impl Context {
 
     /// The stored profile of that name, or the one to use when none is named.
     pub(crate) fn stored(&self, named: Option<&str>) -> Result<Stored, Failure> {
-        Ok(self.shelf()?.load(&self.profile_name(named)?)?)
+        self.load(&self.profile_name(named)?)
+    }
+
+    /// The stored profile of that name; [`ENVIRONMENT`] where none is stored under it.
+    pub(crate) fn load(&self, name: &str) -> Result<Stored, Failure> {
+        match self.shelf()?.load(name) {
+            Err(ShelfError::Unknown { .. }) if name == ENVIRONMENT => Ok(self.environment_profile()?),
+            outcome => Ok(outcome?),
+        }
+    }
+
+    /// The profile of a workload that only AWS's variables describe.
+    fn environment_profile(&self) -> Result<Stored, ProfileError> {
+        let text = format!("protocol = 's3'\nvendor = '{ENVIRONMENT}'\ntoken = 'environment'\n");
+        match Document::parse(text.as_bytes(), "environment.toml")? {
+            Document::Profile(profile, bookmark) => {
+                Ok(Stored { name: ENVIRONMENT.to_owned(), profile, bookmark })
+            }
+            Document::Bookmark(bookmark) => {
+                let profile = Profile::of_protocol("s3");
+                Ok(Stored { name: ENVIRONMENT.to_owned(), profile, bookmark })
+            }
+        }
     }
 
     /// A stored profile's values.
     pub(crate) fn settings_of(&self, stored: Stored) -> Result<Settings, Failure> {
-        Ok(Settings::new(stored, self.configuration()?))
+        let settings = Settings::new(stored, self.configuration()?);
+        let from_environment =
+            settings.token_source()?.is_some_and(|found| found.value == TokenSource::Environment);
+        if !from_environment {
+            return Ok(settings);
+        }
+        // What AWS's own tools would take stands in for what the profile leaves open.
+        let mut configuration = self.configuration()?;
+        for (variable, name) in AWS_VARIABLES {
+            if let Some(value) = self.environment.variable(variable) {
+                configuration.stand_in(name, value);
+            }
+        }
+        Ok(Settings::new(settings.into_stored(), configuration))
     }
 
     /// The session that a profile's commands share.
     pub(crate) fn session_of(&self, settings: &Settings) -> Result<Arc<Session>, Failure> {
         let session = Session::new(settings, self.connect_options(), self.store()?, Arc::clone(&self.clock))?;
-        Ok(Arc::new(session))
+        Ok(Arc::new(session.in_surroundings(self.environment.surroundings())))
     }
 
     /// A directory for what the program itself keeps as data.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
+use wigeon_client::surroundings::Surroundings;
 use wigeon_core::time::{Clock, Timestamp};
 
 /// The process's surroundings, read at its start.
@@ -80,6 +81,11 @@ impl Environment {
     /// The directory of the process, then those above it.
     pub(crate) fn directories(&self) -> impl Iterator<Item = &Path> {
         self.current_dir.iter().flat_map(|dir| dir.ancestors())
+    }
+
+    /// What the client may see of this.
+    pub(crate) fn surroundings(&self) -> Surroundings {
+        Surroundings::new(self.variables.clone())
     }
 
     /// All variables.

@@ -12,7 +12,7 @@ pub(crate) fn signed_in(profile: &str, record: &Record, now: Timestamp) -> Strin
     }
     let end = record.session.as_ref().and_then(|session| session.credentials.expires_at);
     if let Some(end) = end {
-        let renews = if record.refresh_token.is_some() { ", renews by itself" } else { "" };
+        let renews = if record.renews() { ", renews by itself" } else { "" };
         text.push_str(&format!(" Valid {}{renews}.", duration(end.duration_since(now))));
     }
     text

@@ -1,176 +1,57 @@
-//! The exchange: an ID token becomes temporary credentials of a role (`AssumeRoleWithWebIdentity`).
+//! The exchange: a token becomes temporary credentials of a role (`AssumeRoleWithWebIdentity`), and credentials become
+//! those of the next one (`AssumeRole`).
 //!
-//! Enters: a token and who it names, the profile's [`Sts`] settings. Leaves: what the STS gave. A refusal keeps the
-//! STS's own code and message, says what the token's `iss`, `aud` and `sub` were, and what is likely to help; the
-//! token itself is in no error. Source: docs/sts.md.
+//! Enters: a token and who it names, or credentials; the profile's [`Sts`] settings. Leaves: what the STS gave. A
+//! refusal keeps the STS's own code and message, says who asked, and what is likely to help; neither token nor key is
+//! in any error. Source: docs/sts.md.
 
-use std::fmt;
+mod error;
 
 use http::{Method, header};
-use url::Url;
+use wigeon_core::credentials::Credentials;
 use wigeon_core::secret::Secret;
-use wigeon_core::sts::{AssumeRoleWithWebIdentity, AssumedRole, Fault, XmlError, session_name_from};
+use wigeon_core::sts::{
+    API_VERSION, AssumeRole, AssumeRoleWithWebIdentity, AssumedRole, Fault, session_name_from,
+};
+use wigeon_core::time::Timestamp;
 
-use crate::connect::{self, BodyError, Connector};
+use crate::aws_config::RoleStep;
+use crate::connect::{self, Connector};
 use crate::profile::{Role, Sts};
 use crate::sign_in::Identity;
+use crate::signed_query::{QueryError, SignedQuery};
+
+pub use error::{Asker, ExchangeError, Refusal};
 
 /// The longest answer that is read, in bytes.
 const ANSWER_LIMIT: usize = 1 << 20;
 
-/// Why there are no credentials.
-#[derive(Debug, thiserror::Error)]
-pub enum ExchangeError {
-    /// The profile asks for a role, and none was given.
-    #[error("no role was chosen; run: wigeon login --role-arn ARN")]
-    RoleNeeded,
-    /// The STS said no.
-    #[error(transparent)]
-    Refused(Box<Refusal>),
-    /// It cannot be reached.
-    #[error("cannot reach the STS at `{endpoint}`")]
-    Unreachable {
-        /// The endpoint.
-        endpoint: Url,
-        /// Why.
-        #[source]
-        source: reqwest::Error,
-    },
-    /// The body breaks off or is endless.
-    #[error("cannot read the answer of the STS at `{endpoint}`")]
-    Body {
-        /// The endpoint.
-        endpoint: Url,
-        /// Why.
-        #[source]
-        source: BodyError,
-    },
-    /// It says yes, and nothing that can be used.
-    #[error("the STS at `{endpoint}` gave an answer without usable credentials")]
-    Unreadable {
-        /// The endpoint.
-        endpoint: Url,
-        /// What is wrong with it.
-        #[source]
-        source: XmlError,
-    },
-    /// It does not answer as an STS does.
-    #[error(
-        "`{endpoint}` answered with status {status} and nothing that an STS says; is it the STS endpoint?"
-    )]
-    NotAnSts {
-        /// The endpoint.
-        endpoint: Url,
-        /// The HTTP status.
-        status: u16,
-    },
+/// What a step gave.
+#[derive(Debug)]
+pub(crate) struct Assumption {
+    pub(crate) credentials: Credentials,
+    /// The session's own ARN, if it is said.
+    pub(crate) arn: Option<String>,
 }
 
-/// What the STS said, and what of the token matters for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// The endpoint.
-    pub endpoint: Url,
-    /// The HTTP status.
-    pub status: u16,
-    /// Its code.
-    pub code: String,
-    /// Its message; empty at Ceph RGW.
-    pub message: String,
-    /// Its request id.
-    pub request_id: Option<String>,
-    /// The role that was asked for.
-    pub role: Option<String>,
-    /// `iss` of the token.
-    pub issuer: String,
-    /// `aud` of the token.
-    pub audience: Vec<String>,
-    /// `sub` of the token.
-    pub subject: String,
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the STS at `{}` refuses the exchange: {}", self.endpoint, self.code)?;
-        if !self.message.is_empty() {
-            write!(f, " ({})", self.message)?;
-        }
-        if let Some(role) = &self.role {
-            write!(f, "; role `{role}`")?;
-        }
-        let audience = self.audience.join("`, `");
-        write!(f, "; token of `{}`, for `{audience}`, subject `{}`", self.issuer, self.subject)?;
-        match &self.request_id {
-            Some(id) => write!(f, "; request id {id}"),
-            None => Ok(()),
-        }
+impl Assumption {
+    /// Keys that no STS has given.
+    pub(crate) fn plain(credentials: Credentials) -> Self {
+        Self { credentials, arn: None }
     }
 }
 
-impl std::error::Error for Refusal {}
-
-impl Refusal {
-    /// What is likely to help.
-    #[must_use]
-    pub fn hint(&self) -> String {
-        let issuer = &self.issuer;
-        let audience = self.audience.first().map_or("", String::as_str);
-        match self.code.as_str() {
-            "AccessDenied" => format!(
-                "the role does not exist, or its trust policy does not admit this token: it needs \
-                 `sts:AssumeRoleWithWebIdentity` for the provider `{issuer}`, whose client ids must include `{audience}`, \
-                 and conditions that the token meets"
-            ),
-            "InvalidIdentityToken" => format!(
-                "the STS does not accept the token: the provider `{issuer}` must be registered there with the client id \
-                 `{audience}`, and its keys must be reachable from there"
-            ),
-            "ExpiredTokenException" | "ExpiredToken" => {
-                "the token is too old for the STS: sign in again, and compare the clocks of both machines".to_owned()
-            }
-            "IDPCommunicationError" => {
-                format!("the STS cannot reach the provider `{issuer}`: try again, then check its network")
-            }
-            "IDPRejectedClaim" => "the provider no longer accepts the token: sign in again".to_owned(),
-            "MalformedPolicyDocument" => "correct the session policy (`s3.assumerole.policy`)".to_owned(),
-            "PackedPolicyTooLarge" => "shorten the session policy (`s3.assumerole.policy`)".to_owned(),
-            "ValidationError" | "InvalidParameterValue" | "InvalidArgument" | "MissingParameter" => {
-                "check the role's ARN, the session name and the duration; a duration above the role's maximum is refused"
-                    .to_owned()
-            }
-            "InvalidAction" | "NotImplemented" | "MethodNotAllowed" => {
-                "the address answers, but does not do the exchange: check `STS Endpoint`".to_owned()
-            }
-            _ => "ask the operator of the STS; the request id and the code help them".to_owned(),
-        }
+impl From<AssumedRole> for Assumption {
+    fn from(assumed: AssumedRole) -> Self {
+        Self { credentials: assumed.credentials, arn: assumed.arn }
     }
 }
 
-impl ExchangeError {
-    /// Whether the same again may work.
-    #[must_use]
-    pub fn is_temporary(&self) -> bool {
-        match self {
-            Self::Unreachable { .. } | Self::Body { .. } => true,
-            Self::Refused(refusal) => {
-                refusal.status >= 500
-                    || refusal.status == 429
-                    || matches!(refusal.code.as_str(), "IDPCommunicationError" | "Throttling" | "SlowDown")
-            }
-            Self::NotAnSts { status, .. } => *status >= 500 || *status == 429,
-            Self::RoleNeeded | Self::Unreadable { .. } => false,
-        }
-    }
-
-    /// Whether a newer token may be accepted.
-    #[must_use]
-    pub fn wants_newer_token(&self) -> bool {
-        let code = match self {
-            Self::Refused(refusal) => refusal.code.as_str(),
-            _ => "",
-        };
-        matches!(code, "ExpiredTokenException" | "ExpiredToken" | "IDPRejectedClaim")
-    }
+/// A person's second factor.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MultiFactor<'a> {
+    pub(crate) serial: &'a str,
+    pub(crate) code: &'a Secret,
 }
 
 /// Exchanges a token.
@@ -192,7 +73,7 @@ pub async fn exchange(
         role_arn: role.clone(),
         role_session_name: sts.session_name.clone().unwrap_or_else(|| session_name_from(&identity.subject)),
         web_identity_token: token.clone(),
-        provider_id: None,
+        provider_id: sts.provider_id.clone(),
         policy: sts.policy.clone(),
         policy_arns: Vec::new(),
         duration_seconds: sts.duration_seconds,
@@ -214,12 +95,63 @@ pub async fn exchange(
     let body = connect::body(answer, ANSWER_LIMIT)
         .await
         .map_err(|source| ExchangeError::Body { endpoint: endpoint.clone(), source })?;
-    let text = String::from_utf8_lossy(&body);
+    let asker = || Asker::Token {
+        issuer: identity.issuer.clone(),
+        audience: identity.audience.clone(),
+        subject: identity.subject.clone(),
+    };
+    read(sts, role, status, &String::from_utf8_lossy(&body), asker)
+}
+
+/// Assumes a role with credentials.
+pub(crate) async fn assume_role(
+    connector: &Connector,
+    sts: &Sts,
+    credentials: &Credentials,
+    step: &RoleStep,
+    session_name: &str,
+    factor: Option<MultiFactor<'_>>,
+    at: Timestamp,
+) -> Result<Assumption, ExchangeError> {
+    let duration = step.duration_seconds.map(|seconds| seconds.to_string());
+    let parameters = [
+        ("RoleArn", Some(step.role.as_str())),
+        ("RoleSessionName", Some(session_name)),
+        ("ExternalId", step.external_id.as_deref()),
+        ("Policy", step.policy.as_deref()),
+        ("DurationSeconds", duration.as_deref()),
+        ("SerialNumber", factor.map(|factor| factor.serial)),
+        ("TokenCode", factor.map(|factor| factor.code.expose())),
+    ];
+    let form: Vec<(&str, &str)> = [("Action", AssumeRole::ACTION), ("Version", API_VERSION)]
+        .into_iter()
+        .chain(parameters.into_iter().filter_map(|(name, value)| Some((name, value?))))
+        .collect();
+    let query = SignedQuery { connector, endpoint: &sts.endpoint, credentials, service: "sts", at };
+    let (status, text) = query.send(&form).await.map_err(|error| match error {
+        QueryError::Address(endpoint) => ExchangeError::Endpoint(endpoint),
+        QueryError::Unreachable { endpoint, source } => ExchangeError::Unreachable { endpoint, source },
+        QueryError::Body { endpoint, source } => ExchangeError::Body { endpoint, source },
+    })?;
+    let asker =
+        || Asker::Keys { access_key_id: credentials.access_key_id.clone(), with_code: factor.is_some() };
+    read(sts, Some(step.role.to_string()), status, &text, asker).map(Assumption::from)
+}
+
+/// Reads the STS's answer.
+fn read(
+    sts: &Sts,
+    role: Option<String>,
+    status: u16,
+    text: &str,
+    asker: impl Fn() -> Asker,
+) -> Result<AssumedRole, ExchangeError> {
+    let endpoint = &sts.endpoint;
     if status == 200 {
-        return AssumedRole::from_xml(&text)
+        return AssumedRole::from_xml(text)
             .map_err(|source| ExchangeError::Unreadable { endpoint: endpoint.clone(), source });
     }
-    let Some(fault) = Fault::from_xml(&text) else {
+    let Some(fault) = Fault::from_xml(text) else {
         return Err(ExchangeError::NotAnSts { endpoint: endpoint.clone(), status });
     };
     Err(ExchangeError::Refused(Box::new(Refusal {
@@ -229,8 +161,6 @@ pub async fn exchange(
         message: fault.message,
         request_id: fault.request_id,
         role,
-        issuer: identity.issuer.clone(),
-        audience: identity.audience.clone(),
-        subject: identity.subject.clone(),
+        asker: asker(),
     })))
 }

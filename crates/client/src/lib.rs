@@ -15,13 +15,29 @@ pub mod connect;
 
 pub mod profile;
 
+pub mod surroundings;
+
+mod program;
+
 pub mod sign_in;
 
 pub mod secret_store;
 
+pub mod workload;
+
+pub mod access_keys;
+
+pub mod aws_config;
+
+pub mod identity_center;
+
+pub mod signed_query;
+
 pub mod exchange;
 
 pub mod caller;
+
+pub mod administration;
 
 pub mod session;
 

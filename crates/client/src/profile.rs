@@ -30,6 +30,8 @@ mod values;
 
 mod settings;
 
+mod source;
+
 mod shown;
 
 mod check;
@@ -41,7 +43,8 @@ pub use redirect::Redirect;
 pub use settings::Settings;
 pub use shelf::{Shelf, ShelfError, Stored, slug};
 pub use shown::Shown;
-pub use values::{ClientCredential, Flow, OAuth, Origin, Role, SettingsError, Sts, Valued};
+pub use source::{IdentityCenter, KeySource, TokenSource};
+pub use values::{ClientCredential, Exchanged, Flow, OAuth, Origin, Role, SettingsError, Sts, Valued};
 
 #[cfg(test)]
 mod tests;

@@ -8,8 +8,8 @@
 //! discovery ─► authorization request ─► browser ─► redirect ─► token endpoint ─► ID token ─► TokenSet
 //! ```
 //!
-//! OpenID Connect Core 1.0, section 3.1, with RFC 7636 (PKCE), RFC 8252 (native apps), RFC 9207 (`iss`) and
-//! RFC 9700 (security of OAuth 2.0).
+//! OpenID Connect Core 1.0, section 3.1, with RFC 7636 (PKCE), RFC 8252 (native apps), RFC 8628 (on another device),
+//! RFC 9207 (`iss`) and RFC 9700 (security of OAuth 2.0).
 
 mod discovery;
 
@@ -25,22 +25,27 @@ mod redirect;
 
 mod authorization;
 
+mod device;
+
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use wigeon_core::jwt::UnverifiedToken;
 use wigeon_core::secret::Secret;
-use wigeon_core::time::Clock;
+use wigeon_core::time::{Clock, SignedDuration, Timestamp};
 
 pub use authorization::ResponseError;
 pub use browser::Browser;
+pub use device::Invitation;
+pub(crate) use device::Pace;
 pub use discovery::{DiscoveryError, Provider, discover, locate};
 pub use id_token::{Expected, IdTokenError, Identity, SKEW, verify};
 pub use token_endpoint::{Client, Grant, TokenEndpointError, Tokens, redeem, revoke, words};
 
 use crate::connect::Connector;
-use crate::profile::{OAuth, Redirect};
+use crate::profile::{Exchanged, OAuth, Redirect};
 use authorization::{Attempt, query_of_pasted};
+use device::PollError;
 use page::Page;
 use redirect::{Arrival, Listener};
 
@@ -60,12 +65,14 @@ pub struct SignIn<'a> {
 /// What a sign-in leaves.
 #[derive(Debug)]
 pub struct TokenSet {
-    /// To be exchanged.
-    pub id_token: Secret,
+    /// The ID token; missing only where the profile exchanges the access token.
+    pub id_token: Option<Secret>,
     /// Who signed in, as the ID token says.
     pub identity: Identity,
-    /// For the provider's own services.
+    /// For the provider's own services, or to be exchanged.
     pub access_token: Option<Secret>,
+    /// When the access token ends, if the provider says it.
+    pub access_token_expires_at: Option<Timestamp>,
     /// Keeps the sign-in alive.
     pub refresh_token: Option<Secret>,
     /// The provider, for renewal and for giving the tokens back.
@@ -109,6 +116,12 @@ pub enum SignInError {
         /// Why an answer that came was refused.
         refused: Option<String>,
     },
+    /// The provider has no place to begin a sign-in on another device.
+    #[error("the provider has no device authorization endpoint")]
+    NoDeviceEndpoint,
+    /// Nobody has entered the code in time.
+    #[error("the code has expired: nobody has signed in with it in time")]
+    CodeExpired,
     /// The redirect address has to be pasted, and there is nobody who could.
     #[error(
         "the provider sends the browser to `{0}`, an address that has to be pasted back, and standard input is closed"
@@ -133,12 +146,12 @@ fn words_for(limit: &Duration) -> String {
 /// See [`SignInError`].
 pub async fn in_browser(
     sign_in: SignIn<'_>,
+    provider: Provider,
     browser: &dyn Browser,
     mut pasted: mpsc::Receiver<String>,
     limit: Duration,
 ) -> Result<TokenSet, SignInError> {
     let SignIn { connector, oauth, client, .. } = sign_in;
-    let provider = locate(connector, oauth).await?;
     let endpoint =
         provider.authorization_endpoint.clone().ok_or(DiscoveryError::Missing("authorization URL"))?;
     let mut listener = match &oauth.redirect {
@@ -161,7 +174,8 @@ pub async fn in_browser(
     let (code, arrival) = answered?;
 
     // The code is redeemed before the browser has its page, so that the page can say who signed in.
-    let grant = Grant::Code { code: &code, redirect_uri: &redirect_uri, verifier: attempt.verifier.as_ref() };
+    let (verifier, resource) = (attempt.verifier.as_ref(), oauth.resource.as_deref());
+    let grant = Grant::Code { code: &code, redirect_uri: &redirect_uri, verifier, resource };
     let outcome = match redeem(connector, &provider, client, grant).await {
         Ok(tokens) => accept(sign_in, provider, tokens, Some(&attempt.nonce)).await,
         Err(error) => Err(error.into()),
@@ -247,6 +261,49 @@ fn read_pasted(attempt: &Attempt, provider: &Provider, line: &str) -> Result<Sec
     Ok(attempt.read(query, provider)?)
 }
 
+/// Signs a person in on another device: `show` gets the code and the address, at once.
+///
+/// # Errors
+/// See [`SignInError`]; [`SignInError::NoDeviceEndpoint`] and a client that may not do this
+/// ([`SignInError::wants_another_way`]) are known before anything is shown.
+pub async fn on_another_device(
+    sign_in: SignIn<'_>,
+    provider: Provider,
+    show: &(dyn Fn(&Invitation) + Send + Sync),
+    limit: Duration,
+) -> Result<TokenSet, SignInError> {
+    let SignIn { connector, oauth, client, .. } = sign_in;
+    let endpoint = provider.device_authorization_endpoint.clone().ok_or(SignInError::NoDeviceEndpoint)?;
+    let pending = device::begin(connector, &provider, &endpoint, oauth, client).await?;
+    show(&pending.invitation);
+
+    let good_for = pending.invitation.expires_in;
+    let answered = device::poll(connector, &provider, client, pending);
+    let tokens = match tokio::time::timeout(limit.min(good_for), answered).await {
+        Ok(Ok(tokens)) => tokens,
+        Ok(Err(PollError::Expired)) => return Err(SignInError::CodeExpired),
+        Ok(Err(PollError::Tokens(error))) => return Err(error.into()),
+        Err(_) if good_for <= limit => return Err(SignInError::CodeExpired),
+        Err(_) => return Err(SignInError::TimeLimit { limit, refused: None }),
+    };
+    accept(sign_in, provider, tokens, None).await
+}
+
+impl SignInError {
+    /// Whether the provider only minds the way, so that the person may sign in by another one: it has no place for
+    /// sign-ins on another device, or our client may not begin one (RFC 6749, section 5.2).
+    #[must_use]
+    pub fn wants_another_way(&self) -> bool {
+        match self {
+            Self::NoDeviceEndpoint => true,
+            Self::Tokens(TokenEndpointError::Refused { code, .. }) => {
+                matches!(code.as_str(), "unauthorized_client" | "unsupported_grant_type" | "invalid_request")
+            }
+            _ => false,
+        }
+    }
+}
+
 /// Signs a person in by their password, for profiles whose provider's client allows only that.
 ///
 /// # Errors
@@ -270,7 +327,23 @@ async fn accept(
     tokens: Tokens,
     nonce: Option<&Secret>,
 ) -> Result<TokenSet, SignInError> {
-    let id_token = tokens.id_token.ok_or(SignInError::NoIdToken)?;
+    let access_token_expires_at = end_of(tokens.expires_in, sign_in.clock.now());
+    let Some(id_token) = tokens.id_token else {
+        // A provider of access tokens alone: who signed in is known to whoever takes the token.
+        let Some(access_token) =
+            tokens.access_token.filter(|_| sign_in.oauth.exchanged == Exchanged::AccessToken)
+        else {
+            return Err(SignInError::NoIdToken);
+        };
+        return Ok(TokenSet {
+            id_token: None,
+            identity: Identity::claimed(&access_token, sign_in.clock.now()),
+            access_token: Some(access_token),
+            access_token_expires_at,
+            refresh_token: tokens.refresh_token,
+            provider,
+        });
+    };
     if provider.issuer.is_none() {
         adopt_issuer(sign_in.connector, &mut provider, &id_token).await;
     }
@@ -278,12 +351,17 @@ async fn accept(
         check(sign_in, &provider, &id_token, tokens.access_token.as_ref(), nonce, provider.issuer.as_deref())
             .await?;
     Ok(TokenSet {
-        id_token,
+        id_token: Some(id_token),
         identity,
         access_token: tokens.access_token,
+        access_token_expires_at,
         refresh_token: tokens.refresh_token,
         provider,
     })
+}
+
+fn end_of(seconds: Option<u32>, now: Timestamp) -> Option<Timestamp> {
+    seconds.and_then(|seconds| now.checked_add(SignedDuration::from_secs(i64::from(seconds))).ok())
 }
 
 /// Where the profile's addresses lead to no discovery document, the token's own `iss` may: the token came over a
@@ -333,6 +411,8 @@ pub struct Refreshed {
     pub id_token: Option<(Secret, Identity)>,
     /// A new access token.
     pub access_token: Option<Secret>,
+    /// When that ends, if the provider says it.
+    pub access_token_expires_at: Option<Timestamp>,
     /// The refresh token to use from now on, if it is a new one.
     pub refresh_token: Option<Secret>,
 }
@@ -347,7 +427,13 @@ pub async fn refresh(
     provider: &Provider,
     refresh_token: &Secret,
 ) -> Result<Renewal, TokenEndpointError> {
-    let tokens = redeem(sign_in.connector, provider, sign_in.client, Grant::Refresh(refresh_token)).await?;
+    let tokens = redeem(
+        sign_in.connector,
+        provider,
+        sign_in.client,
+        Grant::Refresh { token: refresh_token, resource: sign_in.oauth.resource.as_deref() },
+    )
+    .await?;
     Ok(Renewal(tokens))
 }
 
@@ -373,7 +459,8 @@ impl Renewal {
         provider: &Provider,
         before: &Identity,
     ) -> Result<Refreshed, SignInError> {
-        let Tokens { id_token, access_token, refresh_token } = self.0;
+        let Tokens { id_token, access_token, refresh_token, expires_in } = self.0;
+        let access_token_expires_at = end_of(expires_in, sign_in.clock.now());
         let id_token = match id_token {
             None => None,
             Some(id_token) => {
@@ -390,7 +477,7 @@ impl Renewal {
                 Some((id_token, identity))
             }
         };
-        Ok(Refreshed { id_token, access_token, refresh_token })
+        Ok(Refreshed { id_token, access_token, access_token_expires_at, refresh_token })
     }
 }
 

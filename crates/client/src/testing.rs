@@ -45,8 +45,14 @@ pub(crate) struct Manners {
     pub(crate) session_ttl: i64,
     pub(crate) refresh_token: bool,
     pub(crate) refresh_gives_id_token: bool,
+    /// Whether it is a provider of OpenID Connect at all.
+    pub(crate) id_tokens: bool,
     /// The token endpoint's answer instead of tokens.
     pub(crate) token_refusal: Option<(u16, Value)>,
+    /// What the token endpoint says to a device code before it gives tokens, the last one first.
+    pub(crate) device_refusals: Vec<&'static str>,
+    /// What the device authorization endpoint says, put on top of its answer.
+    pub(crate) device_answer: Map<String, Value>,
     /// The STS's answer instead of credentials.
     pub(crate) sts_refusal: Option<(FaultCode, String)>,
 }
@@ -63,7 +69,10 @@ impl Default for Manners {
             session_ttl: 3600,
             refresh_token: true,
             refresh_gives_id_token: true,
+            id_tokens: true,
             token_refusal: None,
+            device_refusals: Vec::new(),
+            device_answer: Map::new(),
             sts_refusal: None,
         }
     }
@@ -108,6 +117,8 @@ impl OtherSide {
             .route("/.well-known/openid-configuration", get(discovery))
             .route("/authorize", get(authorize))
             .route("/token", post(token))
+            .route("/device", post(device))
+            .route("/github", get(github))
             .route("/jwks", get(jwks))
             .route("/revoke", post(revoke))
             .route("/sts", post(sts))
@@ -184,6 +195,7 @@ async fn discovery(State(side): State<OtherSide>) -> Response {
         ("authorization_endpoint".to_owned(), json!(format!("{issuer}/authorize"))),
         ("token_endpoint".to_owned(), json!(format!("{issuer}/token"))),
         ("jwks_uri".to_owned(), json!(format!("{issuer}/jwks"))),
+        ("device_authorization_endpoint".to_owned(), json!(format!("{issuer}/device"))),
         ("revocation_endpoint".to_owned(), json!(format!("{issuer}/revoke"))),
         ("id_token_signing_alg_values_supported".to_owned(), json!(["ES256"])),
         ("authorization_response_iss_parameter_supported".to_owned(), json!(true)),
@@ -250,13 +262,23 @@ async fn token(State(side): State<OtherSide>, headers: HeaderMap, Form(form): Fo
                 }
                 (None, inner.manners.refresh_gives_id_token, true)
             }
+            "urn:ietf:params:oauth:grant-type:device_code" => {
+                if form["device_code"] != "a-device-code" {
+                    return refused("invalid_grant");
+                }
+                if let Some(refusal) = inner.manners.device_refusals.pop() {
+                    return refused(refusal);
+                }
+                (None, true, inner.manners.refresh_token)
+            }
+            "client_credentials" => (None, false, false),
             "password" if form["password"] == "right" => (None, true, true),
             _ => return refused("invalid_grant"),
         }
     };
     let access_token = "an-access-token";
     let mut tokens = json!({ "access_token": access_token, "token_type": "Bearer" });
-    if with_id_token {
+    if with_id_token && side.lock().manners.id_tokens {
         tokens["id_token"] = json!(side.id_token(nonce.as_deref(), access_token));
     }
     if with_refresh_token {
@@ -269,6 +291,34 @@ async fn token(State(side): State<OtherSide>, headers: HeaderMap, Form(form): Fo
     axum::Json(tokens).into_response()
 }
 
+async fn device(State(side): State<OtherSide>, Form(form): Form<Parameters>) -> Response {
+    let mut inner = side.lock();
+    inner.forms.push(("/device", form, None));
+    let mut answer = Map::from_iter([
+        ("device_code".to_owned(), json!("a-device-code")),
+        ("user_code".to_owned(), json!("WDJB-MJHT")),
+        ("verification_uri".to_owned(), json!(format!("{}/enter", side.issuer_text()))),
+        ("expires_in".to_owned(), json!(600)),
+        ("interval".to_owned(), json!(1)),
+    ]);
+    put_on_top(&mut answer, &inner.manners.device_answer);
+    let status = if answer.contains_key("error") { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    (status, axum::Json(answer)).into_response()
+}
+
+/// As GitHub's documentation says: a bearer token, the audience in the query, the token in `value`.
+async fn github(headers: HeaderMap, Query(query): Query<Parameters>) -> Response {
+    if headers
+        .get("authorization")
+        .is_none_or(|value| value != "bearer job-token" && value != "Bearer job-token")
+    {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    assert_eq!(query["api-version"], "2.0", "what the address already had stays");
+    axum::Json(json!({ "count": 1, "value": format!("github-token-for-{}", query["audience"]) }))
+        .into_response()
+}
+
 async fn jwks(State(side): State<OtherSide>) -> Response {
     axum::Json(json!({ "keys": [side.lock().key.public_jwk()] })).into_response()
 }
@@ -278,11 +328,12 @@ async fn revoke(State(side): State<OtherSide>, Form(form): Form<Parameters>) -> 
     StatusCode::OK
 }
 
-async fn sts(State(side): State<OtherSide>, body: String) -> Response {
+async fn sts(State(side): State<OtherSide>, headers: HeaderMap, body: String) -> Response {
     let form: Parameters = url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
     let now = side.now();
     let mut inner = side.lock();
-    inner.forms.push(("/sts", form, None));
+    let authorization = headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
+    inner.forms.push(("/sts", form, authorization));
     if let Some((code, message)) = &inner.manners.sts_refusal {
         let error = StsError::new(*code, message.clone());
         return (StatusCode::from_u16(code.status()).unwrap(), error.to_xml("request-7")).into_response();

@@ -16,6 +16,7 @@ const SESSION: Principal<'_> = Principal::Session {
     account: "111122223333",
     role: "arn:aws:iam::111122223333:role/people",
     session: "arn:aws:sts::111122223333:assumed-role/people/alice",
+    provider: None,
 };
 
 fn policy(name: &str, statements: Json) -> Arc<Policy> {

@@ -30,6 +30,8 @@ pub mod document;
 
 pub mod evaluate;
 
+mod public;
+
 pub mod explain;
 
 mod vocabulary;

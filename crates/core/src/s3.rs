@@ -10,6 +10,8 @@ pub mod control;
 
 pub mod operation;
 
+pub mod form_policy;
+
 pub mod error;
 
 pub use name::{BucketName, ObjectKey};

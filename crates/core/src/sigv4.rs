@@ -14,6 +14,8 @@ pub mod presigned_v2;
 
 pub mod verify;
 
+pub mod form;
+
 pub mod chunked;
 
 #[cfg(test)]

@@ -5,7 +5,8 @@
 //! AssumedRole… answers and faults ─► XML, and back
 //! ```
 //!
-//! Enters: form parameters, XML of STS services (AWS's, ours, Ceph's), tokens whose signature holds.
+//! Enters: form parameters, XML of STS services (AWS's, ours, Ceph's), tokens whose signature holds, what a
+//! service says of an opaque one.
 //! Leaves: the same as types, both ways, for the client and the server. Refused: whatever breaks a rule of
 //! docs/sts.md, with AWS's code and words.
 
@@ -29,6 +30,8 @@ mod response;
 
 mod session_name;
 
+mod token_information;
+
 mod web_identity;
 
 pub use account_calls::{DecodeAuthorizationMessage, GetAccessKeyInfo, GetSessionToken};
@@ -44,5 +47,10 @@ pub use response::{
 };
 pub use session_name::session_name_from;
 pub use session_tags::{SessionTags, TagsError};
-pub use web_identity::{CLOCK_SKEW, IdentityError, IdentityRules, VerifiedToken, issuer_of, verify_identity};
+pub use token_information::{
+    InformationError, TokenInformation, amazon_information, facebook_information, facebook_refusal,
+};
+pub use web_identity::{
+    CLOCK_SKEW, IdentityError, IdentityRules, VerifiedToken, issuer_of, verify_identity, verify_information,
+};
 pub use xml::XmlError;

@@ -37,7 +37,7 @@ fn principal(written: &Json) -> Principal<'_> {
     let text = |key: &str| written[key].as_str();
     let account = |arn: &str| arn.parse::<Arn>().unwrap().account().to_owned().leak() as &str;
     if let Some(session) = text("session") {
-        Principal::Session { account: account(session), role: text("role").unwrap(), session }
+        Principal::Session { account: account(session), role: text("role").unwrap(), session, provider: None }
     } else if let Some(arn) = text("user") {
         Principal::User { account: account(arn), arn }
     } else if let Some(account) = text("root") {

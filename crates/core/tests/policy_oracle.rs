@@ -66,7 +66,12 @@ enum Sort {
 fn case(tape: &mut Tape<'_>) -> Case {
     let is_trust = tape.once_in(4);
     let who = match tape.below(8) {
-        0..4 => Who::Session { account: ACCOUNT.into(), role: ROLE.into(), session: SESSION.into() },
+        0..4 => Who::Session {
+            account: ACCOUNT.into(),
+            role: ROLE.into(),
+            session: SESSION.into(),
+            provider: None,
+        },
         4 | 5 => Who::User { account: ACCOUNT.into(), arn: USER.into() },
         6 if is_trust => Who::Token { provider: PROVIDER.into() },
         _ => Who::Anonymous,

@@ -1,142 +1,59 @@
-//! The audit record: one JSON line per request, with who, what, whether, why, and how much.
+//! The audit: one JSON line per request, with who, what, whether, why, and how much.
 //!
-//! The wire answer says what AWS's says; the reason of a refusal stands here, under the same request id.
+//! The wire answer says what AWS's says; the reason of a refusal stands here, under the same request id. Records go
+//! to the log, to a file and to a collector, as far as these are configured.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::path::Path;
+pub mod record;
 
-use serde::Serialize;
-use wigeon_core::time::{Timestamp, iso8601_millis};
+pub mod file;
 
-use crate::session::{Caller, Origin, Session};
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What is recorded of a request. Never a token, a key or a signature.
-#[derive(Debug, Clone, Serialize)]
-pub struct Record {
-    /// When it arrived.
-    pub time: String,
-    /// As in the answer.
-    pub request_id: String,
-    /// `s3`, `sts` or `iam`.
-    pub service: &'static str,
-    /// The peer's address.
-    pub source_ip: String,
-    /// Who, if that is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub who: Option<Who>,
-    /// `GetObject`, `AssumeRoleWithWebIdentity`, …; what the method and path were where it is no operation.
-    pub operation: String,
-    /// What it was about: bucket and key, or a role.
-    pub resource: String,
-    /// The HTTP status.
-    pub status: u16,
-    /// The error code of a refusal.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<String>,
-    /// Why it was refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// Until the answer's head was ready, in microseconds.
-    pub micros: u64,
-}
+use bytes::Bytes;
+use wigeon_core::time::Timestamp;
 
-/// A caller, as a person would name it.
-#[derive(Debug, Clone, Serialize)]
-pub struct Who {
-    /// The ARN of the assumed role and session; `root` for the administrator's key.
-    pub principal: String,
-    /// The token's issuer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub issuer: Option<String>,
-    /// The token's subject.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub subject: Option<String>,
-    /// The name that the provider shows.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Who assumed the role, where that was no token's bearer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub by: Option<String>,
-    /// The session's access key, which is no secret.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub access_key_id: Option<String>,
-}
-
-impl Who {
-    /// Of an authenticated caller.
-    #[must_use]
-    pub fn of(caller: &Caller) -> Self {
-        let root = |access_key_id| Self {
-            principal: "root".to_owned(),
-            issuer: None,
-            subject: None,
-            name: None,
-            by: None,
-            access_key_id,
-        };
-        match caller {
-            Caller::Root => root(None),
-            Caller::RootSession(session) => root(Some(session.access_key_id.clone())),
-            Caller::Session(session) => Self::of_session(session),
-            Caller::User(user) => Self {
-                principal: user.arn.to_string(),
-                issuer: None,
-                subject: None,
-                by: None,
-                name: Some(user.name.clone()),
-                access_key_id: None,
-            },
-        }
-    }
-
-    /// Of a session, just issued or used.
-    #[must_use]
-    pub fn of_session(session: &Session) -> Self {
-        let by = match &session.origin {
-            Origin::WebIdentity(_) => None,
-            Origin::Chained(origin) => Some(origin.by.to_string()),
-        };
-        Self {
-            principal: session.arn().to_string(),
-            issuer: session.provider().map(|provider| provider.issuer.clone()),
-            subject: session.web_identity().map(|origin| origin.subject.clone()),
-            name: Some(session.display_name().to_owned()),
-            by,
-            access_key_id: Some(session.access_key_id.clone()),
-        }
-    }
-}
+pub use self::file::{AuditFile, FileOptions};
+pub use self::record::{Ended, Record, Verdict, Who, time_of};
+use crate::outbox::Outbox;
 
 /// Where records go.
 #[derive(Debug, Default)]
 pub struct Audit {
-    /// Open for appending: the kernel puts each write behind the one before, so a record, which is one write,
-    /// stays whole without a lock.
-    file: Option<File>,
+    file: Option<AuditFile>,
+    collector: Option<Outbox>,
+    unwritten: AtomicU64,
 }
 
 impl Audit {
-    /// To the log only.
+    /// To the log, and to these.
     #[must_use]
-    pub fn log_only() -> Self {
-        Self::default()
+    pub fn new(file: Option<AuditFile>, collector: Option<Outbox>) -> Self {
+        Self { file, collector, unwritten: AtomicU64::new(0) }
     }
 
-    /// Also to a file, as JSON lines, appended.
+    /// The collector's way.
+    #[must_use]
+    pub fn collector(&self) -> Option<&Outbox> {
+        self.collector.as_ref()
+    }
+
+    /// How many records the file did not take.
+    #[must_use]
+    pub fn unwritten(&self) -> u64 {
+        self.unwritten.load(Ordering::Relaxed)
+    }
+
+    /// Opens the file anew.
     ///
     /// # Errors
-    /// Where the file cannot be opened.
-    pub fn to_file(path: &Path) -> io::Result<Self> {
-        let mut options = OpenOptions::new();
-        options.create(true).append(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        Ok(Self { file: Some(options.open(path)?) })
+    /// Where that cannot be done; the file before stays in use.
+    pub fn reopen(&self) -> io::Result<()> {
+        self.file.as_ref().map_or(Ok(()), AuditFile::reopen)
     }
 
     /// Writes a record.
-    pub fn write(&self, record: &Record) {
+    pub fn write(&self, record: &Record, now: Timestamp) {
         tracing::info!(
             target: "wigeon::audit",
             id = record.request_id,
@@ -146,19 +63,25 @@ impl Audit {
             status = record.status,
             code = record.code,
             reason = record.reason,
-            micros = record.micros,
+            bytes_in = record.bytes_in,
+            bytes_out = record.bytes_out,
+            micros = record.total_micros,
         );
-        let Some(mut file) = self.file.as_ref() else { return };
+        if self.file.is_none() && self.collector.is_none() {
+            return;
+        }
         let Ok(mut line) = serde_json::to_vec(record) else { return };
+        if let Some(collector) = &self.collector {
+            collector.offer(Bytes::copy_from_slice(&line));
+        }
+        let Some(file) = &self.file else { return };
         line.push(b'\n');
-        if let Err(error) = file.write_all(&line) {
-            tracing::error!(%error, "the audit record could not be written");
+        if let Err(error) = file.write(&line, now) {
+            // The first, and then each time that twice as many are lost: a full disk is no reason for a flood.
+            let lost = self.unwritten.fetch_add(1, Ordering::Relaxed) + 1;
+            if lost.is_power_of_two() {
+                tracing::error!(%error, lost, "audit records cannot be written");
+            }
         }
     }
-}
-
-/// The form of a record's time.
-#[must_use]
-pub fn time_of(at: Timestamp) -> String {
-    iso8601_millis(at)
 }

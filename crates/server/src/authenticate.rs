@@ -7,8 +7,11 @@
 use std::sync::Arc;
 
 use http::StatusCode;
+use wigeon_core::s3::BucketName;
+use wigeon_core::s3::form_policy::{FormPolicy, FormPolicyError, LengthRange};
 use wigeon_core::secret::Secret;
 use wigeon_core::sigv4::canonical::ALGORITHM;
+use wigeon_core::sigv4::form::{FormClaim, FormFields};
 use wigeon_core::sigv4::verify::{Claim, Expected, Payload, Seed, SignatureError, Verified};
 use wigeon_core::sts::{FaultCode, StsError};
 use wigeon_core::time::Timestamp;
@@ -33,7 +36,7 @@ pub struct RootKey {
 pub struct Authenticated {
     caller: Caller,
     access_key_id: String,
-    signature: Signature,
+    signature: Option<Signature>,
     payload: Payload,
     seed: Option<Seed>,
 }
@@ -62,10 +65,10 @@ impl Authenticated {
         &self.access_key_id
     }
 
-    /// What is known of the signature.
+    /// What is known of the signature; `None` where there is none.
     #[must_use]
-    pub fn signature(&self) -> &Signature {
-        &self.signature
+    pub fn signature(&self) -> Option<&Signature> {
+        self.signature.as_ref()
     }
 
     /// How the body is bound to the signature.
@@ -99,6 +102,9 @@ pub enum AuthenticateError {
     /// The signature.
     #[error(transparent)]
     Signature(#[from] SignatureError),
+    /// A form that is not what its policy allows.
+    #[error(transparent)]
+    Form(#[from] FormPolicyError),
 }
 
 /// Checks signatures.
@@ -128,6 +134,62 @@ impl Authenticator {
         &self.region
     }
 
+    /// Finds out who sent a request to S3, which may be nobody.
+    ///
+    /// # Errors
+    /// As [`Authenticator::authenticate`]; a request with a part of a signature is not an anonymous one.
+    pub fn authenticate_or_anonymous(
+        &self,
+        request: &Request,
+        bucket_of_host: Option<&str>,
+    ) -> Result<Authenticated, AuthenticateError> {
+        match self.authenticate(request, "s3", bucket_of_host, None) {
+            Err(AuthenticateError::Anonymous) => Ok(Authenticated {
+                caller: Caller::Anonymous,
+                access_key_id: String::new(),
+                signature: None,
+                payload: Payload::of_unsigned(&request.signed())?,
+                seed: None,
+            }),
+            known => known,
+        }
+    }
+
+    /// Finds out who signed a form, which may be nobody, and holds the form to the policy that they signed. Gives
+    /// also how long its file may be.
+    ///
+    /// # Errors
+    /// [`AuthenticateError`], [`AuthenticateError::Form`] where the form is not the one that was signed for.
+    pub fn authenticate_form(
+        &self,
+        request: &Request,
+        fields: &FormFields,
+        bucket: &BucketName,
+    ) -> Result<(Authenticated, LengthRange), AuthenticateError> {
+        let of = |caller, access_key_id: &str, signature| Authenticated {
+            caller,
+            access_key_id: access_key_id.to_owned(),
+            signature,
+            payload: Payload::Unsigned,
+            seed: None,
+        };
+        let Some(claim) = FormClaim::read(fields)? else {
+            return Ok((of(Caller::Anonymous, "", None), LengthRange::ANY));
+        };
+        let token = fields.value("x-amz-security-token");
+        let (caller, secret_key) = self.key_of(claim.access_key_id(), token, request)?;
+        let policy = claim.verify(secret_key.expose(), &self.expected("s3", request))?;
+        let range = FormPolicy::parse(&policy)?.check(fields, bucket.as_str(), request.at)?;
+        let version = if claim.signed_at().is_some() { ALGORITHM } else { "AWS" };
+        let signature = Signature { auth_type: "POST", version, at: claim.signed_at() };
+        Ok((of(caller, claim.access_key_id(), Some(signature)), range))
+    }
+
+    fn expected<'a>(&'a self, service: &'a str, request: &Request) -> Expected<'a> {
+        let empty_region = self.directory.snapshot().is_ceph();
+        Expected { service, region: &self.region, empty_region, now: request.at }
+    }
+
     /// Finds out who sent the request.
     ///
     /// `service` is `s3`, `sts` or `iam`. `bucket_of_host` is the bucket that the host names, which version 2
@@ -148,27 +210,26 @@ impl Authenticator {
         if service != "s3" && matches!(claim, Claim::PresignedV2(_)) {
             return Err(SignatureError::UnsupportedMechanism.into());
         }
-        let (caller, secret_key) = self.key_of(&claim, claim.session_token(&signed), request)?;
-        let empty_region = self.directory.snapshot().is_ceph();
-        let expected = Expected { service, region: &self.region, empty_region, now: request.at };
+        let token = claim.session_token(&signed);
+        let (caller, secret_key) = self.key_of(claim.access_key_id(), token, request)?;
+        let expected = self.expected(service, request);
         let verified = claim.verify(&signed, secret_key.expose(), bucket_of_host, &expected, body_sha256)?;
         let Verified { payload, seed, presigned, signed_at } = verified;
-        let signature = Signature {
+        let signature = Some(Signature {
             auth_type: if presigned { "REST-QUERY-STRING" } else { "REST-HEADER" },
             version: if seed.is_some() { ALGORITHM } else { "AWS" },
             at: signed_at,
-        };
+        });
         let access_key_id = claim.access_key_id().to_owned();
         Ok(Authenticated { caller, access_key_id, signature, payload, seed })
     }
 
     fn key_of(
         &self,
-        claim: &Claim,
+        access_key_id: &str,
         token: Option<&str>,
         request: &Request,
     ) -> Result<(Caller, Secret), AuthenticateError> {
-        let access_key_id = claim.access_key_id();
         let unknown = || AuthenticateError::UnknownKey(access_key_id.to_owned());
         let Some(token) = token else {
             if let Some(root) = self.root.as_ref().filter(|root| root.access_key_id == access_key_id) {
@@ -176,7 +237,8 @@ impl Authenticator {
             }
             let snapshot = self.directory.snapshot();
             let (key, user) = snapshot.access_key(access_key_id).ok_or_else(unknown)?;
-            let secret = self.sealer.open_secret(access_key_id, &key.sealed_secret).ok_or_else(unknown)?;
+            let opened = || self.sealer.open_secret(access_key_id, &key.sealed_secret);
+            let secret = key.plain_secret.clone().or_else(opened).ok_or_else(unknown)?;
             return Ok((Caller::User(Arc::clone(user)), secret));
         };
         let unsealed = self.sealer.unseal(token, access_key_id, request.at).map_err(|error| match error {
@@ -208,6 +270,7 @@ impl From<AuthenticateError> for Refusal {
                 Self::new("ExpiredToken", StatusCode::BAD_REQUEST, "The provided token has expired.")
             }
             AuthenticateError::Signature(error) => error.into(),
+            AuthenticateError::Form(error) => error.into(),
         }
     }
 }
@@ -225,6 +288,8 @@ impl From<AuthenticateError> for StsError {
             AuthenticateError::Expired(_) => {
                 Self::new(FaultCode::ExpiredToken, "The security token included in the request is expired")
             }
+            // This service takes no forms of that kind.
+            AuthenticateError::Form(error) => Self::new(FaultCode::IncompleteSignature, error.to_string()),
             AuthenticateError::Signature(error) => match error {
                 SignatureError::Malformed(_)
                 | SignatureError::MalformedQuery(_)

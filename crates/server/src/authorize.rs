@@ -2,8 +2,10 @@
 //!
 //! Enters: a [`Request`], who sent it ([`Authenticated`]), what it is ([`Classified`]) and the directory's
 //! snapshot. Leaves: a [`Permit`], which only this module makes and without which no backend serves anything.
-//! Refused: a session whose role or provider is gone or whose sessions were revoked, and every action that the
-//! role's policies, boundary and session policies do not all allow. An error on the way is a refusal.
+//! Refused: a session whose role or provider is gone or whose sessions were revoked; every action that the bucket's
+//! policy, the role's policies, boundary and session policies together do not allow (AWS IAM User Guide, "Policy
+//! evaluation logic"); and an anonymous request, unless the bucket's policy allows it and its public access block
+//! lets that count. An error on the way is a refusal.
 //!
 //! Where policies ask for the tags that an object has (`s3:ExistingObjectTag`), those are read before the decision.
 //! The backend asks once more with the tags of the very object that it is about to serve, so that no change in
@@ -13,14 +15,17 @@
 //! twice, so a header never becomes a server-derived key.
 
 use http::StatusCode;
-use wigeon_core::policy::Context;
+use wigeon_core::policy::{Context, Policy};
 use wigeon_core::s3::operation::{Operation, sees_object_tags};
 use wigeon_core::s3::uri::Target;
 use wigeon_core::s3::{BucketName, ObjectKey};
 use wigeon_core::sigv4::canonical::sha256_hex;
 
 use crate::authenticate::Authenticated;
+use crate::bucket::{BucketAccess, BucketPolicy};
 use crate::classify::{Ask, Classified, CopySource, On, Tags, request_context};
+use crate::decided::DecidedBy;
+use crate::denial::Denial;
 use crate::directory::Snapshot;
 use crate::refusal::Refusal;
 use crate::request::Request;
@@ -33,18 +38,29 @@ pub struct Permit {
     authenticated: Authenticated,
     classified: Classified,
     rights: Rights,
+    /// What the bucket of the path says of its use.
+    access: BucketAccess,
+    /// The same of the bucket that a copy reads.
+    source_access: BucketAccess,
     account: String,
     owner_id: String,
     region: String,
+    allowed_by: Option<DecidedBy>,
 }
 
-/// Where the tags of objects are found out.
-pub trait ObjectTags {
+/// What a decision depends on and only the backend knows.
+pub trait Facts {
+    /// What a bucket says of who may use it, from memory.
+    ///
+    /// # Errors
+    /// [`Refusal`] where that cannot be known: then nobody but the account itself may.
+    fn access(&self, bucket: &BucketName) -> Result<BucketAccess, Refusal>;
+
     /// The tags of an object, or of a version of it; none where there is no such thing.
     ///
     /// # Errors
     /// [`Refusal`] where they cannot be read.
-    fn of(
+    fn tags(
         &self,
         bucket: &BucketName,
         key: &ObjectKey,
@@ -61,7 +77,7 @@ struct Known<'a> {
     existing: Option<&'a Tags>,
 }
 
-/// Decides whether a request may go ahead. `tags` is asked only where policies do.
+/// Decides whether a request may go ahead. The tags of an object are looked at only where policies do.
 ///
 /// # Errors
 /// 403 `AccessDenied` where policies do not allow it, 400 `ExpiredToken` where the session is over.
@@ -71,21 +87,44 @@ pub async fn authorize(
     classified: Classified,
     snapshot: &Snapshot,
     region: &str,
-    tags: &impl ObjectTags,
+    facts: &impl Facts,
 ) -> Result<Permit, Refusal> {
     let rights = Rights::of(authenticated.caller(), snapshot)
         .map_err(|ended| Refusal::session_over(ended.to_string()))?;
     let account = snapshot.account().to_owned();
+    expected_owners(&request, &account)?;
     let owner_id = sha256_hex(account.as_bytes());
-    let permit =
-        Permit { request, authenticated, classified, rights, account, owner_id, region: region.to_owned() };
+    let access = access_of(classified.target.bucket(), &rights, facts)?;
+    let source = classified.copy_source.as_ref().map(|source| &source.bucket);
+    let source_access = access_of(source, &rights, facts)?;
+    if rights.is_anonymous() && access.policy_for_the_anonymous().is_none() {
+        return Err(Refusal::access_denied(
+            "the request is not signed, and no bucket policy speaks of the public",
+        ));
+    }
+    let region = region.to_owned();
+    let mut permit = Permit {
+        request,
+        authenticated,
+        classified,
+        rights,
+        access,
+        source_access,
+        account,
+        owner_id,
+        region,
+        allowed_by: None,
+    };
+    let mut allowed_by = None;
     for ask in &permit.classified.asks {
         let existing = match permit.wants_tags(ask) {
-            true => permit.tags_of(ask.on, tags).await?,
+            true => permit.tags_of(ask.on, facts).await?,
             false => None,
         };
-        permit.decide(ask.action, &ask.resource, Known { written: None, existing: existing.as_ref() })?;
+        let known = Known { written: None, existing: existing.as_ref() };
+        allowed_by = allowed_by.or(permit.decide(ask, known)?);
     }
+    permit.allowed_by = allowed_by;
     Ok(permit)
 }
 
@@ -137,10 +176,28 @@ impl Permit {
         }
     }
 
+    /// What a copy reads, a version of it too; `None` for an operation that copies nothing.
+    #[must_use]
+    pub fn source(&self) -> Option<&CopySource> {
+        self.classified.copy_source.as_ref()
+    }
+
+    /// Whether the caller is the account itself, which may do everything.
+    #[must_use]
+    pub fn is_account(&self) -> bool {
+        self.rights.is_account()
+    }
+
     /// The request.
     #[must_use]
     pub fn request(&self) -> &Request {
         &self.request
+    }
+
+    /// The statement that allowed it; the account's own doings need none.
+    #[must_use]
+    pub fn allowed_by(&self) -> Option<&DecidedBy> {
+        self.allowed_by.as_ref()
     }
 
     /// Who sent it.
@@ -166,8 +223,9 @@ impl Permit {
     ///
     /// # Errors
     /// 403 `AccessDenied`.
-    pub fn allows(&self, action: &str, key: &ObjectKey) -> Result<(), Refusal> {
-        self.decide(action, &format!("arn:aws:s3:::{}/{key}", self.bucket()?), Known::default())
+    pub fn allows(&self, action: &'static str, key: &ObjectKey) -> Result<(), Refusal> {
+        let resource = format!("arn:aws:s3:::{}/{key}", self.bucket()?);
+        self.decide(&Ask { action, resource, on: On::Target }, Known::default()).map(drop)
     }
 
     /// Whether the caller may write these tags to the object of the path: for tags that the body names, or that a
@@ -176,8 +234,14 @@ impl Permit {
     ///
     /// # Errors
     /// 403 `AccessDenied`.
-    pub fn allows_tags(&self, action: &str, tags: &Tags, existing: Option<&Tags>) -> Result<(), Refusal> {
-        self.decide(action, &self.target().arn(), Known { written: Some(tags), existing })
+    pub fn allows_tags(
+        &self,
+        action: &'static str,
+        tags: &Tags,
+        existing: Option<&Tags>,
+    ) -> Result<(), Refusal> {
+        let ask = Ask { action, resource: self.target().arn(), on: On::Target };
+        self.decide(&ask, Known { written: Some(tags), existing }).map(drop)
     }
 
     /// Asks again with the tags that the object of the path has, where policies look at them.
@@ -199,21 +263,23 @@ impl Permit {
     fn ask_again(&self, on: On, existing: &Tags) -> Result<(), Refusal> {
         let known = Known { written: None, existing: Some(existing) };
         let mut asks = self.classified.asks.iter().filter(|ask| ask.on == on && self.wants_tags(ask));
-        asks.try_for_each(|ask| self.decide(ask.action, &ask.resource, known))
+        asks.try_for_each(|ask| self.decide(ask, known).map(drop))
     }
 
     /// Whether a decision may depend on the tags of the object.
     fn wants_tags(&self, ask: &Ask) -> bool {
-        sees_object_tags(ask.action) && self.rights.read_object_tags()
+        let in_policy = |policy: &Policy| policy.document.reads_object_tags();
+        sees_object_tags(ask.action)
+            && (self.rights.read_object_tags() || self.policy_for(ask).is_some_and(in_policy))
     }
 
-    async fn tags_of(&self, on: On, tags: &impl ObjectTags) -> Result<Option<Tags>, Refusal> {
+    async fn tags_of(&self, on: On, facts: &impl Facts) -> Result<Option<Tags>, Refusal> {
         let found = match (on, &self.classified.copy_source, self.target()) {
             (On::CopySource, Some(source), _) => {
-                tags.of(&source.bucket, &source.key, source.version_id.as_deref()).await?
+                facts.tags(&source.bucket, &source.key, source.version_id.as_deref()).await?
             }
             (On::Target, _, Target::Object(bucket, key)) => {
-                tags.of(bucket, key, self.request.query.value("versionId")).await?
+                facts.tags(bucket, key, self.request.query.value("versionId")).await?
             }
             _ => return Ok(None),
         };
@@ -224,16 +290,54 @@ impl Permit {
     ///
     /// # Errors
     /// 403 `AccessDenied`.
-    pub fn allows_at_source(&self, action: &str) -> Result<(), Refusal> {
-        let source = self.copy_source()?;
-        self.decide(action, &format!("arn:aws:s3:::{}/{}", source.bucket, source.key), Known::default())
+    pub fn allows_at_source(&self, action: &'static str) -> Result<(), Refusal> {
+        let source = self.source().ok_or_else(|| Refusal::internal("the operation has no copy source"))?;
+        let resource = format!("arn:aws:s3:::{}/{}", source.bucket, source.key);
+        self.decide(&Ask { action, resource, on: On::CopySource }, Known::default()).map(drop)
     }
 
-    fn decide(&self, action: &str, resource: &str, known: Known<'_>) -> Result<(), Refusal> {
-        // The account itself: nothing to look up.
-        if self.rights.is_account() {
-            return Ok(());
+    /// Whether the caller could still change the policy of the bucket if it were this one.
+    #[must_use]
+    pub fn could_change_policy_under(&self, policy: &Policy) -> bool {
+        let ask = Ask { action: "s3:PutBucketPolicy", resource: self.target().arn(), on: On::Target };
+        self.rights.is_account() || self.judge(&ask, Some(policy), Known::default()).is_ok()
+    }
+
+    /// The policy of the bucket that the question is about, as far as it speaks to the caller.
+    fn policy_for(&self, ask: &Ask) -> Option<&Policy> {
+        let access = match ask.on {
+            On::Target => &self.access,
+            On::CopySource => &self.source_access,
+        };
+        match self.rights.is_anonymous() {
+            true => access.policy_for_the_anonymous(),
+            false => access.policy.as_deref().map(BucketPolicy::policy),
         }
+    }
+
+    fn decide(&self, ask: &Ask, known: Known<'_>) -> Result<Option<DecidedBy>, Refusal> {
+        // The account itself can always undo a policy that locks it out.
+        let own_policy = ["s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"];
+        let policy = self.policy_for(ask);
+        if self.rights.is_account() && (policy.is_none() || own_policy.contains(&ask.action)) {
+            return Ok(None);
+        }
+        self.judge(ask, policy, known).map_err(|denial| {
+            let refusal = Refusal::from(*denial);
+            match self.rights.is_anonymous() {
+                // Strangers learn nothing of what they would need.
+                true => Refusal { message: "Access Denied".to_owned(), denial: None, ..refusal },
+                false => refusal,
+            }
+        })
+    }
+
+    fn judge(
+        &self,
+        ask: &Ask,
+        policy: Option<&Policy>,
+        known: Known<'_>,
+    ) -> Result<Option<DecidedBy>, Box<Denial>> {
         let mut context = Context::with_capacity(32);
         self.server_context(&mut context);
         self.rights.enter_keys(&mut context);
@@ -241,22 +345,23 @@ impl Permit {
             context.set(format!("s3:ExistingObjectTag/{name}"), value.as_str());
         }
         request_context(&self.request, &self.classified, known.written, &mut context);
-        self.rights.decide(action, resource, None, &context).map_err(|denial| (*denial).into())
+        self.rights.decide(ask.action, &ask.resource, policy, &context)
     }
 
     /// What this server knows of the request.
     fn server_context<'a>(&'a self, context: &mut Context<'a>) {
         let request = &self.request;
-        let signature = self.authenticated.signature();
         context.set("aws:SourceIp", request.source_ip);
         context.set("aws:SecureTransport", request.secure());
         context.set("aws:CurrentTime", request.at);
         context.set("aws:EpochTime", request.at.as_second());
         context.set("aws:ResourceAccount", self.account.as_str());
         context.set("s3:ResourceAccount", self.account.as_str());
-        context.set("s3:authType", signature.auth_type);
-        context.set("s3:signatureversion", signature.version);
-        if let Some(at) = signature.at {
+        if let Some(signature) = self.authenticated.signature() {
+            context.set("s3:authType", signature.auth_type);
+            context.set("s3:signatureversion", signature.version);
+        }
+        if let Some(at) = self.authenticated.signature().and_then(|signature| signature.at) {
             // Milliseconds; a clock that is ahead makes no negative age.
             let age = request.at.as_millisecond() - at.as_millisecond();
             context.set("s3:signatureAge", age.max(0));
@@ -273,6 +378,28 @@ impl Permit {
                 context.set(key, value);
             }
         }
+    }
+}
+
+/// What a bucket says; for the account itself, which can mend it, an unreadable policy is none.
+fn access_of(
+    bucket: Option<&BucketName>,
+    rights: &Rights,
+    facts: &impl Facts,
+) -> Result<BucketAccess, Refusal> {
+    let Some(bucket) = bucket else { return Ok(BucketAccess::default()) };
+    match facts.access(bucket) {
+        Err(_) if rights.is_account() => Ok(BucketAccess::default()),
+        known => known,
+    }
+}
+
+/// A caller may say whose buckets it expects: another account's are not here.
+fn expected_owners(request: &Request, account: &str) -> Result<(), Refusal> {
+    let headers = ["x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"];
+    match headers.iter().find(|header| request.header(header).is_some_and(|owner| owner != account)) {
+        Some(header) => Err(Refusal::access_denied(format!("{header} is another account than this one"))),
+        None => Ok(()),
     }
 }
 

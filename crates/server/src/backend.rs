@@ -5,3 +5,7 @@
 pub mod local;
 
 pub mod protocol;
+
+pub mod upstream;
+
+pub mod stores;

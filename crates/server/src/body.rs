@@ -13,12 +13,15 @@ use http::header::TRANSFER_ENCODING;
 use http::{HeaderMap, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
-use hyper::body::{Frame, Incoming};
+use hyper::body::Frame;
+use multer::Field;
 use tokio::time::Instant;
+use wigeon_core::s3::form_policy::LengthRange;
 use wigeon_core::sigv4::canonical::hex;
 use wigeon_core::sigv4::chunked::Decoder;
 use wigeon_core::sigv4::verify::Payload;
 
+use crate::arriving::Arriving;
 use crate::authenticate::Authenticated;
 use crate::refusal::Refusal;
 
@@ -60,15 +63,25 @@ where
 /// The payload of a request.
 #[derive(Debug)]
 pub struct RequestBody<'i> {
-    incoming: &'i mut Incoming,
+    source: Source<'i>,
     rule: Rule,
     /// How many bytes of payload the request says it has.
     length: Option<u64>,
     received: u64,
+    /// How many bytes it may have.
+    range: LengthRange,
     /// What came over the wire, and how long it was waited for.
     arrived: u64,
     waited: Duration,
     trailers: Vec<(String, String)>,
+}
+
+/// Where the bytes come from.
+#[derive(Debug)]
+enum Source<'i> {
+    Wire(&'i mut Arriving),
+    /// The file of a form.
+    Form(Box<Field<'i>>),
 }
 
 enum Rule {
@@ -96,7 +109,7 @@ impl<'i> RequestBody<'i> {
     /// 411 where a chunked body does not say its length, or `Transfer-Encoding` stands around a body that is not
     /// `aws-chunked` (beside a `Content-Length` it would be a second, hidden length: RFC 9112, section 6.3); 400 where a header about it cannot be read.
     pub fn new(
-        incoming: &'i mut Incoming,
+        incoming: &'i mut Arriving,
         authenticated: &Authenticated,
         headers: &HeaderMap,
     ) -> Result<Self, Refusal> {
@@ -120,7 +133,35 @@ impl<'i> RequestBody<'i> {
             }
         };
         let (arrived, waited, trailers) = (0, Duration::ZERO, Vec::new());
-        Ok(Self { incoming, rule, length, received: 0, arrived, waited, trailers })
+        let (source, range) = (Source::Wire(incoming), LengthRange::ANY);
+        Ok(Self { source, rule, length, received: 0, range, arrived, waited, trailers })
+    }
+
+    /// The file of a form, which is as long as the form's policy allows.
+    #[must_use]
+    pub fn of_form(file: Field<'i>, range: LengthRange) -> Self {
+        Self {
+            source: Source::Form(Box::new(file)),
+            rule: Rule::Unsigned,
+            length: None,
+            received: 0,
+            range,
+            arrived: 0,
+            waited: Duration::ZERO,
+            trailers: Vec::new(),
+        }
+    }
+
+    /// Takes at most so many bytes. A request says at once how many it has; a form's file is counted as it comes.
+    ///
+    /// # Errors
+    /// 411 `MissingContentLength`, 400 `EntityTooLarge`.
+    pub fn at_most(&mut self, most: u64) -> Result<(), Refusal> {
+        self.range.most = self.range.most.min(most);
+        match &self.source {
+            Source::Wire(_) if self.length()? > most => Err(too_large()),
+            Source::Wire(_) | Source::Form(_) => Ok(()),
+        }
     }
 
     /// Bytes of payload, as the request says.
@@ -161,6 +202,9 @@ impl<'i> RequestBody<'i> {
                 }
             }
             self.received += data.len() as u64;
+            if self.received > self.range.most {
+                return Err(too_large());
+            }
             if !data.is_empty() {
                 return Ok(Some(data));
             }
@@ -172,9 +216,15 @@ impl<'i> RequestBody<'i> {
         let allowed = LONGEST_PAUSE + Duration::from_secs(self.arrived / SLOWEST);
         let limit = LONGEST_PAUSE.min(allowed.saturating_sub(self.waited));
         let began = Instant::now();
-        let frame = tokio::time::timeout(limit, self.incoming.frame()).await.map_err(|_| too_slow())?;
+        let source = &mut self.source;
+        let next = async move {
+            match source {
+                Source::Wire(incoming) => incoming.frame().await.transpose().map_err(|_| incomplete()),
+                Source::Form(file) => Ok(file.chunk().await.map_err(|_| incomplete())?.map(Frame::data)),
+            }
+        };
+        let frame = tokio::time::timeout(limit, next).await.map_err(|_| too_slow())??;
         self.waited += began.elapsed();
-        let frame = frame.transpose().map_err(|_| incomplete())?;
         self.arrived += frame.as_ref().and_then(Frame::data_ref).map_or(0, |data| data.len() as u64);
         Ok(frame)
     }
@@ -216,6 +266,10 @@ impl<'i> RequestBody<'i> {
         if self.length.is_some_and(|length| length != self.received) {
             return Err(incomplete());
         }
+        if self.received < self.range.least {
+            let message = "Your proposed upload is smaller than the minimum allowed size";
+            return Err(Refusal::new("EntityTooSmall", StatusCode::BAD_REQUEST, message));
+        }
         Ok(())
     }
 }
@@ -231,6 +285,11 @@ fn length_header(headers: &HeaderMap, name: &'static str) -> Result<Option<u64>,
 fn missing_length() -> Refusal {
     let message = "You must provide the Content-Length HTTP header.";
     Refusal::new("MissingContentLength", StatusCode::LENGTH_REQUIRED, message)
+}
+
+fn too_large() -> Refusal {
+    let message = "Your proposed upload exceeds the maximum allowed size";
+    Refusal::new("EntityTooLarge", StatusCode::BAD_REQUEST, message)
 }
 
 fn too_slow() -> Refusal {

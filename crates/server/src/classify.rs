@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use http::StatusCode;
 use wigeon_core::policy::{Context, Value};
 use wigeon_core::s3::operation::{Level, Need, Operation, Row};
 use wigeon_core::s3::uri::{Target, percent_decode};
@@ -80,6 +81,10 @@ pub fn classify(request: &Request, domains: &[String]) -> Result<Classified, Ref
         Target::Object(..) => Level::Object,
     };
     let row = Row::of(&request.method, level, &request.query, request.headers())?;
+    if row.operation == Operation::PostObject {
+        let message = "Bucket POST must be of the enclosure-type multipart/form-data";
+        return Err(Refusal::new("PreconditionFailed", StatusCode::PRECONDITION_FAILED, message));
+    }
     let copy_source = match row.needs.contains(&Need::CopySource) {
         true => Some(CopySource::parse(request.header("x-amz-copy-source").unwrap_or_default())?),
         false => None,
@@ -101,6 +106,15 @@ pub fn classify(request: &Request, domains: &[String]) -> Result<Classified, Ref
         }
     }
     Ok(Classified { operation: row.operation, target, copy_source, asks })
+}
+
+/// Classifies the form of a browser's upload: [`Operation::PostObject`] of the key that its fields name.
+#[must_use]
+pub fn classify_form(request: &Request, bucket: BucketName, key: ObjectKey) -> Classified {
+    let target = Target::Object(bucket, key);
+    let mut asks = vec![Ask { action: "s3:PutObject", resource: target.arn(), on: On::Target }];
+    asks.extend(written_attributes(request, &target));
+    Classified { operation: Operation::PostObject, target, copy_source: None, asks }
 }
 
 impl CopySource {

@@ -14,11 +14,18 @@ pub mod directory;
 
 pub mod root;
 
+pub mod audit;
+
+pub mod upstreams;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use wigeon_core::s3::BucketName;
 
+pub use self::audit::AuditConfig;
+use self::audit::AuditKey;
 use self::directory::DirectoryKey;
 pub use self::directory::{DirectoryConfig, DirectoryHome};
 pub use self::error::ConfigError;
@@ -26,7 +33,9 @@ pub use self::listen::Certificate;
 use self::listen::DEFAULT_LISTEN;
 use self::place::{Place, read};
 use self::root::RootTable;
+use self::upstreams::UpstreamTable;
 use crate::authenticate::RootKey;
+use crate::backend::upstream::settings::Settings;
 
 /// A server's configuration.
 #[derive(Debug, Clone)]
@@ -35,6 +44,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where buckets, objects and keys are kept.
     pub data: PathBuf,
+    /// The keys that seal sessions; nodes that serve each other's sessions have the same.
+    pub session_keys: PathBuf,
     /// Where providers, roles and policies are kept.
     pub directory: DirectoryConfig,
     /// The region that requests must be signed for.
@@ -43,10 +54,13 @@ pub struct Config {
     pub domains: Vec<String>,
     /// The administrator's key.
     pub root: Option<RootKey>,
-    /// The file of the audit records.
-    pub audit: Option<PathBuf>,
+    /// Where audit records go, beside the log.
+    pub audit: AuditConfig,
     /// The listener's certificate; without one it speaks plain HTTP.
     pub tls: Option<Certificate>,
+    /// Stores behind this one, and the environment that their credentials may be found in: empty, until whoever
+    /// starts the server fills it.
+    pub upstreams: Settings,
 }
 
 #[derive(Deserialize)]
@@ -54,14 +68,19 @@ pub struct Config {
 struct File {
     listen: Option<SocketAddr>,
     data: PathBuf,
+    session_keys: Option<PathBuf>,
     #[serde(default)]
     directory: DirectoryKey,
     region: Option<String>,
     #[serde(default)]
     domains: Vec<String>,
     root: Option<RootTable>,
-    audit: Option<PathBuf>,
+    audit: Option<AuditKey>,
     tls: Option<Certificate>,
+    #[serde(default)]
+    upstream: Vec<UpstreamTable>,
+    #[serde(default)]
+    local_buckets: Vec<BucketName>,
 }
 
 impl Config {
@@ -70,13 +89,15 @@ impl Config {
     pub fn new(data: PathBuf, directory: DirectoryConfig) -> Self {
         Self {
             listen: DEFAULT_LISTEN,
+            session_keys: data.join("session-keys.json"),
             data,
             directory,
             region: "us-east-1".to_owned(),
             domains: Vec::new(),
             root: None,
-            audit: None,
+            audit: AuditConfig::default(),
             tls: None,
+            upstreams: Settings::default(),
         }
     }
 
@@ -94,10 +115,12 @@ impl Config {
         Ok(Self {
             listen: file.listen.unwrap_or(plain.listen),
             region: file.region.unwrap_or(plain.region),
+            session_keys: file.session_keys.map_or(plain.session_keys, |path| place.beside(&path)),
             domains: file.domains,
             root: file.root.map(|root| root.read(place)).transpose()?,
-            audit: file.audit.map(|path| place.beside(&path)),
+            audit: file.audit.map(|audit| audit.read(place)).transpose()?.unwrap_or_default(),
             tls: file.tls.map(|tls| tls.at(place)),
+            upstreams: upstreams::read(file.upstream, file.local_buckets, place)?,
             ..plain
         })
     }

@@ -16,13 +16,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::Response;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
-
-use crate::body::{BodyError, ResponseBody};
 
 /// How long a connection may stay without a request, and an answer without a byte.
 pub const IDLE: Duration = Duration::from_secs(60);
@@ -63,7 +60,7 @@ impl Pulse {
     }
 
     /// Answers a request with what `work` makes.
-    pub async fn answer(&self, work: impl Future<Output = Response<ResponseBody>>) -> Response<Answering> {
+    pub async fn answer<B>(&self, work: impl Future<Output = Response<B>>) -> Response<Answering<B>> {
         let handling = Counted::new(self, |beats| &beats.handling);
         let response = work.await;
         let answering = Counted::new(self, |beats| &beats.answering);
@@ -128,19 +125,19 @@ impl Drop for Counted {
 
 /// An answer's body on its way.
 #[derive(Debug)]
-pub struct Answering {
-    body: ResponseBody,
+pub struct Answering<B> {
+    body: B,
     _counted: Counted,
 }
 
-impl Body for Answering {
-    type Data = Bytes;
-    type Error = BodyError;
+impl<B: Body + Unpin> Body for Answering<B> {
+    type Data = B::Data;
+    type Error = B::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         Pin::new(&mut self.body).poll_frame(context)
     }
 

@@ -8,6 +8,8 @@
 use serde_json::{Value as Json, json};
 use wigeon_core::policy::{Decision, Effect, Layer, Policies, Request, Statement, explain};
 
+use crate::decided::DecidedBy;
+
 /// The longest document; conditions beyond it are left out, the requester's own claims first.
 const MAX_DOCUMENT_LEN: usize = 6 * 1024;
 
@@ -26,6 +28,8 @@ pub struct Denial {
     pub reason: String,
     /// What an administrator may decode: JSON in AWS's shape.
     pub document: String,
+    /// The statement that denied, where one did.
+    pub by: Option<DecidedBy>,
 }
 
 impl Denial {
@@ -48,6 +52,10 @@ impl Denial {
             because,
             reason: explanation.to_string(),
             document: document(policies, request, explanation.decision, user_id),
+            by: match explanation.decision {
+                Decision::ExplicitDeny(statement) => DecidedBy::of(policies, statement),
+                Decision::ImplicitDeny(_) | Decision::Allow(_) => None,
+            },
         }
     }
 

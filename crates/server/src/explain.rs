@@ -1,22 +1,27 @@
-//! The way of a token, walked for a person: form → signature → issuer → audience → trust → session, and what to
-//! change where it ends.
+//! The way of a token, walked for a person: form → signature → issuer → audience → trust → session → policies, and
+//! what to change where it ends.
 //!
 //! Enters: a token's text, a directory, the role that is wanted. Leaves: [`Step`]s; the last one that is not
 //! good says what to do. Nothing is issued, and nothing that is said here holds the token.
 
+use std::sync::Arc;
+
 use wigeon_core::jwt::UnverifiedToken;
-use wigeon_core::policy::{Explanation, Obstacle, Source};
+use wigeon_core::policy::{Context, Document, Explanation, Kind, Obstacle, Source};
 use wigeon_core::sts::IdentityError;
 
 use crate::chain::chain;
-use crate::directory::Snapshot;
-use crate::trust::{Circumstances, TrustError, assume, explain_trust};
-use crate::verify::{Verifier, VerifyError};
+use crate::directory::{BuiltIn, Snapshot};
+use crate::issue::{Grant, KeyRing, Sealer};
+use crate::rights::Rights;
+use crate::session::Caller;
+use crate::trust::{AssumedRole, Circumstances, TrustError, assume, explain_trust};
+use crate::verify::{OpaqueError, Verifier, VerifyError};
 
 /// One step of the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// `token`, `issuer`, `signature`, `claims`, `role`, `trust`, `session`.
+    /// `token`, `issuer`, `signature`, `claims`, `role`, `trust`, `session`, `policies`.
     pub name: &'static str,
     /// Whether the way goes on.
     pub good: bool,
@@ -24,6 +29,25 @@ pub struct Step {
     pub found: String,
     /// What to change, where it does not go on.
     pub advice: Option<String>,
+}
+
+/// What is asked beside the token.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Question<'a> {
+    /// The service of an opaque access token.
+    pub provider_id: Option<&'a str>,
+    /// The role that is wanted.
+    pub role_arn: Option<&'a str>,
+    /// The session's name.
+    pub session_name: &'a str,
+    /// A session policy that would be handed in.
+    pub session_policy: Option<&'a str>,
+    /// What the session would do, such as `s3:GetObject`.
+    pub action: Option<&'a str>,
+    /// With what: an ARN, or `*`.
+    pub resource: &'a str,
+    /// Condition keys of that request.
+    pub keys: &'a [(&'a str, &'a str)],
 }
 
 impl Step {
@@ -36,30 +60,36 @@ impl Step {
     }
 }
 
-/// Walks a token's way to a role; without a role, to somebody's identity. The provider's keys are fetched
+/// Walks a token's way to a role, and on to an action; without a role, to somebody's identity. The provider's keys are fetched
 /// where the directory does not hold them.
 pub async fn token(
     snapshot: &Snapshot,
     verifier: &Verifier,
     text: &str,
-    role_arn: Option<&str>,
-    session_name: &str,
+    question: &Question<'_>,
     circumstances: &Circumstances<'_>,
 ) -> Vec<Step> {
     let mut steps = Vec::new();
     // 1. The form.
-    match UnverifiedToken::parse(text) {
-        Ok(token) => {
+    match (question.provider_id, UnverifiedToken::parse(text)) {
+        (Some(service), _) => steps.push(Step::good("token", format!("opaque, of `{service}`"))),
+        (None, Ok(token)) => {
             let key = token.kid().unwrap_or("none");
             steps.push(Step::good("token", format!("signed with {}, key id `{key}`", token.algorithm())));
         }
-        Err(error) => {
-            steps.push(Step::bad("token", chain(&error), "ask the provider for a signed ID token (a JWT)"));
+        (None, Err(error)) => {
+            let advice = "ask the provider for a signed ID token (a JWT); an access token of Login with Amazon or \
+                          Facebook needs the provider id";
+            steps.push(Step::bad("token", chain(&error), advice));
             return steps;
         }
     }
     // 2. Issuer, signature, claims.
-    let identity = match verifier.verify(snapshot, text).await {
+    let verified = match question.provider_id {
+        Some(service) => verifier.verify_opaque(snapshot, service, text).await,
+        None => verifier.verify(snapshot, text).await,
+    };
+    let identity = match verified {
         Ok(identity) => identity,
         Err(error) => {
             steps.push(unverified(&error, snapshot));
@@ -71,13 +101,18 @@ pub async fn token(
         "issuer",
         format!("`{}` is registered as `{}`", provider.url, provider.principal()),
     ));
-    steps.push(Step::good("signature", "it holds under the provider's keys"));
+    let vouched = match question.provider_id {
+        Some(_) => "the service vouches for the token",
+        None => "it holds under the provider's keys",
+    };
+    steps.push(Step::good("signature", vouched));
     steps.push(Step::good(
         "claims",
         format!("subject `{}`, audience `{}`", token.subject(), token.audience()),
     ));
     // 3. The role.
-    let Some(role_arn) = role_arn else { return steps };
+    let Some(role_arn) = question.role_arn else { return steps };
+    let session_name = question.session_name;
     if let Some(role) = snapshot.role(role_arn) {
         steps.push(Step::good("role", format!("`{}` is there", role.arn)));
     }
@@ -87,12 +122,68 @@ pub async fn token(
         Ok(assumed) => {
             let by = explained.into_iter().next().map(|explanation| explanation.to_string());
             steps.push(Step::good("trust", by.unwrap_or_else(|| "allowed".to_owned())));
-            let found = format!("up to {} seconds", assumed.role().max_session_duration);
-            steps.push(Step::good("session", found));
+            // 5. The session, and what it may do.
+            steps.extend(in_session(snapshot, &assumed, question, circumstances));
         }
         Err(error) => steps.push(refused(&error, &explained)),
     }
     steps
+}
+
+/// The session that the role would give, and whether its policies allow what is asked.
+fn in_session(
+    snapshot: &Snapshot,
+    assumed: &AssumedRole,
+    question: &Question<'_>,
+    circumstances: &Circumstances<'_>,
+) -> Vec<Step> {
+    let policy = question.session_policy.map(|text| Document::parse(text, Kind::Session)).transpose();
+    let policy = match policy {
+        Ok(policy) => policy,
+        Err(error) => return vec![Step::bad("session", error.to_string(), "write the session policy anew")],
+    };
+    let now = circumstances.now;
+    // The session never leaves this function: a key ring of its own will do.
+    let grant = Grant { duration: 900, policy, ..Grant::default() };
+    let issued = KeyRing::generate(now).ok().map(|ring| Sealer::new(ring).issue(assumed, grant, now));
+    let session = match issued {
+        Some(Ok(issued)) => issued.session,
+        Some(Err(error)) => {
+            return vec![Step::bad("session", error.to_string(), "take a fresh, smaller token")];
+        }
+        None => return vec![Step::bad("session", "no session key could be generated", "try again")],
+    };
+    let seconds = assumed.role().max_session_duration;
+    let mut steps = vec![Step::good("session", format!("`{}`, up to {seconds} seconds", session.arn()))];
+    let rights = match Rights::of(&Caller::Session(Arc::new(session)), snapshot) {
+        Ok(rights) => rights,
+        Err(ended) => {
+            let advice =
+                "a revocation in the directory ends sessions that begin before it: see `revoked_before`";
+            steps.push(Step::bad("session", ended.to_string(), advice));
+            return steps;
+        }
+    };
+    if let Some(action) = question.action {
+        let mut context = Context::new();
+        circumstances.enter_keys(&mut context);
+        rights.enter_keys(&mut context);
+        for (key, value) in question.keys {
+            context.set(*key, *value);
+        }
+        steps.push(judged(&rights.explain(action, question.resource, &context)));
+    }
+    steps
+}
+
+/// A decision of the policies as a step.
+#[must_use]
+pub fn judged(explanation: &Explanation) -> Step {
+    let found = explanation.to_string();
+    match explanation.decision.is_allowed() {
+        true => Step::good("policies", found),
+        false => Step::bad("policies", found, advice(explanation)),
+    }
 }
 
 fn unverified(error: &VerifyError, snapshot: &Snapshot) -> Step {
@@ -131,6 +222,21 @@ fn unverified(error: &VerifyError, snapshot: &Snapshot) -> Step {
                 _ => "change what the provider puts into its tokens",
             };
             Step::bad("claims", cause.to_string(), advice)
+        }
+        VerifyError::UnknownService(name) => {
+            let advice = match BuiltIn::of(name) {
+                Some(service) => {
+                    format!("switch it on in the directory: `[[built_in]]`, `name = \"{}\"`", service.name())
+                }
+                None => "services of opaque tokens are `www.amazon.com` and `graph.facebook.com`".to_owned(),
+            };
+            Step::bad("issuer", error.to_string(), advice)
+        }
+        VerifyError::Opaque { source: OpaqueError::Fetch(_), .. } => {
+            Step::bad("signature", chain(error), "make the service's token information reachable from here")
+        }
+        VerifyError::Opaque { .. } => {
+            Step::bad("signature", chain(error), "take a fresh access token of the service")
         }
     }
 }
@@ -195,16 +301,26 @@ mod tests {
     use wigeon_core::time::Clock;
 
     use super::*;
-    use crate::trust::fixture::{ISSUER, ROLE, TestClock, any_aud, circumstances, snapshot, trust};
+    use crate::trust::fixture::{
+        ISSUER, ROLE, TestClock, any_aud, circumstances, provider, snapshot_with, trust,
+    };
 
     fn walked(trust: &Value, claims: Value, role: &str) -> Vec<Step> {
+        walked_on(trust, claims, role, Question::default())
+    }
+
+    fn walked_on(trust: &Value, claims: Value, role: &str, asked: Question<'_>) -> Vec<Step> {
         let clock = TestClock::new();
-        let snapshot = snapshot(trust);
-        let verifier = Verifier::new(std::sync::Arc::clone(&clock) as std::sync::Arc<dyn Clock>);
+        let mut role_entry = crate::trust::fixture::role("reader", trust);
+        let may = r#"{"Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::shared/*"}]}"#;
+        role_entry.policies = vec![Arc::new(Document::parse(may, Kind::Identity).unwrap().named("may"))];
+        let snapshot = snapshot_with(provider(), role_entry);
+        let verifier = Verifier::new(Arc::clone(&clock) as Arc<dyn Clock>);
         let text = crate::trust::fixture::token(&clock, claims);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let circumstances = circumstances(&clock);
-        runtime.block_on(token(&snapshot, &verifier, &text, Some(role), "explain", &circumstances))
+        let question = Question { role_arn: Some(role), session_name: "explain", ..asked };
+        runtime.block_on(token(&snapshot, &verifier, &text, &question, &circumstances))
     }
 
     #[test]
@@ -236,5 +352,50 @@ mod tests {
         let last = steps.last().unwrap();
         assert_eq!((last.name, last.good), ("trust", false));
         assert!(last.advice.as_ref().unwrap().contains(advice), "{last:?}");
+    }
+
+    #[rstest]
+    #[case::granted(None, "arn:aws:s3:::shared/a", None)]
+    #[case::session_policy(
+        Some(r#"{"Statement":[{"Effect":"Allow","Action":"s3:PutObject","Resource":"*"}]}"#),
+        "arn:aws:s3:::shared/a",
+        Some(
+            "add a statement that allows `s3:GetObject`, or the action in `Statement[0]` of `session policy`"
+        )
+    )]
+    #[case::permission(
+        None,
+        "arn:aws:s3:::other/a",
+        Some("add `arn:aws:s3:::other/a` to the resources in `Statement[0]` of `may`")
+    )]
+    fn the_policies_of_the_session(
+        #[case] session_policy: Option<&str>,
+        #[case] resource: &str,
+        #[case] advice: Option<&str>,
+    ) {
+        let asked =
+            Question { session_policy, action: Some("s3:GetObject"), resource, ..Question::default() };
+        let steps = walked_on(&any_aud(), json!({}), ROLE, asked);
+        let last = steps.last().unwrap();
+        assert_eq!((last.name, last.advice.as_deref()), ("policies", advice), "{steps:?}");
+        assert_eq!(steps.iter().filter(|step| !step.good).count(), usize::from(advice.is_some()));
+    }
+
+    #[test]
+    fn a_session_policy_that_cannot_be_read() {
+        let asked = Question { session_policy: Some("{"), ..Question::default() };
+        let steps = walked_on(&any_aud(), json!({}), ROLE, asked);
+        assert_eq!((steps.last().unwrap().name, steps.last().unwrap().good), ("session", false));
+    }
+
+    #[test]
+    fn a_service_that_is_not_switched_on() {
+        let asked = Question { provider_id: Some("www.amazon.com"), ..Question::default() };
+        let steps = walked_on(&any_aud(), json!({}), ROLE, asked);
+        let last = steps.last().unwrap();
+        assert!(
+            last.advice.as_ref().unwrap().contains("`[[built_in]]`, `name = \"www.amazon.com\"`"),
+            "{last:?}"
+        );
     }
 }

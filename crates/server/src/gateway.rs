@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! S3:   read ─► authenticate ─► classify ─► authorize ─► backend
+//! form: read ─► fields ─► authenticate ─► classify ─► authorize ─► backend ─► the answer for the page
 //! STS:  read ─► parameters ─► (authenticate) ─► sts
 //! IAM:  read ─► parameters ─► authenticate ─► iam ─► directory
 //! ```
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use bytes::Bytes;
@@ -18,23 +19,30 @@ use http::uri::Authority;
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
+use wigeon_core::s3::BucketName;
 use wigeon_core::s3::error::ErrorDocument;
+use wigeon_core::s3::operation::Operation;
 use wigeon_core::s3::uri::Target;
 use wigeon_core::sigv4::canonical::{hex, sha256_hex};
 use wigeon_core::sts::{Parameters, StsError};
 use wigeon_core::time::Clock;
 
-use crate::audit::{Audit, Record, Who, time_of};
+use crate::arriving::Arriving;
+use crate::audit::Who;
 use crate::authenticate::{Authenticated, Authenticator};
 use crate::authorize::authorize;
-use crate::backend::protocol::LocalBackend;
 use crate::backend::protocol::xml::answer;
+use crate::backend::stores::Stores;
 use crate::body::{RequestBody, ResponseBody, empty, full};
-use crate::classify::classify;
+use crate::classify::{classify, classify_form};
+use crate::cors::{self, CorsRules};
 use crate::directory::Directory;
+use crate::form::{self, FormUpload, is_form};
 use crate::iam::{Circumstances, IamCall, IamResponse, IamService};
+use crate::recording::{Observers, Recorded, Recording};
 use crate::refusal::Refusal;
 use crate::request::{Arrival, Request, TlsVersion};
+use crate::session::Caller;
 use crate::sts::{Outcome, StsCall, StsResponse, StsService};
 
 /// The longest STS or IAM request, in bytes: a token of 20,000 characters, policies and tags fit well.
@@ -56,21 +64,11 @@ pub struct Gateway {
     /// Exchanges tokens.
     pub sts: StsService,
     /// Where objects are.
-    pub backend: LocalBackend,
-    /// Where records go.
-    pub audit: Audit,
+    pub backend: Stores,
+    /// Who wants to know of requests.
+    pub observers: Arc<Observers>,
     /// Names under which buckets are hosts.
     pub domains: Vec<String>,
-}
-
-/// What an audit record will say, as far as it is known.
-struct Trace {
-    service: &'static str,
-    who: Option<Who>,
-    operation: String,
-    resource: String,
-    code: Option<String>,
-    reason: Option<String>,
 }
 
 impl Gateway {
@@ -80,76 +78,122 @@ impl Gateway {
         request: http::Request<Incoming>,
         peer: IpAddr,
         tls: Option<TlsVersion>,
-    ) -> Response<ResponseBody> {
-        let started = Instant::now();
-        let (parts, mut incoming) = request.into_parts();
+    ) -> Response<Recorded> {
+        let (parts, incoming) = request.into_parts();
         if parts.method == Method::GET && parts.uri.path() == "/healthz" && parts.uri.query().is_none() {
-            return Response::new(full("ok\n"));
+            return Response::new(Recorded::unrecorded(full("ok\n")));
         }
         let arrival = Arrival { id: request_id(), at: self.clock.now(), source_ip: peer, tls };
-        let (id, at) = (arrival.id.clone(), arrival.at);
-        let mut trace = Trace {
-            service: service(&parts, &self.domains),
-            who: None,
-            operation: parts.method.to_string(),
-            resource: parts.uri.path().to_owned(),
-            code: None,
-            reason: None,
-        };
-        let mut response = match trace.service {
-            "sts" => self.sts(&parts, incoming, arrival, &mut trace).await,
-            "iam" => self.iam(&parts, incoming, arrival, &mut trace).await,
-            _ => match self.s3(&parts, &mut incoming, arrival, &mut trace).await {
+        let id = arrival.id.clone();
+        let service = service(&parts, &self.domains);
+        let mut recording = Recording::begin(&parts, &arrival, service, Arc::clone(&self.observers));
+        let mut incoming = recording.arriving(incoming);
+        let mut response = match service {
+            "sts" => self.sts(&parts, incoming, arrival, &mut recording).await,
+            "iam" => self.iam(&parts, incoming, arrival, &mut recording).await,
+            _ => match self.s3(&parts, &mut incoming, arrival, &mut recording).await {
                 Ok(response) => response,
                 Err(refusal) => {
                     drain(&parts, incoming).await;
                     let denial = refusal.denial.as_deref().filter(|_| parts.method != Method::HEAD);
                     let encoded = denial.and_then(|document| self.sts.encode(document));
-                    refused(&parts, refusal, encoded, &id, &mut trace)
+                    refused(&parts, refusal, encoded, &id, &mut recording)
                 }
             },
         };
+        if service == "s3"
+            && let Some(rules) = self.cors_rules(&parts)
+        {
+            cors::mark(&rules, &parts, response.headers_mut());
+        }
+        if let Some(remark) = response.extensions_mut().remove() {
+            recording.remark(remark);
+        }
         let headers = response.headers_mut();
         headers.insert(SERVER, HeaderValue::from_static("Wigeon"));
         if let Ok(id) = HeaderValue::from_str(&id) {
             headers.insert("x-amz-request-id", id);
         }
-        self.audit.write(&Record {
-            time: time_of(at),
-            request_id: id,
-            service: trace.service,
-            source_ip: peer.to_string(),
-            who: trace.who,
-            operation: trace.operation,
-            resource: trace.resource,
-            status: response.status().as_u16(),
-            code: trace.code,
-            reason: trace.reason,
-            micros: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
-        });
-        response
+        recording.answer(&parts.method, response)
     }
 
     async fn s3(
         &self,
         parts: &Parts,
-        incoming: &mut Incoming,
+        incoming: &mut Arriving,
         arrival: Arrival,
-        trace: &mut Trace,
+        recording: &mut Recording,
     ) -> Result<Response<ResponseBody>, Refusal> {
         let request = Request::read(parts, arrival)?;
+        if parts.method == Method::OPTIONS {
+            return self.preflight(parts, recording);
+        }
+        if let Ok(Target::Bucket(bucket)) = Target::parse(&request.host, &request.path, &self.domains)
+            && is_form(parts)
+        {
+            return self.form(parts, incoming, request, bucket, recording).await;
+        }
         let bucket_of_host = self.bucket_of_host(&request);
         let authenticated =
-            self.authenticator.authenticate(&request, "s3", bucket_of_host.as_deref(), None)?;
-        trace.who = Some(Who::of(authenticated.caller()));
-        let classified = classify(&request, &self.domains)?;
-        trace.operation = classified.operation.name().to_owned();
-        trace.resource = classified.target.arn();
+            self.authenticator.authenticate_or_anonymous(&request, bucket_of_host.as_deref())?;
+        recording.who(Who::of(authenticated.caller(), authenticated.access_key_id()));
+        let classified =
+            classify(&request, &self.domains).map_err(|refusal| match authenticated.caller() {
+                // Strangers do not learn what there is.
+                Caller::Anonymous => Refusal::access_denied(refusal.message),
+                _ => refusal,
+            })?;
+        let version = request.query.value("versionId");
+        recording.classified(classified.operation.name(), &classified.target, version);
         let snapshot = self.directory.snapshot();
         let region = self.authenticator.region();
         let permit = authorize(request, authenticated, classified, &snapshot, region, &self.backend).await?;
+        recording.allowed(permit.allowed_by());
         let mut body = RequestBody::new(incoming, permit.authenticated(), permit.request().headers())?;
         self.backend.serve(&permit, &mut body).await
+    }
+
+    /// A browser asks before it sends a page's request; it signs nothing, and learns only what the rules say.
+    fn preflight(&self, parts: &Parts, recording: &mut Recording) -> Result<Response<ResponseBody>, Refusal> {
+        recording.asks("PreflightRequest", parts.uri.path());
+        let rules = self.cors_rules(parts).ok_or_else(cors::not_enabled)?;
+        let mut response = Response::new(empty());
+        *response.headers_mut() = rules.preflight(&parts.headers)?;
+        recording.allowed(None);
+        Ok(response)
+    }
+
+    /// The rules for pages of the bucket that a request names, whoever sent it.
+    fn cors_rules(&self, parts: &Parts) -> Option<Arc<CorsRules>> {
+        let target = Target::parse(host_of(parts), parts.uri.path(), &self.domains).ok()?;
+        self.backend.cors(target.bucket()?)
+    }
+
+    /// A browser's upload: what the fields of the form say counts.
+    async fn form(
+        &self,
+        parts: &Parts,
+        incoming: &mut Arriving,
+        request: Request,
+        bucket: BucketName,
+        recording: &mut Recording,
+    ) -> Result<Response<ResponseBody>, Refusal> {
+        recording.asks(Operation::PostObject.name(), bucket.as_str());
+        let scheme = if request.secure() { "https" } else { "http" };
+        let base = format!("{scheme}://{}", request.host);
+        let FormUpload { fields, file, key } = FormUpload::read(parts, incoming).await?;
+        let (authenticated, range) = self.authenticator.authenticate_form(&request, &fields, &bucket)?;
+        recording.who(Who::of(authenticated.caller(), authenticated.access_key_id()));
+        let request = request.of_form(form::headers(&fields)?);
+        let classified = classify_form(&request, bucket.clone(), key.clone());
+        recording.classified(classified.operation.name(), &classified.target, None);
+        let snapshot = self.directory.snapshot();
+        let region = self.authenticator.region();
+        let permit = authorize(request, authenticated, classified, &snapshot, region, &self.backend).await?;
+        recording.allowed(permit.allowed_by());
+        let mut body = RequestBody::of_form(file, range);
+        let stored = self.backend.serve(&permit, &mut body).await?;
+        Ok(form::answer(&fields, &bucket, &key, &base, stored.headers()).map(full))
     }
 
     /// The bucket that the host names, if it names one.
@@ -161,22 +205,22 @@ impl Gateway {
     async fn sts(
         &self,
         parts: &Parts,
-        incoming: Incoming,
+        incoming: Arriving,
         arrival: Arrival,
-        trace: &mut Trace,
+        recording: &mut Recording,
     ) -> Response<ResponseBody> {
         let id = arrival.id.clone();
-        let answered = match self.sts_answer(parts, incoming, arrival, trace).await {
+        let answered = match self.sts_answer(parts, incoming, arrival, recording).await {
             Ok(answered) => answered,
             Err(error) => StsService::refuse(&error, &id),
         };
         match answered.outcome {
-            Outcome::Exchanged(session) => trace.who = Some(Who::of_session(&session)),
-            Outcome::Answered => {}
-            Outcome::Refused { code, reason } => {
-                trace.code = Some(code.to_string());
-                trace.reason = Some(reason);
+            Outcome::Exchanged { session, by } => {
+                recording.who(Who::of_session(&session));
+                recording.allowed(by.as_ref());
             }
+            Outcome::Answered => recording.allowed(None),
+            Outcome::Refused { code, reason } => recording.refused(code.as_str(), reason, None),
         }
         xml_answer(answered.status, answered.xml.0)
     }
@@ -184,21 +228,22 @@ impl Gateway {
     async fn sts_answer(
         &self,
         parts: &Parts,
-        incoming: Incoming,
+        incoming: Arriving,
         arrival: Arrival,
-        trace: &mut Trace,
+        recording: &mut Recording,
     ) -> Result<StsResponse, StsError> {
         let (body, parameters) = query_parameters(parts, incoming).await?;
         let action = parameters.action().unwrap_or_default();
-        trace.operation = action.chars().take(64).collect();
-        trace.resource = parameters.value("RoleArn").unwrap_or_default().chars().take(256).collect();
+        recording.asks(action, parameters.value("RoleArn").unwrap_or_default());
         let (source_ip, secure_transport) = (Some(arrival.source_ip), arrival.tls.is_some());
         let request_id = arrival.id.clone();
         let caller = match StsService::needs_signature(action) {
             true => Some(self.query_caller(parts, arrival, &body, "sts")?),
             false => None,
         };
-        trace.who = caller.as_ref().map(|authenticated| Who::of(authenticated.caller()));
+        if let Some(authenticated) = &caller {
+            recording.who(Who::of(authenticated.caller(), authenticated.access_key_id()));
+        }
         let call = StsCall {
             parameters: &parameters,
             caller: caller.as_ref().map(Authenticated::caller),
@@ -225,18 +270,21 @@ impl Gateway {
     async fn iam(
         &self,
         parts: &Parts,
-        incoming: Incoming,
+        incoming: Arriving,
         arrival: Arrival,
-        trace: &mut Trace,
+        recording: &mut Recording,
     ) -> Response<ResponseBody> {
         let id = arrival.id.clone();
-        let answered = match self.iam_answer(parts, incoming, arrival, trace).await {
+        let answered = match self.iam_answer(parts, incoming, arrival, recording).await {
             Ok(answered) => answered,
             Err(error) => IamService::refuse(error.into(), &id),
         };
-        if let Some(fault) = answered.refused {
-            trace.code = Some(fault.code.to_owned());
-            trace.reason = Some(fault.reason.unwrap_or(fault.message));
+        match answered.refused {
+            None => recording.allowed(answered.allowed_by.as_ref()),
+            Some(fault) => {
+                let reason = fault.reason.unwrap_or(fault.message);
+                recording.refused(fault.code, reason, fault.by.map(|by| *by));
+            }
         }
         xml_answer(answered.status, answered.xml)
     }
@@ -244,15 +292,14 @@ impl Gateway {
     async fn iam_answer(
         &self,
         parts: &Parts,
-        incoming: Incoming,
+        incoming: Arriving,
         arrival: Arrival,
-        trace: &mut Trace,
+        recording: &mut Recording,
     ) -> Result<IamResponse, StsError> {
         let (body, parameters) = query_parameters(parts, incoming).await?;
         let subject = ["RoleName", "UserName", "GroupName", "PolicyArn", "OpenIDConnectProviderArn", "Url"];
         let subject = subject.iter().find_map(|name| parameters.value(name)).unwrap_or_default();
-        trace.operation = parameters.action().unwrap_or_default().chars().take(64).collect();
-        trace.resource = subject.chars().take(256).collect();
+        recording.asks(parameters.action().unwrap_or_default(), subject);
         let circumstances = Circumstances {
             now: arrival.at,
             source_ip: arrival.source_ip,
@@ -262,7 +309,7 @@ impl Gateway {
         let request_id = arrival.id.clone();
         let authenticated = self.query_caller(parts, arrival, &body, "iam")?;
         let caller = authenticated.caller();
-        trace.who = Some(Who::of(caller));
+        recording.who(Who::of(caller, authenticated.access_key_id()));
         let call = IamCall { parameters: &parameters, caller, circumstances, request_id: &request_id };
         Ok(self.iam.handle(call).await)
     }
@@ -277,12 +324,16 @@ fn xml_answer(status: u16, xml: String) -> Response<ResponseBody> {
     response
 }
 
+/// The Host header or `:authority`. That the two agree is seen to where a request is read.
+fn host_of(parts: &Parts) -> &str {
+    let header = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+    header.or(parts.uri.authority().map(Authority::as_str)).unwrap_or_default()
+}
+
 /// STS and IAM share their address with S3: their requests are forms posted to `/`, or carry an `Action`. On the host of a bucket
 /// `/` is the bucket.
 fn is_query(parts: &Parts, domains: &[String]) -> bool {
-    let header = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
-    let host = header.or(parts.uri.authority().map(Authority::as_str)).unwrap_or_default();
-    if Target::parse(host, "/", domains) != Ok(Target::Service) {
+    if Target::parse(host_of(parts), "/", domains) != Ok(Target::Service) {
         return false;
     }
     let form = parts
@@ -307,14 +358,14 @@ fn service(parts: &Parts, domains: &[String]) -> &'static str {
     if scoped || versioned { "iam" } else { "sts" }
 }
 
-async fn query_parameters(parts: &Parts, incoming: Incoming) -> Result<(Bytes, Parameters), StsError> {
+async fn query_parameters(parts: &Parts, incoming: Arriving) -> Result<(Bytes, Parameters), StsError> {
     let body = query_body(incoming).await?;
     let text = std::str::from_utf8(&body).map_err(|_| malformed("The body of the request is not UTF-8"))?;
     let parameters = Parameters::parse(parts.uri.query().unwrap_or_default(), text)?;
     Ok((body, parameters))
 }
 
-async fn query_body(incoming: Incoming) -> Result<Bytes, StsError> {
+async fn query_body(incoming: Arriving) -> Result<Bytes, StsError> {
     let limited = Limited::new(incoming, LONGEST_QUERY_BODY).collect();
     match tokio::time::timeout(Duration::from_secs(30), limited).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
@@ -333,13 +384,13 @@ fn refused(
     refusal: Refusal,
     encoded_message: Option<String>,
     id: &str,
-    trace: &mut Trace,
+    recording: &mut Recording,
 ) -> Response<ResponseBody> {
     if refusal.status.is_server_error() {
         tracing::error!(id, code = refusal.code, reason = refusal.reason, "a request failed");
     }
-    trace.code = Some(refusal.code.to_owned());
-    trace.reason = refusal.reason.clone().or_else(|| Some(refusal.message.clone()));
+    let reason = refusal.reason.clone().unwrap_or_else(|| refusal.message.clone());
+    recording.refused(refusal.code, reason, refusal.by.clone().map(|by| *by));
     let document = ErrorDocument { encoded_message, ..refusal.document(parts.uri.path(), id) };
     let mut response = answer(refusal.status, document.to_xml());
     if parts.method == Method::HEAD {
@@ -350,7 +401,7 @@ fn refused(
 
 /// Reads what is left of a short body, so that a sender that writes before it reads sees the answer. One that
 /// waits for `100 Continue` is not asked for its body at all.
-async fn drain(parts: &Parts, incoming: Incoming) {
+async fn drain(parts: &Parts, incoming: Arriving) {
     if parts.headers.contains_key("expect") {
         return;
     }

@@ -33,6 +33,8 @@ mod users;
 
 mod account;
 
+mod revocation;
+
 mod simulate;
 
 mod authority;
@@ -45,6 +47,7 @@ use wigeon_core::time::Clock;
 pub use authority::Circumstances;
 pub use fault::Fault;
 
+use crate::decided::DecidedBy;
 use crate::directory::{Change, Directory};
 use crate::issue::Sealer;
 use crate::session::Caller;
@@ -76,6 +79,8 @@ pub struct IamResponse {
     pub xml: String,
     /// For the audit: why it was refused.
     pub refused: Option<Fault>,
+    /// For the audit: the statement that allowed it; the account's own doings need none.
+    pub allowed_by: Option<DecidedBy>,
 }
 
 /// The IAM API.
@@ -95,6 +100,7 @@ fn action(name: &str) -> Option<&'static Action> {
         users::ACTIONS,
         tags::ACTIONS,
         account::ACTIONS,
+        revocation::ACTIONS,
         simulate::ACTIONS,
     ];
     all.into_iter().flatten().find(|action| action.name == name)
@@ -110,7 +116,7 @@ impl IamService {
     /// Answers one request.
     pub async fn handle(&self, call: IamCall<'_>) -> IamResponse {
         match self.answer(&call).await {
-            Ok(xml) => IamResponse { status: 200, xml, refused: None },
+            Ok((xml, allowed_by)) => IamResponse { status: 200, xml, refused: None, allowed_by },
             Err(fault) => Self::refuse(fault, call.request_id),
         }
     }
@@ -118,10 +124,11 @@ impl IamService {
     /// The answer to a request that was refused.
     #[must_use]
     pub fn refuse(fault: Fault, request_id: &str) -> IamResponse {
-        IamResponse { status: fault.status, xml: fault.to_xml(request_id), refused: Some(fault) }
+        let (status, xml) = (fault.status, fault.to_xml(request_id));
+        IamResponse { status, xml, refused: Some(fault), allowed_by: None }
     }
 
-    async fn answer(&self, call: &IamCall<'_>) -> Result<String, Fault> {
+    async fn answer(&self, call: &IamCall<'_>) -> Result<(String, Option<DecidedBy>), Fault> {
         let name = call.parameters.action().unwrap_or_default();
         let version = call.parameters.value("Version").unwrap_or(API_VERSION);
         let action = action(name).filter(|_| version == API_VERSION).ok_or_else(|| {
@@ -132,7 +139,7 @@ impl IamService {
         let snapshot = self.directory.snapshot();
         let at = self.clock.now();
         let of = Reading { snapshot: &snapshot, input: Input(call.parameters), caller: call.caller, at };
-        authority::allow(&of, action, &call.circumstances)?;
+        let allowed_by = authority::allow(&of, action, &call.circumstances)?;
         let result = match action.work {
             Work::Read(read) => Some(read(&of)?),
             Work::Write(change) => {
@@ -149,7 +156,7 @@ impl IamService {
                 Some(self.change(&of, &change, |of| users::created_key(of, &made)).await?)
             }
         };
-        Ok(document(action.name, result.as_ref(), call.request_id))
+        Ok((document(action.name, result.as_ref(), call.request_id), allowed_by))
     }
 
     /// Makes a change, and reads what there is with it.

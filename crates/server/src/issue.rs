@@ -21,8 +21,11 @@ mod seal;
 
 mod long_lived;
 
-pub use key_ring::{KeyRing, KeyRingError};
+mod ring_file;
+
+pub use key_ring::{KeyRing, KeyRingError, RingEntry};
 pub use long_lived::LongLived;
+pub use ring_file::RingFile;
 pub use seal::{Grant, IssueError, Issued, Sealer, UnsealError, Unsealed};
 
 #[cfg(test)]

@@ -14,7 +14,11 @@ pub mod directory;
 
 pub mod session;
 
+pub mod decided;
+
 pub mod denial;
+
+pub mod bucket;
 
 pub mod rights;
 
@@ -40,9 +44,19 @@ pub mod classify;
 
 pub mod authorize;
 
+pub mod outbox;
+
 pub mod audit;
 
+pub mod arriving;
+
+pub mod form;
+
 pub mod body;
+
+pub mod cors;
+
+pub mod recording;
 
 pub mod backend;
 

@@ -3,8 +3,11 @@
 //! Every error on the way of an S3 request becomes a [`Refusal`], in one place per kind of error, and is answered
 //! as S3 answers. Source of codes and statuses: Amazon S3 API Reference, "Error responses".
 
+use std::num::NonZeroU16;
+
 use http::StatusCode;
 use wigeon_core::s3::error::ErrorDocument;
+use wigeon_core::s3::form_policy::FormPolicyError;
 use wigeon_core::s3::name::NameError;
 use wigeon_core::s3::operation::Unclassified;
 use wigeon_core::s3::uri::UriError;
@@ -12,6 +15,7 @@ use wigeon_core::sigv4::canonical::QueryError;
 use wigeon_core::sigv4::chunked::ChunkError;
 use wigeon_core::sigv4::verify::SignatureError;
 
+use crate::decided::DecidedBy;
 use crate::denial::Denial;
 
 /// An S3 error answer.
@@ -25,17 +29,26 @@ pub struct Refusal {
     /// For people.
     pub message: String,
     /// The region to use, where the request was signed for another.
-    pub region: Option<String>,
+    pub region: Option<Box<str>>,
     /// For the operator only: why, where the requester must not know.
     pub reason: Option<String>,
     /// For an administrator to decode: JSON about a denied request, not yet sealed.
     pub denial: Option<String>,
+    /// For the audit: the statement that denied, where one did.
+    pub by: Option<Box<DecidedBy>>,
+    /// After how many seconds to try again, where that is known.
+    pub retry_after: Option<NonZeroU16>,
 }
 
 impl From<Denial> for Refusal {
     fn from(denial: Denial) -> Self {
         let refusal = Self::new("AccessDenied", StatusCode::FORBIDDEN, denial.message());
-        Self { reason: Some(denial.reason), denial: Some(denial.document), ..refusal }
+        Self {
+            reason: Some(denial.reason),
+            denial: Some(denial.document),
+            by: denial.by.map(Box::new),
+            ..refusal
+        }
     }
 }
 
@@ -43,7 +56,16 @@ impl Refusal {
     /// A refusal with a code and its status.
     #[must_use]
     pub fn new(code: &'static str, status: StatusCode, message: impl Into<String>) -> Self {
-        Self { code, status, message: message.into(), region: None, reason: None, denial: None }
+        Self {
+            code,
+            status,
+            message: message.into(),
+            region: None,
+            reason: None,
+            denial: None,
+            by: None,
+            retry_after: None,
+        }
     }
 
     /// 403 `AccessDenied`; the reason goes to the audit record, not to the requester.
@@ -85,6 +107,13 @@ impl Refusal {
         Self::new("BadDigest", StatusCode::BAD_REQUEST, message)
     }
 
+    /// 400 `AccessControlListNotSupported`.
+    #[must_use]
+    pub fn acls_not_supported() -> Self {
+        let message = "The bucket does not allow ACLs";
+        Self::new("AccessControlListNotSupported", StatusCode::BAD_REQUEST, message)
+    }
+
     /// 501 `NotImplemented`.
     #[must_use]
     pub fn not_implemented(what: &str) -> Self {
@@ -108,7 +137,7 @@ impl Refusal {
             message: self.message.clone(),
             resource: Some(resource.to_owned()),
             request_id: request_id.to_owned(),
-            region: self.region.clone(),
+            region: self.region.as_deref().map(str::to_owned),
             endpoint: None,
             encoded_message: None,
         }
@@ -120,7 +149,7 @@ impl From<SignatureError> for Refusal {
         let (code, status) = error.code();
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
         let region = match &error {
-            SignatureError::ScopeRegion { expected, .. } => Some(expected.clone()),
+            SignatureError::ScopeRegion { expected, .. } => Some(expected.as_str().into()),
             _ => None,
         };
         Self { region, ..Self::new(code, status, sentence(&error)) }
@@ -165,6 +194,19 @@ impl From<Unclassified> for Refusal {
             }
             Unclassified::Parameter(_) | Unclassified::Refused(_) => {
                 Self::new("NotImplemented", StatusCode::NOT_IMPLEMENTED, sentence(&error))
+            }
+        }
+    }
+}
+
+impl From<FormPolicyError> for Refusal {
+    fn from(error: FormPolicyError) -> Self {
+        match error {
+            FormPolicyError::Malformed(_) => {
+                Self::new("InvalidPolicyDocument", StatusCode::BAD_REQUEST, sentence(&error))
+            }
+            FormPolicyError::Expired | FormPolicyError::Condition(_) | FormPolicyError::ExtraField(_) => {
+                Self::new("AccessDenied", StatusCode::FORBIDDEN, sentence(&error))
             }
         }
     }

@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use http::header::{HOST, HeaderName, HeaderValue};
+use http::header::{HOST, HeaderName, HeaderValue, ORIGIN, REFERER, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, Method};
 use wigeon_core::encoding::percent_decode;
@@ -96,6 +96,18 @@ impl Request {
             sent: parts.headers.clone(),
             headers,
         })
+    }
+
+    /// The request that a form stands for: what the fields say counts, what the headers say does not, since nobody
+    /// signed them.
+    #[must_use]
+    pub fn of_form(self, mut fields: HeaderMap) -> Self {
+        for name in [USER_AGENT, REFERER, ORIGIN] {
+            if let Some(value) = self.headers.get(&name) {
+                fields.insert(name, value.clone());
+            }
+        }
+        Self { sent: fields.clone(), headers: fields, ..self }
     }
 
     /// Whether it came over TLS.

@@ -6,12 +6,15 @@
 use std::sync::Arc;
 
 use wigeon_core::arn::Arn;
-use wigeon_core::policy::{Context, Policies, Policy, Principal, Request, evaluate};
+use wigeon_core::policy::{
+    Context, Decision, Explanation, Kind, Policies, Policy, Principal, Request, evaluate, explain,
+};
 
+use crate::decided::DecidedBy;
 use crate::denial::Denial;
 use crate::directory::entry::Tags;
 use crate::directory::{Role, Snapshot, User};
-use crate::session::{Caller, Session, SessionEnded};
+use crate::session::{Caller, Session, SessionEnded, UserSession};
 
 /// What a caller may do, as of one snapshot.
 #[derive(Debug)]
@@ -22,10 +25,16 @@ pub struct Rights {
 
 #[derive(Debug)]
 enum Holder {
+    /// Nobody.
+    Anonymous,
     /// The account itself.
     Account { arn: String },
     /// A user, by its own policies and those of its groups.
-    User(Arc<User>),
+    User {
+        user: Arc<User>,
+        /// Where it came with temporary credentials.
+        session: Option<Arc<UserSession>>,
+    },
     /// A session, by its role and the policies that came with it.
     Session {
         session: Arc<Session>,
@@ -50,10 +59,14 @@ impl Rights {
             return Err(SessionEnded::Revoked(session.access_key_id.clone()));
         }
         let holder = match caller {
+            Caller::Anonymous => Holder::Anonymous,
             Caller::Root | Caller::RootSession(_) => {
                 Holder::Account { arn: format!("arn:aws:iam::{account}:root") }
             }
-            Caller::User(user) => Holder::User(Arc::clone(user)),
+            Caller::User(user) => Holder::User { user: Arc::clone(user), session: None },
+            Caller::UserSession(session) => {
+                Holder::User { user: Arc::clone(session.user(snapshot)?), session: Some(Arc::clone(session)) }
+            }
             Caller::Session(session) => {
                 let role = Arc::clone(session.role(snapshot)?);
                 // A policy that is gone by now allows nothing, and takes nothing away.
@@ -76,7 +89,7 @@ impl Rights {
     #[must_use]
     pub fn session(&self) -> Option<&Arc<Session>> {
         match &self.holder {
-            Holder::Account { .. } | Holder::User(_) => None,
+            Holder::Anonymous | Holder::Account { .. } | Holder::User { .. } => None,
             Holder::Session { session, .. } => Some(session),
         }
     }
@@ -85,18 +98,20 @@ impl Rights {
     #[must_use]
     pub fn arn(&self) -> &str {
         match &self.holder {
+            Holder::Anonymous => "anonymous",
             Holder::Account { arn } => arn,
-            Holder::User(user) => user.arn.as_str(),
+            Holder::User { user, .. } => user.arn.as_str(),
             Holder::Session { arn, .. } => arn.as_str(),
         }
     }
 
-    /// `AROA…:SESSION` of a session, `AIDA…` of a user; the account's number for the account itself.
+    /// `AROA…:SESSION` of a session, `AIDA…` of a user; the account's number for the account itself; `anonymous`.
     #[must_use]
     pub fn user_id(&self) -> String {
         match &self.holder {
+            Holder::Anonymous => "anonymous".to_owned(),
             Holder::Account { .. } => self.account.clone(),
-            Holder::User(user) => user.id.clone(),
+            Holder::User { user, .. } => user.id.clone(),
             Holder::Session { session, .. } => session.user_id(),
         }
     }
@@ -113,8 +128,8 @@ impl Rights {
         let read = |policy: &Policy| policy.document.reads_object_tags();
         let any = |policies: &[Arc<Policy>]| policies.iter().any(|policy| read(policy));
         match &self.holder {
-            Holder::Account { .. } => false,
-            Holder::User(user) => any(&user.policies) || user.boundary.as_deref().is_some_and(read),
+            Holder::Anonymous | Holder::Account { .. } => false,
+            Holder::User { user, .. } => any(&user.policies) || user.boundary.as_deref().is_some_and(read),
             Holder::Session { role, with_claimed, session_policies, .. } => {
                 any(with_claimed.as_deref().unwrap_or(&role.policies))
                     || role.boundary.as_deref().is_some_and(read)
@@ -123,16 +138,30 @@ impl Rights {
         }
     }
 
+    /// Whether nobody asks: the request is not signed.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        matches!(self.holder, Holder::Anonymous)
+    }
+
     /// Enters the condition keys that the caller is the source of; what stands there already stays.
     pub fn enter_keys<'a>(&'a self, context: &mut Context<'a>) {
         match &self.holder {
+            Holder::Anonymous => {
+                context.set("aws:PrincipalType", "Anonymous");
+                context.set("aws:userid", "anonymous");
+            }
             Holder::Account { arn } => {
                 context.set("aws:PrincipalArn", arn.as_str());
                 context.set("aws:PrincipalAccount", self.account.as_str());
                 context.set("aws:PrincipalType", "Account");
                 context.set("aws:userid", self.account.as_str());
             }
-            Holder::User(user) => {
+            Holder::User { user, session } => {
+                if let Some(session) = session {
+                    context.set("aws:TokenIssueTime", session.issued_at);
+                    context.set("aws:MultiFactorAuthPresent", false);
+                }
                 context.set("aws:PrincipalArn", user.arn.as_str());
                 context.set("aws:PrincipalAccount", self.account.as_str());
                 context.set("aws:PrincipalType", "User");
@@ -148,7 +177,8 @@ impl Rights {
     }
 
     /// Whether the caller may do something with something of this account. `resource_policy`: the bucket's
-    /// policy, or the trust policy of a role that is to be assumed.
+    /// policy, or the trust policy of a role that is to be assumed. Says which statement allows; the account's own
+    /// doings need none.
     ///
     /// # Errors
     /// The [`Denial`].
@@ -158,15 +188,40 @@ impl Rights {
         resource: &str,
         resource_policy: Option<&Policy>,
         context: &Context<'_>,
-    ) -> Result<(), Box<Denial>> {
-        let (principal, policies) = match &self.holder {
-            // The account's own doings need no policy; what a policy of the resource says still counts.
-            Holder::Account { .. } if resource_policy.is_none() => return Ok(()),
+    ) -> Result<Option<DecidedBy>, Box<Denial>> {
+        // The account's own doings need no policy; what a policy of the resource says still counts.
+        if self.is_account() && resource_policy.is_none() {
+            return Ok(None);
+        }
+        let (principal, policies) = self.judged_by(resource_policy);
+        let request = Request { principal, action, resource, account: &self.account, context };
+        match evaluate(&policies, &request) {
+            Decision::Allow(by) => Ok(by.and_then(|by| DecidedBy::of(&policies, by))),
+            Decision::ExplicitDeny(_) | Decision::ImplicitDeny(_) => {
+                Err(Box::new(Denial::new(&policies, &request, &self.user_id())))
+            }
+        }
+    }
+
+    /// The same decision with its reasons, for people.
+    #[must_use]
+    pub fn explain(&self, action: &str, resource: &str, context: &Context<'_>) -> Explanation {
+        let (principal, policies) = self.judged_by(None);
+        explain(&policies, &Request { principal, action, resource, account: &self.account, context })
+    }
+
+    /// As whom, and by which policies, the caller is judged.
+    fn judged_by<'a>(&'a self, resource_policy: Option<&'a Policy>) -> (Principal<'a>, Policies<'a>) {
+        let of_bucket = resource_policy.is_some_and(|policy| policy.document.kind() == Kind::Resource);
+        match &self.holder {
+            Holder::Anonymous => {
+                (Principal::Anonymous, Policies { resource: resource_policy, ..Policies::default() })
+            }
             Holder::Account { .. } => (
                 Principal::Root { account: &self.account },
                 Policies { resource: resource_policy, ..Policies::default() },
             ),
-            Holder::User(user) => (
+            Holder::User { user, .. } => (
                 Principal::User { account: &self.account, arn: user.arn.as_str() },
                 Policies {
                     resource: resource_policy,
@@ -180,6 +235,11 @@ impl Rights {
                     account: &session.account,
                     role: role.arn.as_str(),
                     session: arn.as_str(),
+                    // A trust policy that names a provider speaks of the bearers of its tokens alone.
+                    provider: session
+                        .web_identity()
+                        .filter(|_| of_bucket)
+                        .map(|origin| origin.provider.principal.as_str()),
                 },
                 Policies {
                     resource: resource_policy,
@@ -188,11 +248,6 @@ impl Rights {
                     session: session_policies,
                 },
             ),
-        };
-        let request = Request { principal, action, resource, account: &self.account, context };
-        match evaluate(&policies, &request).is_allowed() {
-            true => Ok(()),
-            false => Err(Box::new(Denial::new(&policies, &request, &self.user_id()))),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,16 +17,20 @@ use tokio::task::JoinHandle;
 use wigeon_core::secret::Secret;
 use wigeon_core::time::Clock;
 
-use crate::audit::Audit;
+use crate::audit::{Audit, AuditFile};
 use crate::authenticate::Authenticator;
 use crate::backend::local::{Options, Store, StoreError};
 use crate::backend::protocol::LocalBackend;
-use crate::config::{Config, DirectoryConfig, DirectoryHome};
+use crate::backend::stores::Stores;
+use crate::backend::upstream::{UpstreamError, Upstreams};
+use crate::config::{AuditConfig, Config, DirectoryConfig, DirectoryHome};
 use crate::connection::Pulse;
 use crate::directory::{Change, Directory, DirectoryError, StoredError};
 use crate::gateway::Gateway;
 use crate::iam::IamService;
-use crate::issue::{KeyRing, KeyRingError, Sealer};
+use crate::issue::{KeyRingError, RingFile, Sealer};
+use crate::outbox::{Outbox, OutboxError};
+use crate::recording::Observers;
 use crate::request::TlsVersion;
 use crate::sts::StsService;
 use crate::tls::{self, Tls, TlsError};
@@ -39,6 +44,9 @@ const MOST_CONNECTIONS: usize = 10_000;
 
 /// How long requests may go on after the server was told to stop.
 const LONGEST_GOODBYE: Duration = Duration::from_secs(30);
+
+/// How long the collector may take for the last audit records.
+const LAST_RECORDS: Duration = Duration::from_secs(5);
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +72,9 @@ pub enum ServeError {
     /// The local store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// An upstream.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
     /// The audit file.
     #[error("the audit file `{path}` cannot be opened")]
     Audit {
@@ -73,6 +84,9 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
+    /// A collector of records.
+    #[error(transparent)]
+    Collector(#[from] OutboxError),
     /// The certificate or its key.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -95,6 +109,9 @@ pub struct Running {
     directory: Arc<Directory>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
+    observers: Arc<Observers>,
+    /// Carries audit records to their collector.
+    carrying: Option<JoinHandle<()>>,
 }
 
 impl Running {
@@ -120,6 +137,22 @@ impl Running {
     pub async fn stop(self) {
         let _ = self.stop.send(true);
         let _ = self.task.await;
+        if let Some(collector) = self.observers.audit.collector() {
+            collector.close();
+        }
+        if let Some(carrying) = self.carrying
+            && tokio::time::timeout(LAST_RECORDS, carrying).await.is_err()
+        {
+            tracing::warn!("the collector did not take the last audit records in time");
+        }
+    }
+
+    /// Opens the audit file anew, after something else moved it away.
+    ///
+    /// # Errors
+    /// Where that cannot be done; the file before stays in use.
+    pub fn reopen_audit(&self) -> io::Result<()> {
+        self.observers.audit.reopen()
     }
 }
 
@@ -158,6 +191,22 @@ pub async fn open_directory(config: &DirectoryConfig) -> Result<Directory, Serve
     }
 }
 
+/// The audit, and the work of what carries its records to a collector.
+fn open_audit(
+    config: &AuditConfig,
+) -> Result<(Audit, Option<impl Future<Output = ()> + Send + use<>>), ServeError> {
+    let unopened = |path: &Path| {
+        let path = path.display().to_string();
+        move |source| ServeError::Audit { path, source }
+    };
+    let file = match &config.file {
+        None => None,
+        Some(options) => Some(AuditFile::open(options.clone()).map_err(unopened(&options.path))?),
+    };
+    let (collector, carrying) = config.collector.clone().map(Outbox::open).transpose()?.unzip();
+    Ok((Audit::new(file, collector), carrying))
+}
+
 /// After a rotation of the key ring: the secrets of access keys move to its newest key.
 async fn reseal(directory: &Directory, sealer: &Sealer, clock: &dyn Clock) {
     let snapshot = directory.snapshot();
@@ -180,21 +229,20 @@ async fn reseal(directory: &Directory, sealer: &Sealer, clock: &dyn Clock) {
 pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, ServeError> {
     let directory = Arc::new(open_directory(&config.directory).await?);
     let store = Store::open(&config.data.join("store"), Options::new(Arc::clone(&clock)))?;
-    let ring = KeyRing::open_or_create(&config.data.join("session-keys.json"), clock.now())?;
-    let sealer = Arc::new(Sealer::new(ring));
+    let upstreams = Upstreams::new(&config.upstreams, &clock)?;
+    let keys = RingFile::open(config.session_keys.clone(), clock.now())?;
+    let sealer = Arc::clone(keys.sealer());
     reseal(&directory, &sealer, &*clock).await;
     let verifier = Arc::new(Verifier::new(Arc::clone(&clock)));
-    let audit = match &config.audit {
-        None => Audit::log_only(),
-        Some(path) => Audit::to_file(path)
-            .map_err(|source| ServeError::Audit { path: path.display().to_string(), source })?,
-    };
+    let (audit, carrying) = open_audit(&config.audit)?;
+    let observers = Arc::new(Observers { clock: Arc::clone(&clock), audit });
     let tls = config.tls.as_ref().map(Tls::open).transpose()?.map(Arc::new);
     let listener = TcpListener::bind(config.listen)
         .await
         .map_err(|source| ServeError::Listen { address: config.listen, source })?;
     let address =
         listener.local_addr().map_err(|source| ServeError::Listen { address: config.listen, source })?;
+    let time = Arc::clone(&clock);
     let gateway = Arc::new(Gateway {
         authenticator: Authenticator::new(
             Arc::clone(&sealer),
@@ -206,25 +254,45 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Se
         sts: StsService::new(Arc::clone(&directory), Arc::clone(&verifier), sealer, Arc::clone(&clock)),
         clock,
         directory: Arc::clone(&directory),
-        backend: LocalBackend::new(store),
-        audit,
+        backend: Stores::new(LocalBackend::new(store), upstreams),
+        observers: Arc::clone(&observers),
         domains: config.domains.clone(),
     });
+    let carrying = carrying.map(tokio::spawn);
     let (stop, stopped) = watch::channel(false);
     // A provider may come up later than this server: its keys are fetched beside serving, not before.
     let warming = Arc::clone(&directory);
     tokio::spawn(async move { verifier.warm(&warming.snapshot()).await });
     let watching = Arc::clone(&directory);
+    let following = Arc::clone(&directory);
     let secure = tls.is_some();
     let task = tokio::spawn(async move {
         tokio::select! {
             () = accept(listener, gateway, tls.clone(), stopped) => {}
             () = watching.watch(Duration::from_secs(1)) => {}
             () = renew(tls.as_deref()) => {}
+            () = follow(&keys, &following, &*time) => {}
         }
     });
     tracing::info!(%address, secure, "serving");
-    Ok(Running { address, secure, directory, stop, task })
+    Ok(Running { address, secure, directory, stop, task, observers, carrying })
+}
+
+/// Takes up keys that were added to the ring's file, and those that begin to issue, for ever.
+async fn follow(keys: &RingFile, directory: &Directory, clock: &dyn Clock) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        match keys.refresh(clock.now()) {
+            Ok(false) => {}
+            Ok(true) => {
+                tracing::info!(keys = ?keys.sealer(), "the session keys changed");
+                reseal(directory, keys.sealer(), clock).await;
+            }
+            Err(error) => {
+                tracing::error!(error = %crate::chain::chain(&error), "the session keys stay as they were")
+            }
+        }
+    }
 }
 
 /// Looks for a renewed certificate, for ever; without one there is nothing to look for.

@@ -11,5 +11,6 @@ mod keys;
 pub(crate) use keys::{claim_value, tag_values};
 pub(crate) use record::Prepared;
 pub use record::{
-    Caller, ChainedOrigin, Link, Origin, ProviderRef, RootSession, Session, SessionEnded, WebIdentityOrigin,
+    Caller, ChainedOrigin, Link, Origin, ProviderRef, RootSession, Session, SessionEnded, UserSession,
+    WebIdentityOrigin,
 };

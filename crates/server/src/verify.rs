@@ -1,13 +1,15 @@
 //! Verification: from a token's text to somebody's identity at a registered provider.
 //!
-//! Enters: the text, a directory snapshot. Leaves: a [`WebIdentity`], which only [`Verifier::verify`] can
-//! make. Refused: issuers that are not registered, keys that their provider does not publish, signatures
+//! Enters: the text, a directory snapshot. Leaves: a [`WebIdentity`], which only [`Verifier::verify`] and, for the
+//! opaque tokens of services that AWS knows by name, [`Verifier::verify_opaque`] can make. Refused: issuers that are not registered, keys that their provider does not publish, signatures
 //! that do not hold, claims out of their rules (docs/sts.md, "The token"). The answers to the first three are
 //! one, so that a stranger learns nothing about the directory.
 
 mod address;
 
 mod fetch;
+
+mod information;
 
 mod keys;
 
@@ -16,14 +18,16 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use wigeon_core::jwt::{TokenError, UnverifiedToken};
 use wigeon_core::sts::{
-    FaultCode, IdentityError, IdentityRules, StsError, VerifiedToken, issuer_of, verify_identity,
+    FaultCode, IdentityError, IdentityRules, InformationError, StsError, VerifiedToken, issuer_of,
+    verify_identity, verify_information,
 };
 use wigeon_core::time::Clock;
 
 pub use fetch::{FetchError, FetchLimits};
+pub use information::OpaqueError;
 pub use keys::KeyCachePolicy;
 
-use crate::directory::{Provider, Snapshot};
+use crate::directory::{BuiltIn, Keys, Provider, Snapshot};
 use keys::ProviderKeys;
 
 /// A verified token together with the provider whose keys and client ids it was checked against.
@@ -68,6 +72,18 @@ pub enum VerifyError {
     /// What the token claims.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// A `ProviderId` that names no service, or one that is not switched on here.
+    #[error("`{0}` is not a service whose access tokens are taken here")]
+    UnknownService(String),
+    /// An opaque token, or what the service that issued it says about it.
+    #[error("the access token of `{}` is not taken", service.name())]
+    Opaque {
+        /// The service.
+        service: BuiltIn,
+        /// Why.
+        #[source]
+        source: OpaqueError,
+    },
 }
 
 impl From<TokenError> for VerifyError {
@@ -88,7 +104,32 @@ impl VerifyError {
                 "Couldn't communicate with your identity provider",
             ),
             Self::Identity(error) => StsError::from(error),
+            Self::UnknownService(name) => BuiltIn::of(name).map_or_else(StsError::not_authorized, refused_by),
+            Self::Opaque { service, source } => match source {
+                OpaqueError::Fetch(_) | OpaqueError::Token(InformationError::Shape) => StsError::new(
+                    FaultCode::IDPCommunicationError,
+                    "Couldn't communicate with your identity provider",
+                ),
+                OpaqueError::Token(InformationError::Expired) => {
+                    StsError::new(FaultCode::ExpiredTokenException, "Token expired")
+                }
+                OpaqueError::Token(InformationError::Rejected) => refused_by(*service),
+            },
         }
+    }
+}
+
+/// AWS's answers to a token that a built-in service does not take. A service that is not switched on here answers
+/// like one that refuses.
+fn refused_by(service: BuiltIn) -> StsError {
+    match service {
+        BuiltIn::Amazon => {
+            StsError::new(FaultCode::InvalidIdentityToken, "The web identity token could not be validated")
+        }
+        BuiltIn::Facebook => {
+            StsError::new(FaultCode::IDPRejectedClaim, "The identity provider rejected the token")
+        }
+        BuiltIn::Google => StsError::not_authorized(),
     }
 }
 
@@ -118,7 +159,9 @@ impl Verifier {
     pub async fn verify(&self, snapshot: &Snapshot, text: &str) -> Result<WebIdentity, VerifyError> {
         let token = UnverifiedToken::parse(text)?;
         let issuer = issuer_of(&token)?;
-        let Some(provider) = snapshot.provider(issuer) else {
+        // A service of opaque tokens signs none, whatever a token says of its issuer.
+        let signing = |provider: &&Arc<Provider>| !matches!(provider.keys, Keys::Opaque { .. });
+        let Some(provider) = snapshot.provider(issuer).filter(signing) else {
             return Err(VerifyError::UnknownIssuer(issuer.chars().take(200).collect()));
         };
         // Before any key is looked for: a token that cannot be accepted causes no fetch.
@@ -137,6 +180,29 @@ impl Verifier {
             many_tag_values: snapshot.is_ceph(),
         };
         let token = verify_identity(signed, &provider.url, &rules, self.clock.now())?;
+        Ok(WebIdentity { provider: Arc::clone(provider), token })
+    }
+
+    /// Verifies an opaque access token: its service is asked, each time.
+    pub async fn verify_opaque(
+        &self,
+        snapshot: &Snapshot,
+        provider_id: &str,
+        text: &str,
+    ) -> Result<WebIdentity, VerifyError> {
+        let unknown = || VerifyError::UnknownService(provider_id.chars().take(200).collect());
+        let service = BuiltIn::of(provider_id).ok_or_else(unknown)?;
+        let provider =
+            snapshot.provider(&service.issuer()).filter(|provider| provider.built_in == Some(service));
+        let provider = provider.ok_or_else(unknown)?;
+        let asked = self.keys_of(provider).ask(text, self.clock.now()).await.ok_or_else(unknown)?;
+        let information = asked.map_err(|source| VerifyError::Opaque { service, source })?;
+        let rules = IdentityRules {
+            client_ids: &provider.client_ids,
+            any_audience: provider.any_audience,
+            many_tag_values: false,
+        };
+        let token = verify_information(information, &provider.url, &rules)?;
         Ok(WebIdentity { provider: Arc::clone(provider), token })
     }
 

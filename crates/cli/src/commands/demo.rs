@@ -20,13 +20,13 @@ use tokio::sync::mpsc;
 use url::Url;
 use wigeon_client::profile::Settings;
 use wigeon_client::s3::{Addressing, Client, Endpoint, StaticCredentials};
-use wigeon_client::sign_in::{self, Browser};
+use wigeon_client::sign_in::{self, Browser, SignInError};
 use wigeon_core::credentials::Credentials;
 use wigeon_core::secret::Secret;
 use wigeon_core::sigv4::canonical::hex;
 use wigeon_idp::{Client as IdpClient, Config as IdpConfig, Lifetimes, Provider, User};
 use wigeon_server::authenticate::RootKey;
-use wigeon_server::config::{Config, DirectoryConfig};
+use wigeon_server::config::{AuditConfig, Config, DirectoryConfig};
 use wigeon_server::serve;
 
 use self::form_browser::FormBrowser;
@@ -78,7 +78,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             access_key_id: root.access_key_id.clone(),
             secret_key: root.secret_key.clone(),
         }),
-        audit: Some(place.folder.join("audit.jsonl")),
+        audit: AuditConfig::file(place.folder.join("audit.jsonl")),
         ..Config::new(place.folder.join("data"), directory)
     };
     let server = serve::start(&config, Arc::clone(&context.clock)).await.map_err(failed)?;
@@ -126,7 +126,9 @@ async fn sign_in(context: &Context, settings: &Settings, user: Option<&str>) -> 
     // Nothing is pasted: provider and browser are on this machine.
     let (_sender, pasted) = mpsc::channel(1);
     let limit = if user.is_some() { Duration::from_secs(30) } else { SIGN_IN_LIMIT };
-    let tokens = sign_in::in_browser(session.sign_in()?, browser, pasted, limit).await?;
+    let sign_in = session.sign_in()?;
+    let provider = sign_in::locate(sign_in.connector, sign_in.oauth).await.map_err(SignInError::from)?;
+    let tokens = sign_in::in_browser(sign_in, provider, browser, pasted, limit).await?;
     let user = tokens.identity.subject.clone();
     let record = session.begin(tokens).await?;
     report(context, &session, &record)?;

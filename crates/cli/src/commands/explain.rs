@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use wigeon_core::policy::{Context as Keys, Policies, Principal, Request, explain};
 use wigeon_server::config::{Config, DirectoryConfig, DirectoryHome};
 use wigeon_server::directory::{Directory, Role, Snapshot};
-use wigeon_server::explain::{Step, advice, token};
+use wigeon_server::explain::{Question, Step, advice, token};
 use wigeon_server::serve;
 use wigeon_server::trust::Circumstances;
 use wigeon_server::verify::Verifier;
@@ -61,6 +61,21 @@ struct TokenArgs {
     /// The session's name
     #[arg(long, value_name = "NAME", default_value = "explain")]
     session_name: String,
+    /// The service of an opaque access token: www.amazon.com or graph.facebook.com
+    #[arg(long, value_name = "NAME")]
+    provider_id: Option<String>,
+    /// A session policy that would be handed in
+    #[arg(long, value_name = "FILE", requires = "role")]
+    session_policy: Option<PathBuf>,
+    /// What the session would do, such as s3:GetObject
+    #[arg(long, value_name = "ACTION", requires = "role")]
+    action: Option<String>,
+    /// With what: an ARN
+    #[arg(long, value_name = "ARN", default_value = "*")]
+    resource: String,
+    /// A condition key of that request and its value; may come several times
+    #[arg(long = "key", value_name = "KEY=VALUE")]
+    keys: Vec<String>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -111,8 +126,18 @@ async fn explain_token(args: TokenArgs, context: &Context) -> Result<(), Failure
     let verifier = Verifier::new(Arc::clone(&context.clock));
     let circumstances =
         Circumstances { now: context.clock.now(), source_ip: None, user_agent: None, secure_transport: true };
-    let steps =
-        token(&snapshot, &verifier, text.trim(), role.as_deref(), &args.session_name, &circumstances).await;
+    let session_policy = args.session_policy.as_deref().map(read).transpose()?;
+    let keys = args.keys.iter().map(|pair| key_value(pair)).collect::<Result<Vec<_>, Failure>>()?;
+    let question = Question {
+        provider_id: args.provider_id.as_deref(),
+        role_arn: role.as_deref(),
+        session_name: &args.session_name,
+        session_policy: session_policy.as_deref(),
+        action: args.action.as_deref(),
+        resource: &args.resource,
+        keys: &keys,
+    };
+    let steps = token(&snapshot, &verifier, text.trim(), &question, &circumstances).await;
     let shown: Vec<Value> = steps.iter().map(step_json).collect();
     context.output.result(&shown, |_| steps.iter().map(step_text).collect::<Vec<_>>().join("\n"))?;
     match steps.iter().find(|step| !step.good) {
@@ -128,7 +153,7 @@ async fn explain_token(args: TokenArgs, context: &Context) -> Result<(), Failure
 fn explain_request(args: &RequestArgs, context: &Context) -> Result<(), Failure> {
     let path = match (&args.audit, &args.config) {
         (Some(path), _) => path.clone(),
-        (None, Some(config)) => read_config(config)?.audit.ok_or_else(|| {
+        (None, Some(config)) => read_config(config)?.audit.file.map(|file| file.path).ok_or_else(|| {
             Failure::error(format!("`{}` names no audit file", config.display()))
                 .hint("add: audit = \"audit.jsonl\"")
         })?,
@@ -156,12 +181,17 @@ fn request_text(record: &Value) -> String {
         Some(code) => format!("{status} {code}"),
         None => format!("{status}, granted"),
     };
+    let by = record.get("by").map_or("-".to_owned(), |by| {
+        let text = |name: &str| by.get(name).and_then(Value::as_str).unwrap_or("-");
+        format!("`{}` of the {} `{}`", text("statement"), text("layer"), text("policy"))
+    });
     let lines = [
         ("when", text("time")),
         ("who", who.unwrap_or("nobody that is known").to_owned()),
         ("what", format!("{} {}", text("operation"), text("resource"))),
         ("from", text("source_ip")),
         ("outcome", outcome),
+        ("by", by),
         ("why", text("reason")),
     ];
     lines.map(|(name, value)| printable(&format!("{name:9} {value}"))).join("\n")
@@ -175,9 +205,7 @@ async fn explain_policy(args: &PolicyArgs, context: &Context) -> Result<(), Fail
         .ok_or_else(|| Failure::error(format!("there is no role `{}`", printable(&args.role))))?;
     let mut keys = Keys::new();
     for pair in &args.keys {
-        let (key, value) = pair
-            .split_once('=')
-            .ok_or_else(|| Failure::usage(format!("`{}` is not KEY=VALUE", printable(pair))))?;
+        let (key, value) = key_value(pair)?;
         keys.set(key, value);
     }
     keys.set("aws:PrincipalArn", role.arn.as_str());
@@ -189,6 +217,7 @@ async fn explain_policy(args: &PolicyArgs, context: &Context) -> Result<(), Fail
             account: snapshot.account(),
             role: role.arn.as_str(),
             session: &session,
+            provider: None,
         },
         action: &args.action,
         resource: &args.resource,
@@ -204,6 +233,10 @@ async fn explain_policy(args: &PolicyArgs, context: &Context) -> Result<(), Fail
         None => Ok(()),
         Some(change) => Err(Failure::new(Kind::Denied, "the request is denied").hint(printable(&change))),
     }
+}
+
+fn key_value(pair: &str) -> Result<(&str, &str), Failure> {
+    pair.split_once('=').ok_or_else(|| Failure::usage(format!("`{}` is not KEY=VALUE", printable(pair))))
 }
 
 impl Source {

@@ -43,7 +43,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         "expires_at": credentials.expires_at,
         "signed_in_at": record.signed_in_at,
         "id_token_expires_at": record.identity.expires_at,
-        "renews": record.refresh_token.is_some(),
+        "renews": record.renews(),
         "signature_checked": record.identity.signature_checked,
         "endpoint": settings.endpoint()?.value,
     });

@@ -3,10 +3,11 @@
 
 use wigeon_client::connect::ConnectError;
 use wigeon_client::exchange::ExchangeError;
+use wigeon_client::identity_center::CenterError;
 use wigeon_client::profile::{ProfileError, SettingsError, ShelfError};
 use wigeon_client::secret_store::StoreError;
 use wigeon_client::session::SessionError;
-use wigeon_client::sign_in::{DiscoveryError, ResponseError, SignInError, TokenEndpointError};
+use wigeon_client::sign_in::{ResponseError, SignInError, TokenEndpointError};
 
 use super::failure::{Failure, Kind, sign_in_needed};
 use crate::environment::NoPlace;
@@ -57,6 +58,11 @@ impl From<SessionError> for Failure {
                 failure
             }
             SessionError::Damaged { .. } => Self::because(Kind::SignInNeeded, &error),
+            SessionError::AwsConfig(error) => Self::because(Kind::Error, &error),
+            SessionError::Workload(error) => Self::because(kind_of(error.is_temporary()), &error),
+            SessionError::Keys(error) => Self::because(kind_of(error.is_temporary()), &error),
+            SessionError::Center(error) => error.into(),
+            SessionError::Paused { .. } => Self::because(Kind::Retry, &error),
             SessionError::Settings(error) => error.into(),
             SessionError::Connect(error) => error.into(),
             SessionError::Store(error) => error.into(),
@@ -66,6 +72,30 @@ impl From<SessionError> for Failure {
             SessionError::Untrusted(_) => Self::because(Kind::Error, &error),
         }
     }
+}
+
+impl From<CenterError> for Failure {
+    fn from(error: CenterError) -> Self {
+        match &error {
+            CenterError::SignInNeeded(_) | CenterError::CodeExpired => {
+                Self::because(Kind::SignInNeeded, &error)
+            }
+            CenterError::Refused { status: 401 | 403, .. } => Self::because(Kind::Denied, &error),
+            CenterError::Refused { code, .. } if code == "access_denied" => {
+                Self::because(Kind::Denied, &error)
+            }
+            CenterError::Refused { .. }
+            | CenterError::Region(_)
+            | CenterError::Unreachable { .. }
+            | CenterError::Body { .. }
+            | CenterError::Unreadable { .. }
+            | CenterError::Cache { .. } => Self::because(kind_of(error.is_temporary()), &error),
+        }
+    }
+}
+
+fn kind_of(is_temporary: bool) -> Kind {
+    if is_temporary { Kind::Retry } else { Kind::Error }
 }
 
 impl From<ExchangeError> for Failure {
@@ -84,9 +114,9 @@ impl From<ExchangeError> for Failure {
                 Self::because(Kind::Retry, &error)
             }
             ExchangeError::NotAnSts { .. } if error.is_temporary() => Self::because(Kind::Retry, &error),
-            ExchangeError::NotAnSts { .. } | ExchangeError::Unreadable { .. } => {
-                Self::because(Kind::Error, &error)
-            }
+            ExchangeError::NotAnSts { .. }
+            | ExchangeError::Endpoint(_)
+            | ExchangeError::Unreadable { .. } => Self::because(Kind::Error, &error),
         }
     }
 }
@@ -94,18 +124,7 @@ impl From<ExchangeError> for Failure {
 impl From<SignInError> for Failure {
     fn from(error: SignInError) -> Self {
         match &error {
-            SignInError::Discovery(source) => {
-                let kind = match source {
-                    DiscoveryError::Unreachable { .. } | DiscoveryError::Body { .. } => Kind::Retry,
-                    DiscoveryError::Status { status, .. } if *status >= 500 => Kind::Retry,
-                    DiscoveryError::Status { .. }
-                    | DiscoveryError::Missing(_)
-                    | DiscoveryError::Insecure(_)
-                    | DiscoveryError::Malformed { .. }
-                    | DiscoveryError::OtherIssuer { .. } => Kind::Error,
-                };
-                Self::because(kind, &error)
-            }
+            SignInError::Discovery(source) => Self::because(kind_of(source.is_temporary()), &error),
             SignInError::Response(source) => {
                 let kind = match source {
                     ResponseError::Refused { code, .. } if code == "access_denied" => Kind::Denied,
@@ -118,7 +137,11 @@ impl From<SignInError> for Failure {
                 Self::because(kind, &error)
             }
             SignInError::Tokens(source) => Self::because(kind_of_token_endpoint(source), &error),
-            SignInError::TimeLimit { .. } => Self::because(Kind::SignInNeeded, &error),
+            SignInError::TimeLimit { .. } | SignInError::CodeExpired => {
+                Self::because(Kind::SignInNeeded, &error)
+            }
+            SignInError::NoDeviceEndpoint => Self::because(Kind::Error, &error)
+                .hint("sign in with a browser elsewhere: wigeon login --no-browser"),
             SignInError::Listen { .. } => Self::because(Kind::Error, &error)
                 .hint("end what uses the port, or let the profile's redirect have no port"),
             SignInError::NobodyPastes(_)

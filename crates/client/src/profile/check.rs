@@ -5,6 +5,7 @@ use url::{Host, Url};
 
 use super::redirect::Redirect;
 use super::settings::Settings;
+use super::source::{KeySource, TokenSource};
 use super::values::{ClientCredential, Flow, Role};
 use crate::connect::is_loopback;
 
@@ -41,16 +42,9 @@ pub fn check(settings: &Settings) -> Vec<Finding> {
             sign_in(settings, &mut findings);
             exchange(settings, &mut findings);
         }
-        Flow::IdentityCenter => findings.add(
-            Severity::Error,
-            "the profile signs in through AWS IAM Identity Center, which this version cannot",
-            "use a profile with an OpenID Connect provider",
-        ),
-        Flow::AccessKeys => findings.add(
-            Severity::Error,
-            "the profile has no sign-in: it wants long-lived access keys",
-            "name a provider: set `OAuth Authorization Url` and `OAuth Token Url`, or `wigeon.issuer`",
-        ),
+        Flow::Workload => workload(settings, &mut findings),
+        Flow::IdentityCenter => identity_center(settings, &mut findings),
+        Flow::AccessKeys => access_keys(settings, &mut findings),
     }
     for (key, value) in settings.unresolved() {
         findings.add(
@@ -165,6 +159,70 @@ fn sign_in(settings: &Settings, findings: &mut Findings) {
             "",
         ),
         (Redirect::Loopback { .. }, _) => {}
+    }
+}
+
+fn workload(settings: &Settings, findings: &mut Findings) {
+    let Some(Some(source)) = findings.ok(settings.token_source()) else { return };
+    match source.value {
+        TokenSource::ClientCredentials => sign_in_without_person(settings, findings),
+        // The role is the environment's where the profile has none.
+        TokenSource::Environment => return,
+        TokenSource::File(_)
+        | TokenSource::Variable(_)
+        | TokenSource::Command(_)
+        | TokenSource::GitHubActions => {}
+    }
+    exchange(settings, findings);
+}
+
+fn sign_in_without_person(settings: &Settings, findings: &mut Findings) {
+    let Some(oauth) = findings.ok(settings.oauth()) else { return };
+    if oauth.issuer.is_none() && oauth.token_url.is_none() {
+        let fix = "set it, or the issuer as the property `wigeon.issuer`";
+        findings.add(Severity::Error, "there is no `OAuth Token Url`", fix);
+    }
+    if !matches!(oauth.client_secret, ClientCredential::Given(_)) {
+        let text = "there is no `OAuth Client Secret`: a client that signs in by itself needs one";
+        findings.add(Severity::Error, text, "set it");
+    }
+}
+
+fn identity_center(settings: &Settings, findings: &mut Findings) {
+    match findings.ok(settings.identity_center()) {
+        None => {}
+        Some(Some(center)) if center.account_id.is_some() && center.role_name.is_some() => {}
+        Some(Some(_)) => {
+            findings.add(Severity::Note, "account and role are chosen at the first sign-in", "");
+        }
+        Some(None) => {
+            let name = settings.aws_profile().unwrap_or_else(|| "default".to_owned());
+            let text = format!("the sign-in is that of the profile `{name}` in ~/.aws/config");
+            findings.add(
+                Severity::Note,
+                &text,
+                "another one: set `sso_start_url` and `sso_region`, or the bookmark's user name",
+            );
+        }
+    }
+}
+
+fn access_keys(settings: &Settings, findings: &mut Findings) {
+    let Some(source) = findings.ok(settings.key_source()) else { return };
+    let Some(sts) = findings.ok(settings.sts()) else { return };
+    if source.value == KeySource::Kept {
+        let text = "the profile has no sign-in: access keys are asked for, and kept in the secret store";
+        let fix = "a sign-in is safer: set `wigeon.issuer`, if there is a provider";
+        findings.add(Severity::Note, text, fix);
+    }
+    match sts.role {
+        Role::Given(_) => findings.in_the_clear("the STS endpoint", &sts.endpoint, "the credentials"),
+        Role::Ask => findings.add(Severity::Note, "the role is asked for at the first sign-in", ""),
+        Role::None => {}
+    }
+    if let Some(serial) = &sts.mfa_serial {
+        let text = format!("the role wants a code of `{serial}` each time its session ends");
+        findings.add(Severity::Note, &text, "");
     }
 }
 

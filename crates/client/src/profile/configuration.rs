@@ -14,11 +14,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use plist::Dictionary;
+use plist::{Dictionary, Value};
 use toml::Table;
+use url::Url;
 
 use super::document::ProfileError;
-use super::keys::PROFILE;
+use super::keys::{DEFAULT_HOSTNAME, DEFAULT_PORT, PROFILE, PROPERTIES, SCHEME, VIRTUAL_HOST_DISABLE};
 use super::toml_form;
 
 /// What the person has set. Empty by default.
@@ -43,6 +44,32 @@ impl Configuration {
             Err(error) => return Err(ProfileError { file, line: 1, problem: error.to_string() }),
         };
         Self::parse(&text, &file)
+    }
+
+    /// Sets a default that the surroundings give, unless there is one already. A value with a scheme for a host name
+    /// sets scheme, host and port.
+    pub fn stand_in(&mut self, name: &str, value: &str) {
+        let mut set = |name: &str, value: &str| {
+            if PROFILE.iter().any(|key| key.plist == name) {
+                if !self.defaults.contains_key(name) {
+                    self.defaults.insert(name.to_owned(), Value::from(value));
+                }
+            } else {
+                toml_form::set_property(&mut self.defaults, PROPERTIES.plist, name, Value::from(value));
+            }
+        };
+        match Url::parse(value) {
+            Ok(url) if name == DEFAULT_HOSTNAME.plist => {
+                set(SCHEME.plist, url.scheme());
+                set(name, url.host_str().unwrap_or_default());
+                if let Some(port) = url.port() {
+                    set(DEFAULT_PORT.plist, &port.to_string());
+                }
+                // A store of one's own rarely has a host name for each bucket.
+                set(VIRTUAL_HOST_DISABLE, "true");
+            }
+            _ => set(name, value),
+        }
     }
 
     fn parse(text: &str, file: &str) -> Result<Self, ProfileError> {

@@ -105,16 +105,27 @@ pub(super) const PROPERTIES_KNOWN: &[&str] = &[
     ASSUME_ROLE_DURATION_SECONDS,
     ASSUME_ROLE_POLICY,
     MFA_SERIAL,
-    "sso_region",
-    "sso_start_url",
-    "sso_account_id",
-    "sso_role_name",
+    SSO_REGION,
+    SSO_START_URL,
+    SSO_ACCOUNT_ID,
+    SSO_ROLE_NAME,
+    SSO_SESSION,
+    WEB_IDENTITY_TOKEN_FILE,
+    CREDENTIAL_PROCESS,
+    EXTERNAL_ID,
     VIRTUAL_HOST_DISABLE,
     USERNAME_CLAIMS,
     ISSUER,
     CA_FILE,
     AUDIENCE,
     PROMPT,
+    RESOURCE,
+    TOKEN,
+    CREDENTIALS,
+    ROLE_CHAIN,
+    PROVIDER_ID,
+    EXCHANGE,
+    SSO_CACHE,
 ];
 
 pub(super) const ROLE_ARN: &str = "role_arn";
@@ -125,6 +136,14 @@ pub(super) const DURATION_SECONDS: &str = "duration_seconds";
 pub(super) const ASSUME_ROLE_DURATION_SECONDS: &str = "s3.assumerole.durationseconds";
 pub(super) const ASSUME_ROLE_POLICY: &str = "s3.assumerole.policy";
 pub(super) const MFA_SERIAL: &str = "mfa_serial";
+pub(super) const EXTERNAL_ID: &str = "external_id";
+pub(super) const SSO_REGION: &str = "sso_region";
+pub(super) const SSO_START_URL: &str = "sso_start_url";
+pub(super) const SSO_ACCOUNT_ID: &str = "sso_account_id";
+pub(super) const SSO_ROLE_NAME: &str = "sso_role_name";
+pub(super) const SSO_SESSION: &str = "sso_session";
+pub(super) const WEB_IDENTITY_TOKEN_FILE: &str = "web_identity_token_file";
+pub(super) const CREDENTIAL_PROCESS: &str = "credential_process";
 pub(super) const VIRTUAL_HOST_DISABLE: &str = "s3.bucket.virtualhost.disable";
 pub(super) const USERNAME_CLAIMS: &str = "oauth.username.claims";
 
@@ -138,6 +157,31 @@ pub(super) const AUDIENCE: &str = "wigeon.audience";
 /// The `prompt` parameter of the authorization request.
 pub(super) const PROMPT: &str = "wigeon.prompt";
 
+/// The `resource` that tokens are asked for (RFC 8707).
+pub(super) const RESOURCE: &str = "wigeon.resource";
+/// Where the token of a workload comes from.
+pub(super) const TOKEN: &str = "wigeon.token";
+/// Where access keys come from.
+pub(super) const CREDENTIALS: &str = "wigeon.credentials";
+/// Roles to assume one after the other, after the first.
+pub(super) const ROLE_CHAIN: &str = "wigeon.role_chain";
+/// `ProviderId` of the exchange: a provider of AWS's own whose access tokens it takes.
+pub(super) const PROVIDER_ID: &str = "wigeon.provider_id";
+/// Which token is exchanged: `id-token` or `access-token`.
+pub(super) const EXCHANGE: &str = "wigeon.exchange";
+/// Whether a sign-in at IAM Identity Center is shared with AWS's tools.
+pub(super) const SSO_CACHE: &str = "wigeon.sso_cache";
+
 /// Names at the top of a TOML profile that stand for one of Wigeon's own properties.
-pub(super) const SHORT_NAMES: &[(&str, &str)] =
-    &[("issuer", ISSUER), ("ca_file", CA_FILE), ("audience", AUDIENCE), ("prompt", PROMPT)];
+pub(super) const SHORT_NAMES: &[(&str, &str)] = &[
+    ("issuer", ISSUER),
+    ("ca_file", CA_FILE),
+    ("audience", AUDIENCE),
+    ("prompt", PROMPT),
+    ("resource", RESOURCE),
+    ("token", TOKEN),
+    ("credentials", CREDENTIALS),
+    ("role_chain", ROLE_CHAIN),
+    ("provider_id", PROVIDER_ID),
+    ("exchange", EXCHANGE),
+];

@@ -16,7 +16,7 @@ use super::document::{self, UnknownKey};
 use super::keys::{self, Key};
 use super::redirect::Redirect;
 use super::shelf::Stored;
-use super::values::{ClientCredential, Flow, OAuth, Origin, Role, SettingsError, Sts, Valued};
+use super::values::{ClientCredential, Exchanged, Flow, OAuth, Origin, Role, SettingsError, Sts, Valued};
 
 /// A profile's values by precedence.
 #[derive(Debug, Clone, PartialEq)]
@@ -147,6 +147,16 @@ impl Settings {
     /// How a person signs in.
     #[must_use]
     pub fn flow(&self) -> Valued<Flow> {
+        for name in [keys::TOKEN, keys::WEB_IDENTITY_TOKEN_FILE] {
+            if let Some(found) = self.property(name) {
+                return found.map(|_| Flow::Workload);
+            }
+        }
+        if let Some(found) =
+            self.property(keys::CREDENTIALS).or_else(|| self.property(keys::CREDENTIAL_PROCESS))
+        {
+            return found.map(|_| Flow::AccessKeys);
+        }
         let authorization = self.text(keys::AUTHORIZATION);
         match authorization.as_ref().map(|text| (text.value.as_str(), text.origin)) {
             Some(("AuthorizationCode", origin)) => return Valued { value: Flow::AuthorizationCode, origin },
@@ -161,7 +171,7 @@ impl Settings {
             return found.map(|_| Flow::AuthorizationCode);
         }
         let identity_center = self.stored.profile.protocol() == "s3-iam";
-        if let Some(found) = self.property("sso_start_url") {
+        if let Some(found) = self.property(keys::SSO_START_URL) {
             return found.map(|_| Flow::IdentityCenter);
         }
         if identity_center {
@@ -183,7 +193,10 @@ impl Settings {
             .text(keys::OAUTH_REDIRECT_URL)
             .map_or_else(|| "http://127.0.0.1/callback".to_owned(), |text| text.value);
         let mut scopes = self.list(keys::SCOPES);
-        if !scopes.iter().any(|scope| scope == "openid") {
+        let flow = self.flow().value;
+        let exchanged = self.exchanged()?;
+        let identifies = exchanged == Exchanged::IdToken && flow != Flow::Workload;
+        if identifies && !scopes.iter().any(|scope| scope == "openid") {
             scopes.insert(0, "openid".to_owned());
         }
         let username_claims = self.property(keys::USERNAME_CLAIMS).map_or_else(
@@ -193,7 +206,7 @@ impl Settings {
             },
         );
         Ok(OAuth {
-            flow: self.flow().value,
+            flow,
             issuer,
             authorization_url: self.oauth_url(keys::OAUTH_AUTHORIZATION_URL)?,
             token_url: self.oauth_url(keys::OAUTH_TOKEN_URL)?,
@@ -215,6 +228,8 @@ impl Settings {
             },
             audience: self.property(keys::AUDIENCE).map(|text| text.value),
             prompt: self.property(keys::PROMPT).map(|text| text.value),
+            resource: self.property(keys::RESOURCE).map(|text| text.value),
+            exchanged,
             username_claims,
             username: self.bookmark_text(keys::USERNAME).map(|text| text.value),
         })
@@ -241,6 +256,43 @@ impl Settings {
                 .map(|text| text.value),
             duration_seconds,
             policy: self.property(keys::ASSUME_ROLE_POLICY).map(|text| text.value),
+            provider_id: self.property(keys::PROVIDER_ID).map(|text| text.value),
+            chain: match self.property(keys::ROLE_CHAIN) {
+                None => Vec::new(),
+                Some(text) => text
+                    .value
+                    .split([',', ' ', '\n', '\t'])
+                    .filter(|arn| !arn.is_empty())
+                    .map(|arn| self.arn_of(keys::ROLE_CHAIN, arn, text.origin))
+                    .collect::<Result<_, _>>()?,
+            },
+            external_id: self.property(keys::EXTERNAL_ID).map(|text| text.value),
+            mfa_serial: self.property(keys::MFA_SERIAL).map(|text| text.value),
+        })
+    }
+
+    /// Which token is exchanged: the ID token, unless the profile names the other one or a provider of AWS's own
+    /// that has only that.
+    fn exchanged(&self) -> Result<Exchanged, SettingsError> {
+        match self.property(keys::EXCHANGE) {
+            None if self.property(keys::PROVIDER_ID).is_some() => Ok(Exchanged::AccessToken),
+            None => Ok(Exchanged::IdToken),
+            Some(text) => match text.value.as_str() {
+                "id-token" => Ok(Exchanged::IdToken),
+                "access-token" => Ok(Exchanged::AccessToken),
+                other => {
+                    let problem = format!("is `{other}`, neither `id-token` nor `access-token`");
+                    Err(self.wrong(keys::EXCHANGE, text.origin, problem))
+                }
+            },
+        }
+    }
+
+    fn arn_of(&self, name: &str, text: &str, origin: Origin) -> Result<Arn, SettingsError> {
+        text.parse().map_err(|_| {
+            let problem =
+                format!("is `{text}`, which is not an ARN such as `arn:aws:iam::ACCOUNT:role/NAME`");
+            self.wrong(name, origin, problem)
         })
     }
 
@@ -263,13 +315,7 @@ impl Settings {
     pub fn role(&self) -> Result<Valued<Role>, SettingsError> {
         for name in [keys::ROLE_ARN, keys::ASSUME_ROLE_ARN] {
             if let Some(text) = self.property(name) {
-                let arn = text.value.parse::<Arn>().map_err(|_| {
-                    let problem = format!(
-                        "is `{}`, which is not an ARN such as `arn:aws:iam::ACCOUNT:role/NAME`",
-                        text.value
-                    );
-                    self.wrong(name, text.origin, problem)
-                })?;
+                let arn = self.arn_of(name, &text.value, text.origin)?;
                 return Ok(text.map(|_| Role::Given(arn)));
             }
         }
@@ -341,7 +387,7 @@ impl Settings {
         })
     }
 
-    fn bookmark_text(&self, key: Key) -> Option<Valued<String>> {
+    pub(super) fn bookmark_text(&self, key: Key) -> Option<Valued<String>> {
         self.not_blank(self.stored.bookmark.dictionary.get(key.plist), Origin::Bookmark)
     }
 
@@ -351,7 +397,7 @@ impl Settings {
         (!text.is_empty()).then_some(Valued { value: text, origin })
     }
 
-    fn list(&self, key: Key) -> Vec<String> {
+    pub(super) fn list(&self, key: Key) -> Vec<String> {
         let list = self.raw(key).and_then(|(_, value)| document::list(value)).unwrap_or_default();
         list.iter().flat_map(|text| text.split_whitespace()).map(|text| self.expanded(text)).collect()
     }
@@ -409,7 +455,7 @@ impl Settings {
         })
     }
 
-    fn url_of(&self, key: &str, text: &Valued<String>) -> Result<Url, SettingsError> {
+    pub(super) fn url_of(&self, key: &str, text: &Valued<String>) -> Result<Url, SettingsError> {
         Url::parse(&text.value)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.host_str().is_some())
@@ -419,14 +465,14 @@ impl Settings {
             })
     }
 
-    fn flag_of(&self, key: &str, text: Valued<String>) -> Result<Valued<bool>, SettingsError> {
+    pub(super) fn flag_of(&self, key: &str, text: Valued<String>) -> Result<Valued<bool>, SettingsError> {
         match document::flag(&Value::from(text.value.as_str())) {
             Some(flag) => Ok(text.map(|_| flag)),
             None => Err(self.wrong(key, text.origin, format!("is `{}`, neither true nor false", text.value))),
         }
     }
 
-    fn wrong(&self, key: &str, origin: Origin, problem: String) -> SettingsError {
+    pub(super) fn wrong(&self, key: &str, origin: Origin, problem: String) -> SettingsError {
         SettingsError { profile: self.name().to_owned(), key: key.to_owned(), origin, problem }
     }
 }

@@ -40,14 +40,30 @@ impl Settings {
         let flow_text = match flow.value {
             Flow::AuthorizationCode => "browser (authorization code)",
             Flow::PasswordGrant => "user name and password (password grant)",
-            Flow::IdentityCenter => "AWS IAM Identity Center",
+            Flow::Workload => "nobody: a token of the machine or the job",
+            Flow::IdentityCenter => "AWS IAM Identity Center (a code on any device)",
             Flow::AccessKeys => "access keys",
         };
         line("sign-in", flow_text.to_owned(), flow.origin);
         if let Some(issuer) = self.property(keys::ISSUER) {
             line("issuer", issuer.value, issuer.origin);
         }
-        if matches!(flow.value, Flow::AuthorizationCode | Flow::PasswordGrant) {
+        for (name, key) in [
+            ("token", keys::TOKEN),
+            ("token", keys::WEB_IDENTITY_TOKEN_FILE),
+            ("credentials", keys::CREDENTIALS),
+            ("start url", keys::SSO_START_URL),
+            ("account", keys::SSO_ACCOUNT_ID),
+            ("role name", keys::SSO_ROLE_NAME),
+            ("mfa serial", keys::MFA_SERIAL),
+            ("role chain", keys::ROLE_CHAIN),
+            ("provider id", keys::PROVIDER_ID),
+        ] {
+            if let Some(text) = self.property(key) {
+                line(name, text.value, text.origin);
+            }
+        }
+        if matches!(flow.value, Flow::AuthorizationCode | Flow::PasswordGrant | Flow::Workload) {
             for (name, key) in [
                 ("authorization url", keys::OAUTH_AUTHORIZATION_URL),
                 ("token url", keys::OAUTH_TOKEN_URL),

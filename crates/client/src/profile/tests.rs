@@ -70,6 +70,58 @@ fn the_corpus_loads_and_converts_both_ways() {
 }
 
 #[test]
+fn every_profile_of_the_corpus_is_usable_or_explained() {
+    let (mut usable, mut explained) = (0, 0);
+    let corpus = corpus();
+    for (path, bytes) in &corpus {
+        let name = path.display().to_string();
+        let Ok(Document::Profile(profile, _)) = Document::parse(bytes, &name) else { panic!("{name}") };
+        let stored = Stored { name: "x".to_owned(), profile, bookmark: Bookmark::default() };
+        let settings = Settings::new(stored, Configuration::default());
+        let errors: Vec<_> =
+            check(&settings).into_iter().filter(|finding| finding.severity == Severity::Error).collect();
+        match errors.first() {
+            None => {
+                // What nobody finds fault with has all that a sign-in needs.
+                settings.oauth().unwrap();
+                settings.sts().unwrap();
+                settings.token_source().unwrap();
+                settings.key_source().unwrap();
+                settings.identity_center().unwrap();
+                usable += 1;
+            }
+            Some(error) => {
+                assert!(!error.fix.is_empty(), "{name}: {}", error.text);
+                explained += 1;
+            }
+        }
+    }
+    assert_eq!(usable + explained, corpus.len());
+    assert_eq!(explained, 0, "each of the corpus's profiles can be used");
+}
+
+#[test]
+fn ways_without_a_provider() {
+    let flow = |body: &str| settings(body).flow().value;
+    let properties = |text: &str| entry("Properties", &format!("<array><string>{text}</string></array>"));
+    assert_eq!(flow(&properties("wigeon.token=github-actions")), Flow::Workload);
+    assert_eq!(flow(&properties("web_identity_token_file=/t")), Flow::Workload);
+    assert_eq!(flow(&properties("credential_process=print keys")), Flow::AccessKeys);
+    assert_eq!(flow(&properties("sso_start_url=https://x.awsapps.com/start")), Flow::IdentityCenter);
+    let metadata = "http://169.254.169.254/latest/meta-data/iam/security-credentials/s3access";
+    let context = settings(&string("Context", metadata));
+    assert_eq!(context.key_source().unwrap().value, KeySource::Instance(Some(metadata.parse().unwrap())));
+    let wrong = settings(&properties("wigeon.token=nowhere")).token_source().unwrap_err();
+    assert!(wrong.to_string().contains("`nowhere`"), "{wrong}");
+    let chain = settings(&properties("wigeon.role_chain=arn:aws:iam::1:role/a, arn:aws:iam::1:role/b"));
+    assert_eq!(chain.sts().unwrap().chain.len(), 2);
+    assert!(settings(&properties("wigeon.role_chain=a")).sts().is_err());
+    let amazon = settings(&properties("wigeon.provider_id=www.amazon.com")).oauth().unwrap();
+    assert_eq!(amazon.exchanged, Exchanged::AccessToken);
+    assert!(!amazon.scopes.contains(&"openid".to_owned()));
+}
+
+#[test]
 fn tolerances() {
     let no_declaration = profile("<plist version=\"1.1\"><!-- a --><dict><!-- b --><key>Protocol</key><string>s3</string><key>Vendor</key><string>v</string>
         <key>Default Port</key><integer> 9000 </integer>

@@ -75,10 +75,22 @@ pub enum Flow {
     AuthorizationCode,
     /// With a user name and a password that we pass on (OAuth 2.0 resource owner password).
     PasswordGrant,
+    /// Not at all: a token of the machine or the job takes the person's place.
+    Workload,
     /// Through AWS IAM Identity Center.
     IdentityCenter,
-    /// Not at all: the profile wants long-lived access keys.
+    /// Not at all: access keys, from wherever the profile says.
     AccessKeys,
+}
+
+/// Which of the provider's tokens is exchanged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Exchanged {
+    /// The ID token.
+    IdToken,
+    /// The access token, for a provider or an STS that wants it.
+    AccessToken,
 }
 
 /// The OAuth client id or secret.
@@ -120,7 +132,7 @@ pub struct OAuth {
     pub client_secret: ClientCredential<Secret>,
     /// Where the answer comes to.
     pub redirect: Redirect,
-    /// Always with `openid`.
+    /// Always with `openid`, unless the access token is exchanged or no person signs in.
     pub scopes: Vec<String>,
     /// Whether PKCE is used; by default it is.
     pub pkce: bool,
@@ -128,6 +140,10 @@ pub struct OAuth {
     pub audience: Option<String>,
     /// The `prompt` parameter.
     pub prompt: Option<String>,
+    /// The `resource` parameter (RFC 8707).
+    pub resource: Option<String>,
+    /// Which of the provider's tokens is wanted.
+    pub exchanged: Exchanged,
     /// Claims from which the shown user name is taken, the first that is there.
     pub username_claims: Vec<String>,
     /// A user name to suggest.
@@ -147,4 +163,12 @@ pub struct Sts {
     pub duration_seconds: Option<u32>,
     /// An inline session policy.
     pub policy: Option<String>,
+    /// `ProviderId`, for access tokens of Login with Amazon and Facebook.
+    pub provider_id: Option<String>,
+    /// Roles to assume one after the other, from the first role's credentials.
+    pub chain: Vec<Arn>,
+    /// What the roles of the chain, or the role of access keys, want to hear from us.
+    pub external_id: Option<String>,
+    /// The multi-factor device whose code the role of access keys wants.
+    pub mfa_serial: Option<String>,
 }

@@ -96,8 +96,19 @@ impl From<SessionError> for CredentialError {
         let kind = match &error {
             SessionError::SignInNeeded { .. } | SessionError::Damaged { .. } => CredentialKind::SignInNeeded,
             SessionError::Exchange(_) => CredentialKind::Denied,
-            SessionError::Busy { .. } | SessionError::Renewal(_) => CredentialKind::Unavailable,
+            SessionError::Busy { .. } | SessionError::Paused { .. } | SessionError::Renewal(_) => {
+                CredentialKind::Unavailable
+            }
+            SessionError::Workload(_) | SessionError::Keys(_) | SessionError::Center(_)
+                if error.is_temporary() =>
+            {
+                CredentialKind::Unavailable
+            }
             SessionError::Settings(_)
+            | SessionError::AwsConfig(_)
+            | SessionError::Workload(_)
+            | SessionError::Keys(_)
+            | SessionError::Center(_)
             | SessionError::Connect(_)
             | SessionError::Store(_)
             | SessionError::Untrusted(_) => CredentialKind::Other,

@@ -4,34 +4,54 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use wigeon_core::credentials::Credentials;
 use wigeon_core::secret::Secret;
-use wigeon_core::time::Timestamp;
+use wigeon_core::time::{SignedDuration, Timestamp};
 
+use crate::identity_center::SsoSession;
+use crate::profile::Exchanged;
 use crate::secret_store::Account;
 use crate::sign_in::{Identity, Provider, TokenSet};
 
 /// The form of the record; another one is not read.
 const VERSION: u32 = 1;
 
+/// The pause after a first failure; it doubles with each further one.
+const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(5);
+
+/// The longest pause.
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_secs(60);
+
 /// A sign-in, and the session that it was exchanged for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    version: u32,
-    /// Where the person signed in.
-    pub provider: Provider,
+    pub(super) version: u32,
+    /// Where the person signed in; nothing for workloads and access keys.
+    pub provider: Option<Provider>,
     /// The client id there.
     pub client_id: Option<String>,
-    /// Who signed in.
+    /// Who signed in; for workloads, what their token says; for access keys, where those come from.
     pub identity: Identity,
     /// When.
     pub signed_in_at: Timestamp,
-    /// The token to exchange.
-    pub id_token: Secret,
+    /// The ID token, where there is one.
+    pub id_token: Option<Secret>,
     /// Keeps the sign-in alive.
     pub refresh_token: Option<Secret>,
-    /// For the provider's own services.
+    /// For the provider's own services, or for the exchange.
     pub access_token: Option<Secret>,
+    /// When the access token ends, if the provider says it.
+    #[serde(default)]
+    pub access_token_expires_at: Option<Timestamp>,
+    /// A sign-in at IAM Identity Center.
+    #[serde(default)]
+    pub sso: Option<SsoSession>,
+    /// Access keys that a person has given.
+    #[serde(default)]
+    pub keys: Option<Credentials>,
     /// The session of the last exchange.
     pub session: Option<AssumedSession>,
+    /// What went wrong since.
+    #[serde(default)]
+    pub(super) failure: Option<Failure>,
 }
 
 /// What an exchange gave.
@@ -39,8 +59,11 @@ pub struct Record {
 pub struct AssumedSession {
     /// The STS that gave it.
     pub endpoint: Url,
-    /// The role that was asked for.
+    /// The last role that was assumed.
     pub role: Option<String>,
+    /// All roles on the way to it, where there is more than that one.
+    #[serde(default)]
+    pub way: Vec<String>,
     /// The session's own ARN, if the STS says it.
     pub arn: Option<String>,
     /// When it was asked for.
@@ -49,19 +72,72 @@ pub struct AssumedSession {
     pub credentials: Credentials,
 }
 
+/// Renewals that failed one after the other: the next one waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Failure {
+    times: u32,
+    pub(super) until: Timestamp,
+    pub(super) words: String,
+}
+
 impl Record {
+    /// A person's sign-in.
     pub(super) fn new(tokens: TokenSet, client_id: Option<String>, now: Timestamp) -> Self {
         Self {
-            version: VERSION,
-            provider: tokens.provider,
+            provider: Some(tokens.provider),
             client_id,
-            identity: tokens.identity,
-            signed_in_at: now,
             id_token: tokens.id_token,
             refresh_token: tokens.refresh_token,
             access_token: tokens.access_token,
-            session: None,
+            access_token_expires_at: tokens.access_token_expires_at,
+            ..Self::of(tokens.identity, now)
         }
+    }
+
+    /// Without tokens of a person.
+    pub(super) fn of(identity: Identity, now: Timestamp) -> Self {
+        Self {
+            version: VERSION,
+            provider: None,
+            client_id: None,
+            identity,
+            signed_in_at: now,
+            id_token: None,
+            refresh_token: None,
+            access_token: None,
+            access_token_expires_at: None,
+            sso: None,
+            keys: None,
+            session: None,
+            failure: None,
+        }
+    }
+
+    /// The token to exchange, and when it ends.
+    pub(super) fn exchangeable(&self, exchanged: Exchanged) -> Option<(&Secret, Timestamp)> {
+        match exchanged {
+            Exchanged::IdToken => Some((self.id_token.as_ref()?, self.identity.expires_at)),
+            Exchanged::AccessToken => {
+                let end = self.access_token_expires_at.unwrap_or(Timestamp::MAX);
+                Some((self.access_token.as_ref()?, end))
+            }
+        }
+    }
+
+    /// Whether the session goes on without a person once its credentials end.
+    #[must_use]
+    pub fn renews(&self) -> bool {
+        let sso = self.sso.as_ref().is_some_and(|sso| sso.refresh_token.is_some());
+        // Without a provider and without tokens nobody has signed in: the source is asked again.
+        self.refresh_token.is_some() || sso || (self.provider.is_none() && self.sso.is_none())
+    }
+
+    /// Remembers that a renewal failed.
+    pub(super) fn failed(&mut self, words: String, now: Timestamp) {
+        let times = self.failure.as_ref().map_or(0, |failure| failure.times) + 1;
+        let pause =
+            FIRST_PAUSE.checked_mul(1 << (times - 1).min(10)).unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE);
+        self.failure = Some(Failure { times, until: now + pause, words });
     }
 
     pub(super) fn from_text(text: &Secret) -> Option<Self> {

@@ -5,6 +5,7 @@ use wigeon_core::sts::FaultCode;
 use wigeon_core::time::Clock as _;
 
 use super::*;
+use crate::exchange::ExchangeError;
 use crate::profile::{Bookmark, Configuration, Document, Stored};
 use crate::secret_store::MemoryStore;
 use crate::testing::{Manners, OtherSide};
@@ -223,6 +224,14 @@ async fn a_provider_that_is_down_does_not_end_what_still_works() {
     let error = session.credentials().await.unwrap_err();
     assert!(matches!(&error, SessionError::Renewal(source) if source.is_temporary()), "{error}");
     lab.side.manners(|manners| manners.token_refusal = None);
+    let tries = lab.refreshes();
+    let paused = lab.session().credentials().await.unwrap_err();
+    assert!(
+        matches!(&paused, SessionError::Paused { words, .. } if words.contains("status 503")),
+        "{paused}"
+    );
+    assert_eq!(lab.refreshes(), tries, "another process does not try again at once, either");
+    lab.wait(61);
     session.credentials().await.unwrap();
 }
 
@@ -234,7 +243,7 @@ async fn the_stss_words_and_the_tokens_facts() {
     let session = lab.session();
     let tokens =
         sign_in::with_password(session.sign_in().unwrap(), "ada", &Secret::new("right")).await.unwrap();
-    let token = tokens.id_token.expose().to_owned();
+    let token = tokens.id_token.as_ref().unwrap().expose().to_owned();
     let error = session.begin(tokens).await.unwrap_err();
     let text = error.to_string();
     for part in ["AccessDenied (Not authorized", lab.role, &lab.side.issuer_text(), "`s3-cli`", "`ada`"] {
@@ -316,6 +325,7 @@ fn renewal_is_ahead_of_the_end() {
         let session = AssumedSession {
             endpoint: "https://sts.example".parse().unwrap(),
             role: None,
+            way: Vec::new(),
             arn: None,
             obtained_at,
             credentials: Credentials {
@@ -337,6 +347,7 @@ fn debug_shows_no_secret() {
     let session = AssumedSession {
         endpoint: "https://sts.example".parse().unwrap(),
         role: None,
+        way: Vec::new(),
         arn: None,
         obtained_at: clock.now(),
         credentials: Credentials {
@@ -347,4 +358,223 @@ fn debug_shows_no_secret() {
         },
     };
     assert!(!format!("{session:?}").contains("hunter"));
+}
+
+/// The session of a profile of one's own, in surroundings of one's own.
+fn session_with(lab: &Lab, profile: &str, variables: &[(&str, &str)]) -> Session {
+    let text = format!(
+        "protocol='s3'\nvendor='lab'\nsts_endpoint='{}sts'\nissuer='{}'\n{profile}",
+        lab.side.issuer, lab.side.issuer
+    );
+    let Document::Profile(profile, _) = Document::parse(text.as_bytes(), "lab.toml").unwrap() else {
+        panic!()
+    };
+    let stored = Stored { name: "lab".to_owned(), profile, bookmark: Bookmark::default() };
+    let settings = Settings::new(stored, Configuration::default());
+    let (store, clock) = (Arc::new(lab.store.clone()), Arc::new(lab.side.clock.clone()));
+    let around = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Session::new(&settings, ConnectOptions::default(), store, clock)
+        .unwrap()
+        .in_surroundings(Surroundings::new(around))
+}
+
+const ANALYST: &str = "[properties]\nrole_arn='arn:aws:iam::1:role/analyst'\n";
+
+#[tokio::test]
+async fn a_workloads_token_is_read_anew_at_each_renewal() {
+    let lab = Lab::new(Manners::default()).await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("token");
+    std::fs::write(&file, "first\n").unwrap();
+    let profile = format!("token='file:{}'\n{ANALYST}", file.display());
+    session_with(&lab, &profile, &[]).credentials().await.unwrap();
+    std::fs::write(&file, "second").unwrap();
+    session_with(&lab, &profile, &[]).credentials().await.unwrap();
+    assert_eq!(lab.exchanges(), 1, "another process finds the session");
+    lab.wait(3500);
+    session_with(&lab, &profile, &[]).credentials().await.unwrap();
+    let tokens: Vec<_> = lab.side.forms("/sts").iter().map(|form| form["WebIdentityToken"].clone()).collect();
+    assert_eq!(tokens, ["first", "second"]);
+
+    std::fs::remove_file(&file).unwrap();
+    lab.wait(4000);
+    let error = session_with(&lab, &profile, &[]).credentials().await.unwrap_err();
+    assert!(matches!(&error, SessionError::Workload(_)), "{error}");
+}
+
+#[tokio::test]
+async fn tokens_of_variables_commands_and_clients() {
+    let lab = Lab::new(Manners::default()).await;
+    let client = "oauth_client_id='s3-cli'\noauth_client_secret='s'\n";
+    let cases = [
+        ("token='env:MY_TOKEN'\n".to_owned(), "from-variable"),
+        ("token='gitlab'\n".to_owned(), "from-gitlab"),
+        ("token=\"command:printf '%s' from-command\"\n".to_owned(), "from-command"),
+        (format!("token='client-credentials'\n{client}"), "an-access-token"),
+    ];
+    for (profile, expected) in cases {
+        let variables = [("MY_TOKEN", "from-variable"), ("GITLAB_OIDC_TOKEN", "from-gitlab")];
+        lab.store.remove("lab").unwrap();
+        session_with(&lab, &format!("{profile}{ANALYST}"), &variables).credentials().await.unwrap();
+        assert_eq!(lab.side.forms("/sts").last().unwrap()["WebIdentityToken"], expected);
+    }
+    let form = lab.side.forms("/token").pop().unwrap();
+    assert_eq!(form["grant_type"], "client_credentials");
+    assert!(!form.contains_key("scope"), "`openid` is for people");
+    lab.store.remove("lab").unwrap();
+    let error =
+        session_with(&lab, &format!("token='gitlab'\n{ANALYST}"), &[]).credentials().await.unwrap_err();
+    assert_eq!(error.to_string(), "the variable `GITLAB_OIDC_TOKEN` is not set");
+}
+
+#[tokio::test]
+async fn a_job_of_github_asks_for_its_token() {
+    let lab = Lab::new(Manners::default()).await;
+    let url = format!("{}github?api-version=2.0", lab.side.issuer);
+    let variables =
+        [("ACTIONS_ID_TOKEN_REQUEST_URL", url.as_str()), ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "job-token")];
+    let profile = format!("token='github-actions'\n{ANALYST}");
+    session_with(&lab, &profile, &variables).credentials().await.unwrap();
+    assert_eq!(lab.side.forms("/sts")[0]["WebIdentityToken"], "github-token-for-sts.amazonaws.com");
+    lab.wait(3500);
+    let with_audience = format!("audience='my-store'\n{profile}");
+    session_with(&lab, &with_audience, &variables).credentials().await.unwrap();
+    assert_eq!(lab.side.forms("/sts")[1]["WebIdentityToken"], "github-token-for-my-store");
+    lab.wait(4000);
+    let error = session_with(&lab, &profile, &variables[..1]).credentials().await.unwrap_err();
+    assert!(error.to_string().contains("id-token: write"), "{error}");
+    let elsewhere = [("ACTIONS_ID_TOKEN_REQUEST_URL", "http://pipelines.example/x"), variables[1]];
+    let error = session_with(&lab, &profile, &elsewhere).credentials().await.unwrap_err();
+    assert!(error.to_string().contains("not an https address"), "{error}");
+    let wrong = [variables[0], ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "hunter2")];
+    let error = session_with(&lab, &profile, &wrong).credentials().await.unwrap_err();
+    assert!(error.to_string().contains("status 401") && !error.to_string().contains("hunter2"), "{error}");
+}
+
+#[tokio::test]
+async fn roles_are_assumed_in_a_chain() {
+    let lab = Lab::new(Manners::default()).await;
+    let chain = "role_chain='arn:aws:iam::1:role/second arn:aws:iam::2:role/third'\n";
+    let profile = format!("token='env:T'\n{chain}{ANALYST}external_id='e1'\n");
+    let session = session_with(&lab, &profile, &[("T", "token")]);
+    let third = session.credentials().await.unwrap();
+    let forms = lab.side.forms("/sts");
+    let asked: Vec<_> =
+        forms.iter().map(|form| (form["Action"].as_str(), form["RoleArn"].as_str())).collect();
+    assert_eq!(
+        asked,
+        [
+            ("AssumeRoleWithWebIdentity", "arn:aws:iam::1:role/analyst"),
+            ("AssumeRole", "arn:aws:iam::1:role/second"),
+            ("AssumeRole", "arn:aws:iam::2:role/third"),
+        ]
+    );
+    assert_eq!(forms[1]["ExternalId"], "e1");
+    let signed = lab.side.authorizations("/sts");
+    assert!(signed[0].is_none() && signed[1].as_ref().unwrap().contains("Credential=ASIA0000000000000001/"));
+    assert!(signed[2].as_ref().unwrap().contains("Credential=ASIA0000000000000002/"));
+    assert_eq!(third.access_key_id, "ASIA0000000000000003");
+    assert_eq!(
+        session.record().unwrap().unwrap().session.unwrap().role.unwrap(),
+        "arn:aws:iam::2:role/third"
+    );
+
+    // The same profile with another chain does not get the old chain's credentials.
+    let shorter = format!("token='env:T'\n{ANALYST}");
+    session_with(&lab, &shorter, &[("T", "token")]).credentials().await.unwrap();
+    assert_eq!(lab.exchanges(), 4);
+}
+
+fn long_lived() -> Credentials {
+    let secret_key = Secret::new("long-lived-secret");
+    Credentials { access_key_id: "AKIA1".to_owned(), secret_key, session_token: None, expires_at: None }
+}
+
+#[tokio::test]
+async fn access_keys_that_a_person_gives() {
+    let lab = Lab::new(Manners::default()).await;
+    let session = session_with(&lab, "credentials='keys'\n", &[]);
+    assert!(needs_sign_in(&session.credentials().await.unwrap_err()));
+    session.begin_with_keys(long_lived(), None).await.unwrap();
+    lab.wait(1_000_000);
+    let found = session_with(&lab, "credentials='keys'\n", &[]).credentials().await.unwrap();
+    assert_eq!((found.access_key_id.as_str(), lab.exchanges()), ("AKIA1", 0));
+
+    // With a role they are only the way to it, and it is renewed with them.
+    let profile = format!("credentials='keys'\n{ANALYST}");
+    session_with(&lab, &profile, &[]).credentials().await.unwrap();
+    lab.wait(3500);
+    session_with(&lab, &profile, &[]).credentials().await.unwrap();
+    let signed = lab.side.authorizations("/sts");
+    assert!(signed.len() == 2 && signed.iter().all(|by| by.as_ref().unwrap().contains("Credential=AKIA1/")));
+}
+
+#[tokio::test]
+async fn a_role_that_wants_a_code_asks_a_person_each_time() {
+    let lab = Lab::new(Manners::default()).await;
+    let profile = format!("credentials='keys'\n{ANALYST}mfa_serial='arn:aws:iam::1:mfa/ada'\n");
+    let session = session_with(&lab, &profile, &[]);
+    assert_eq!(session.mfa_serial().unwrap().as_deref(), Some("arn:aws:iam::1:mfa/ada"));
+    session.begin_with_keys(long_lived(), Some(Secret::new("123456"))).await.unwrap();
+    let form = &lab.side.forms("/sts")[0];
+    assert_eq!(
+        (form["SerialNumber"].as_str(), form["TokenCode"].as_str()),
+        ("arn:aws:iam::1:mfa/ada", "123456")
+    );
+    session_with(&lab, &profile, &[]).credentials().await.unwrap();
+    lab.wait(4000);
+    let error = session_with(&lab, &profile, &[]).credentials().await.unwrap_err();
+    assert!(needs_sign_in(&error) && error.to_string().contains("code of the device"), "{error}");
+    assert_eq!(lab.exchanges(), 1, "nobody asks the STS without a code");
+    session_with(&lab, &profile, &[]).begin_unattended(Some(Secret::new("654321"))).await.unwrap();
+    assert_eq!(lab.exchanges(), 2, "the keys were kept: only the code is new");
+
+    let refusal = (FaultCode::AccessDenied, "MultiFactorAuthentication failed".to_owned());
+    lab.side.manners(|manners| manners.sts_refusal = Some(refusal));
+    let error = session.begin_with_keys(long_lived(), Some(Secret::new("999999"))).await.unwrap_err();
+    let SessionError::Exchange(ExchangeError::Refused(refusal)) = &error else { panic!("{error}") };
+    assert!(refusal.hint().contains("the code was wrong"));
+    assert!(!format!("{error} {error:?}").contains("999999") && error.to_string().contains("`AKIA1`"));
+}
+
+#[tokio::test]
+async fn an_access_token_in_the_id_tokens_place() {
+    let lab = Lab::new(Manners::default()).await;
+    let profile = format!(
+        "authorization='PasswordGrant'\noauth_client_id='s3-cli'\noauth_client_secret=''\nprovider_id='www.amazon.com'\n{ANALYST}"
+    );
+    let session = session_with(&lab, &profile, &[]);
+    let tokens =
+        sign_in::with_password(session.sign_in().unwrap(), "ada", &Secret::new("right")).await.unwrap();
+    session.begin(tokens).await.unwrap();
+    let form = &lab.side.forms("/sts")[0];
+    let sent = (form["WebIdentityToken"].as_str(), form["ProviderId"].as_str());
+    assert_eq!(sent, ("an-access-token", "www.amazon.com"));
+
+    // And from a provider that has nothing else.
+    lab.side.manners(|manners| manners.id_tokens = false);
+    let session = session_with(&lab, &profile, &[]);
+    let tokens =
+        sign_in::with_password(session.sign_in().unwrap(), "ada", &Secret::new("right")).await.unwrap();
+    assert!(tokens.id_token.is_none() && tokens.identity.subject == "unknown");
+    session.begin(tokens).await.unwrap();
+    let plain = session_with(&lab, &profile.replace("provider_id='www.amazon.com'", ""), &[]);
+    let refused = sign_in::with_password(plain.sign_in().unwrap(), "ada", &Secret::new("right")).await;
+    assert!(matches!(refused, Err(sign_in::SignInError::NoIdToken)));
+}
+
+#[tokio::test]
+async fn a_profile_of_awss_files() {
+    let lab = Lab::new(Manners::default()).await;
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join(".aws")).unwrap();
+    let config = "[profile work]\nrole_arn = arn:aws:iam::1:role/work\nsource_profile = base\n\
+                  [profile base]\naws_access_key_id = AKIA9\naws_secret_access_key = s\n";
+    std::fs::write(home.path().join(".aws/config"), config).unwrap();
+    let variables = [("HOME", home.path().to_str().unwrap())];
+    session_with(&lab, "credentials='aws:work'\n", &variables).credentials().await.unwrap();
+    assert_eq!(lab.side.forms("/sts")[0]["RoleArn"], "arn:aws:iam::1:role/work");
+    assert!(lab.side.authorizations("/sts")[0].as_ref().unwrap().contains("Credential=AKIA9/"));
+    let error = session_with(&lab, "credentials='aws:other'\n", &variables).credentials().await.unwrap_err();
+    assert!(matches!(&error, SessionError::AwsConfig(_)), "{error}");
 }

@@ -99,6 +99,9 @@ impl Attempt {
             if let Some(audience) = &oauth.audience {
                 query.append_pair("audience", audience);
             }
+            if let Some(resource) = &oauth.resource {
+                query.append_pair("resource", resource);
+            }
             if endpoint.host_str() == Some("accounts.google.com") {
                 // Google's own way to ask for a refresh token.
                 query.append_pair("access_type", "offline");
@@ -136,7 +139,7 @@ impl Attempt {
 }
 
 /// `offline_access` is not asked for where the provider lists its scopes without it: some then refuse everything.
-fn scopes<'a>(provider: &Provider, oauth: &'a OAuth) -> Vec<&'a str> {
+pub(super) fn scopes<'a>(provider: &Provider, oauth: &'a OAuth) -> Vec<&'a str> {
     let known = |scope: &str| {
         scope != "offline_access"
             || provider.scopes.as_ref().is_none_or(|scopes| scopes.iter().any(|known| known == scope))
@@ -204,6 +207,7 @@ mod tests {
             issuer: issuer.map(str::to_owned),
             authorization_endpoint: None,
             token_endpoint: "https://idp.example/token".parse().unwrap(),
+            device_authorization_endpoint: None,
             revocation_endpoint: None,
             jwks_uri: None,
             client_authentication: None,

@@ -26,6 +26,8 @@ pub struct Provider {
     pub authorization_endpoint: Option<Url>,
     /// Where codes and refresh tokens are redeemed.
     pub token_endpoint: Url,
+    /// Where a sign-in on another device begins (RFC 8628).
+    pub device_authorization_endpoint: Option<Url>,
     /// Where tokens are given back (RFC 7009).
     pub revocation_endpoint: Option<Url>,
     /// Where the keys are.
@@ -97,11 +99,24 @@ pub enum DiscoveryError {
     },
 }
 
+impl DiscoveryError {
+    /// Whether the same again may work.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Body { .. } => true,
+            Self::Status { status, .. } => *status >= 500 || *status == 429,
+            Self::Missing(_) | Self::Insecure(_) | Self::Malformed { .. } | Self::OtherIssuer { .. } => false,
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct Document {
     issuer: String,
     authorization_endpoint: Option<Url>,
     token_endpoint: Option<Url>,
+    device_authorization_endpoint: Option<Url>,
     revocation_endpoint: Option<Url>,
     jwks_uri: Option<Url>,
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
@@ -134,6 +149,7 @@ pub async fn locate(connector: &Connector, oauth: &OAuth) -> Result<Provider, Di
         issuer: None,
         authorization_endpoint,
         token_endpoint,
+        device_authorization_endpoint: None,
         revocation_endpoint: None,
         jwks_uri: None,
         client_authentication: None,
@@ -169,6 +185,7 @@ pub async fn discover(connector: &Connector, issuer: &str) -> Result<Provider, D
         issuer: Some(document.issuer),
         authorization_endpoint: document.authorization_endpoint.map(secure).transpose()?,
         token_endpoint: secure(token_endpoint)?,
+        device_authorization_endpoint: document.device_authorization_endpoint.map(secure).transpose()?,
         revocation_endpoint: document.revocation_endpoint.map(secure).transpose()?,
         jwks_uri: document.jwks_uri.map(secure).transpose()?,
         // Discovery 3: what is omitted is `client_secret_basic`.

@@ -1,7 +1,7 @@
 //! The ID token: what of it must hold before anyone believes it (OpenID Connect Core 1.0, section 3.1.3.7).
 //!
-//! Enters: the token as it came, the provider's keys, what we expect. Leaves: an [`Identity`], which only
-//! [`verify`] makes. Refused: each step of the section, numbered below. Clocks may differ by [`SKEW`].
+//! Enters: the token as it came, the provider's keys, what we expect. Leaves: an [`Identity`]: of a person only from
+//! [`verify`]; of a workload what its token says, for the STS to judge. Refused: each step of the section, numbered below. Clocks may differ by [`SKEW`].
 
 use serde::{Deserialize, Serialize};
 use wigeon_core::claims::{ClaimShapeError, Claims};
@@ -30,6 +30,41 @@ pub struct Identity {
     /// Whether the signature was checked. Without a key set it cannot be; the token then came over TLS from
     /// the token endpoint itself, which step 6 accepts.
     pub signature_checked: bool,
+}
+
+impl Identity {
+    /// What a token that is not for us says of itself: a workload's, or an access token. Nothing of it is checked;
+    /// whoever takes it does that. An opaque token names nobody.
+    pub(crate) fn claimed(token: &Secret, now: Timestamp) -> Self {
+        let parsed = UnverifiedToken::parse(token.expose()).ok();
+        let claims = parsed.as_ref().map(|token| token.unverified_claims());
+        let text = |name| claims.and_then(|claims| claims.string(name)).map(str::to_owned);
+        let time = |name| claims.and_then(|claims| claims.time(name).ok().flatten());
+        let audiences = claims.and_then(|claims| claims.audiences().ok().flatten()).unwrap_or_default();
+        let subject = text("sub").unwrap_or_else(|| "unknown".to_owned());
+        Self {
+            issuer: text("iss").unwrap_or_else(|| "unknown".to_owned()),
+            user: subject.clone(),
+            subject,
+            audience: audiences.into_iter().map(str::to_owned).collect(),
+            issued_at: time("iat").unwrap_or(now),
+            expires_at: time("exp").unwrap_or(Timestamp::MAX),
+            signature_checked: false,
+        }
+    }
+
+    /// The owner of credentials that no token stands behind.
+    pub(crate) fn of_keys(source: &str, subject: &str, now: Timestamp) -> Self {
+        Self {
+            issuer: source.to_owned(),
+            subject: subject.to_owned(),
+            audience: Vec::new(),
+            user: subject.to_owned(),
+            issued_at: now,
+            expires_at: Timestamp::MAX,
+            signature_checked: false,
+        }
+    }
 }
 
 /// What the token has to say.

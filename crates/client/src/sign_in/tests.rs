@@ -24,6 +24,8 @@ fn oauth(side: &OtherSide) -> OAuth {
         pkce: true,
         audience: None,
         prompt: None,
+        resource: None,
+        exchanged: Exchanged::IdToken,
         username_claims: vec!["email".to_owned()],
         username: None,
     }
@@ -46,8 +48,12 @@ async fn signed_in_with(side: &OtherSide, oauth: &OAuth, client: &Client) -> Out
     let connector = connector();
     let sign_in = SignIn { connector: &connector, clock: &side.clock, oauth, client };
     let (walker, mut landed) = Walker::new(1);
-    let result = in_browser(sign_in, &walker, nobody_pastes(), LIMIT).await;
+    let result = in_browser(sign_in, located(sign_in).await, &walker, nobody_pastes(), LIMIT).await;
     Outcome { result, landed: landed.recv().await.unwrap().unwrap() }
+}
+
+async fn located(sign_in: SignIn<'_>) -> Provider {
+    locate(sign_in.connector, sign_in.oauth).await.unwrap()
 }
 
 fn public_client() -> Client {
@@ -68,7 +74,9 @@ async fn a_person_signs_in() {
     assert!(tokens.identity.signature_checked);
     assert_eq!(outcome.landed.status, 200);
     assert!(outcome.landed.text.contains("Signed in as ada@example.org"), "{}", outcome.landed.text);
-    for secret in [tokens.id_token.expose(), tokens.refresh_token.unwrap().expose(), "an-access-token"] {
+    for secret in
+        [tokens.id_token.unwrap().expose(), tokens.refresh_token.unwrap().expose(), "an-access-token"]
+    {
         assert!(!outcome.landed.text.contains(secret), "the page holds a token");
     }
     let [form] = side.forms("/token").try_into().unwrap();
@@ -163,7 +171,9 @@ async fn a_wrong_state_is_refused_and_the_sign_in_goes_on() {
     let (connector, oauth, client) = (connector(), oauth(&side), public_client());
     let sign_in = SignIn { connector: &connector, clock: &side.clock, oauth: &oauth, client: &client };
     let (walker, mut landed) = Walker::new(1);
-    let result = in_browser(sign_in, &walker, nobody_pastes(), Duration::from_millis(800)).await;
+    let result =
+        in_browser(sign_in, located(sign_in).await, &walker, nobody_pastes(), Duration::from_millis(800))
+            .await;
     let landed = landed.recv().await.unwrap().unwrap();
     assert_eq!(landed.status, 400);
     assert!(landed.text.contains("does not belong"));
@@ -227,7 +237,7 @@ async fn a_pasted_address_is_as_good() {
         paste.send(format!("  {}\n", landed.url)).await.unwrap();
         std::future::pending::<()>().await;
     });
-    let tokens = in_browser(sign_in, &walker, pasted, LIMIT).await.unwrap();
+    let tokens = in_browser(sign_in, located(sign_in).await, &walker, pasted, LIMIT).await.unwrap();
     assert_eq!(tokens.identity.subject, "ada");
     assert_eq!(side.forms("/token")[0]["redirect_uri"], "x-cyberduck-action:oauth");
 }
@@ -243,7 +253,10 @@ async fn a_pasted_text_that_is_not_ours(#[case] text: &str, #[case] says: &str) 
     let (paste, pasted) = mpsc::channel(1);
     paste.send(text.to_owned()).await.unwrap();
     drop(paste);
-    let error = in_browser(sign_in, &Walker::new(0).0, pasted, LIMIT).await.unwrap_err().to_string();
+    let error = in_browser(sign_in, located(sign_in).await, &Walker::new(0).0, pasted, LIMIT)
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(error.contains(says), "{error}");
 }
 
@@ -253,7 +266,7 @@ async fn nobody_can_paste() {
     let (connector, client) = (connector(), public_client());
     let oauth = OAuth { redirect: Redirect::classify("x-cyberduck-action:oauth"), ..oauth(&side) };
     let sign_in = SignIn { connector: &connector, clock: &side.clock, oauth: &oauth, client: &client };
-    let result = in_browser(sign_in, &Walker::new(0).0, nobody_pastes(), LIMIT).await;
+    let result = in_browser(sign_in, located(sign_in).await, &Walker::new(0).0, nobody_pastes(), LIMIT).await;
     assert!(matches!(result, Err(SignInError::NobodyPastes(_))));
 }
 
@@ -359,4 +372,108 @@ async fn redirects_of_the_provider_are_not_followed() {
         discover(&connector(), url.as_str()).await,
         Err(DiscoveryError::Status { status: 303, .. })
     ));
+}
+
+async fn on_a_telephone(manners: Manners) -> (OtherSide, Option<Invitation>, Result<TokenSet, SignInError>) {
+    let side = OtherSide::start(manners).await;
+    let (connector, client, oauth) = (connector(), public_client(), oauth(&side));
+    let sign_in = SignIn { connector: &connector, clock: &side.clock, oauth: &oauth, client: &client };
+    let shown = std::sync::Mutex::new(None);
+    let show = |invitation: &Invitation| *shown.lock().unwrap() = Some(invitation.clone());
+    let result = on_another_device(sign_in, located(sign_in).await, &show, LIMIT).await;
+    (side, shown.into_inner().unwrap(), result)
+}
+
+#[tokio::test]
+async fn a_code_is_entered_on_another_device() {
+    let manners = Manners {
+        device_refusals: vec!["authorization_pending", "authorization_pending"],
+        device_answer: object(
+            json!({"verification_uri_complete": "https://idp.example/enter?code=WDJB-MJHT"}),
+        ),
+        ..Manners::default()
+    };
+    let (side, shown, result) = on_a_telephone(manners).await;
+    let shown = shown.unwrap();
+    assert_eq!((shown.user_code.as_str(), shown.expires_in.as_secs()), ("WDJB-MJHT", 600));
+    assert!(shown.verification_uri_complete.unwrap().as_str().ends_with("?code=WDJB-MJHT"));
+    let tokens = result.unwrap();
+    assert!(tokens.identity.subject == "ada" && tokens.identity.signature_checked);
+    assert_eq!(side.forms("/device")[0]["client_id"], "s3-cli");
+    assert_eq!(side.forms("/device")[0]["scope"], "openid");
+    let polls = side.forms("/token");
+    assert_eq!(polls.len(), 3, "pending twice, then the tokens");
+    assert!(polls.iter().all(|form| form["device_code"] == "a-device-code" && form["client_id"] == "s3-cli"));
+}
+
+#[rstest]
+#[case::denied("access_denied")]
+#[case::unknown("invalid_grant")]
+#[tokio::test]
+async fn a_refused_code_ends_the_wait(#[case] code: &'static str) {
+    let (side, _, result) =
+        on_a_telephone(Manners { device_refusals: vec!["expired_token", code], ..Manners::default() }).await;
+    let error = result.unwrap_err();
+    assert!(
+        matches!(&error, SignInError::Tokens(TokenEndpointError::Refused { code: said, .. }) if said == code),
+        "{error}"
+    );
+    assert!(!error.wants_another_way());
+    assert_eq!(side.forms("/token").len(), 1);
+}
+
+#[tokio::test]
+async fn a_code_that_has_expired() {
+    let (_, _, result) =
+        on_a_telephone(Manners { device_refusals: vec!["expired_token"], ..Manners::default() }).await;
+    assert!(matches!(result, Err(SignInError::CodeExpired)));
+    // By the code's own life, too, although the provider still says that it waits.
+    let manners = Manners {
+        device_refusals: vec!["authorization_pending"; 5],
+        device_answer: object(json!({"expires_in": 2})),
+        ..Manners::default()
+    };
+    let (_, _, result) = on_a_telephone(manners).await;
+    assert!(matches!(result, Err(SignInError::CodeExpired)));
+}
+
+#[tokio::test]
+async fn a_provider_or_client_that_cannot_do_it_is_known_before_anything_is_shown() {
+    let no_endpoint = Some(object(json!({"device_authorization_endpoint": null})));
+    let not_allowed = object(json!({"error": "unauthorized_client"}));
+    for manners in [
+        Manners { discovery: no_endpoint, ..Manners::default() },
+        Manners { device_answer: not_allowed, ..Manners::default() },
+    ] {
+        let (_, shown, result) = on_a_telephone(manners).await;
+        assert!(shown.is_none() && result.unwrap_err().wants_another_way());
+    }
+    let device_answer = object(json!({"verification_uri": "javascript:alert(1)"}));
+    let (_, shown, result) = on_a_telephone(Manners { device_answer, ..Manners::default() }).await;
+    assert!(shown.is_none() && !result.unwrap_err().wants_another_way());
+}
+
+#[tokio::test]
+async fn the_id_token_of_another_device_is_checked_as_any() {
+    for claims in [json!({"aud": "other-app"}), json!({"iss": "https://other.example"}), json!({"sub": null})]
+    {
+        let (_, _, result) = on_a_telephone(Manners { claims: object(claims), ..Manners::default() }).await;
+        assert!(matches!(result, Err(SignInError::IdToken(_))));
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_is_down_for_a_moment_is_asked_again() {
+    let side = OtherSide::start(Manners::default()).await;
+    let (connector, client, oauth) = (connector(), public_client(), oauth(&side));
+    let sign_in = SignIn { connector: &connector, clock: &side.clock, oauth: &oauth, client: &client };
+    let show = |_: &Invitation| side.manners(|manners| manners.token_refusal = Some((503, json!("down"))));
+    let back = async {
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        side.manners(|manners| manners.token_refusal = None);
+    };
+    let provider = located(sign_in).await;
+    let (result, ()) = tokio::join!(on_another_device(sign_in, provider, &show, LIMIT), back);
+    result.unwrap();
+    assert_eq!(side.forms("/token").len(), 2);
 }

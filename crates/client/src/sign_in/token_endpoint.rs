@@ -1,4 +1,4 @@
-//! The token endpoint: a code, a refresh token or a password becomes tokens (RFC 6749, sections 3.2, 4.1.3, 6),
+//! The token endpoint: a grant becomes tokens (RFC 6749, sections 3.2, 4.1.3, 4.3, 4.4, 6; RFC 8628, section 3.4),
 //! and tokens are given back (RFC 7009).
 //!
 //! Refused: http beyond this machine, answers that are not JSON, answers beyond [`ANSWER_LIMIT`]. The provider's
@@ -7,7 +7,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{Method, header};
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use url::Url;
 use url::form_urlencoded::{Serializer, byte_serialize};
 use wigeon_core::secret::Secret;
@@ -39,9 +40,27 @@ pub enum Grant<'a> {
         redirect_uri: &'a str,
         /// PKCE's verifier.
         verifier: Option<&'a Secret>,
+        /// What the access token is to be for (RFC 8707, section 2.2).
+        resource: Option<&'a str>,
     },
     /// A refresh token.
-    Refresh(&'a Secret),
+    Refresh {
+        /// The token.
+        token: &'a Secret,
+        /// As in [`Grant::Code`].
+        resource: Option<&'a str>,
+    },
+    /// The code of a sign-in on another device (RFC 8628, section 3.4).
+    Device(&'a Secret),
+    /// Our own, without a person (RFC 6749, section 4.4).
+    ClientCredentials {
+        /// Space-separated.
+        scope: &'a str,
+        /// For whom the token is to be, where the provider has to be told.
+        audience: Option<&'a str>,
+        /// As in [`Grant::Code`].
+        resource: Option<&'a str>,
+    },
     /// A person's password.
     Password {
         /// The user name.
@@ -62,6 +81,9 @@ pub struct Tokens {
     pub access_token: Option<Secret>,
     /// The refresh token; a new one replaces the old one.
     pub refresh_token: Option<Secret>,
+    /// For how many seconds the access token is good.
+    #[serde(default, deserialize_with = "lenient_seconds")]
+    pub expires_in: Option<u32>,
 }
 
 /// Why there are no tokens.
@@ -140,16 +162,34 @@ pub async fn redeem(
 ) -> Result<Tokens, TokenEndpointError> {
     let url = &provider.token_endpoint;
     let form = match grant {
-        Grant::Code { code, redirect_uri, verifier } => {
+        Grant::Code { code, redirect_uri, verifier, resource } => {
             let mut form = vec![
                 ("grant_type", "authorization_code"),
                 ("code", code.expose()),
                 ("redirect_uri", redirect_uri),
             ];
             form.extend(verifier.map(|verifier| ("code_verifier", verifier.expose())));
+            form.extend(resource.map(|resource| ("resource", resource)));
             form
         }
-        Grant::Refresh(token) => vec![("grant_type", "refresh_token"), ("refresh_token", token.expose())],
+        Grant::Refresh { token, resource } => {
+            let mut form = vec![("grant_type", "refresh_token"), ("refresh_token", token.expose())];
+            form.extend(resource.map(|resource| ("resource", resource)));
+            form
+        }
+        Grant::Device(code) => {
+            vec![
+                ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
+                ("device_code", code.expose()),
+            ]
+        }
+        Grant::ClientCredentials { scope, audience, resource } => {
+            let mut form = vec![("grant_type", "client_credentials")];
+            form.extend(Some(("scope", scope)).filter(|(_, scope)| !scope.is_empty()));
+            form.extend(audience.map(|audience| ("audience", audience)));
+            form.extend(resource.map(|resource| ("resource", resource)));
+            form
+        }
         Grant::Password { username, password, scope } => vec![
             ("grant_type", "password"),
             ("username", username),
@@ -157,6 +197,20 @@ pub async fn redeem(
             ("scope", scope),
         ],
     };
+    ask(connector, provider, client, url, form).await
+}
+
+/// Posts a form as our client and reads the answer, or the provider's refusal of it (RFC 6749, section 5.2).
+///
+/// # Errors
+/// As [`redeem`].
+pub(super) async fn ask<T: DeserializeOwned>(
+    connector: &Connector,
+    provider: &Provider,
+    client: &Client,
+    url: &Url,
+    form: Vec<(&'static str, &str)>,
+) -> Result<T, TokenEndpointError> {
     let (status, body) = post(connector, provider, client, url, form).await?;
     let unreadable = || TokenEndpointError::Unreadable { url: url.clone(), status };
     if (200..300).contains(&status) {
@@ -167,7 +221,6 @@ pub async fn redeem(
         error: String,
         error_description: Option<String>,
     }
-    // RFC 6749, section 5.2.
     let refusal: Refusal = serde_json::from_slice(&body).map_err(|_| unreadable())?;
     Err(TokenEndpointError::Refused { code: refusal.error, description: refusal.error_description })
 }
@@ -235,6 +288,13 @@ async fn post<'a>(
         .await
         .map_err(|source| TokenEndpointError::Body { url, source })?;
     Ok((status, Zeroizing::new(body)))
+}
+
+/// Some providers write the number as a text; one that is none at all is no reason to refuse the tokens.
+fn lenient_seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    let value = serde_json::Value::deserialize(from)?;
+    let number = value.as_u64().or_else(|| value.as_str()?.parse().ok());
+    Ok(number.and_then(|number| u32::try_from(number).ok()))
 }
 
 enum Authentication<'a> {

@@ -46,6 +46,8 @@ pub enum Principal<'a> {
         role: &'a str,
         /// The ARN of the assumed role and session.
         session: &'a str,
+        /// The provider whose token the session was made from, as policies name it.
+        provider: Option<&'a str>,
     },
     /// A user with keys of its own.
     User {

@@ -43,15 +43,23 @@ pub enum Layer {
     Session,
 }
 
-impl fmt::Display for Layer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Layer {
+    /// What people call a policy of this layer.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Trust => "trust policy",
             Self::Resource => "bucket policy",
             Self::Identity => "permission policy",
             Self::Boundary => "permissions boundary",
             Self::Session => "session policy",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

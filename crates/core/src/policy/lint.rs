@@ -233,6 +233,16 @@ fn issuer(key: &str, prefix: &str, name: &str, issuers: Option<&[&str]>, add: &m
         );
         return;
     }
+    if known::OPAQUE_ISSUERS.contains(&prefix.to_lowercase().as_str())
+        && !known::OPAQUE_KEYS
+            .iter()
+            .any(|(issuer, key)| issuer.eq_ignore_ascii_case(prefix) && key.eq_ignore_ascii_case(name))
+    {
+        let of_issuer = known::OPAQUE_KEYS.iter().filter(|(issuer, _)| issuer.eq_ignore_ascii_case(prefix));
+        let keys: Vec<String> = of_issuer.map(|(issuer, key)| format!("`{issuer}:{key}`")).collect();
+        add(Rule::UnknownKey, format!("`{key}` is never there: this service has {}", keys.join(" and ")));
+        return;
+    }
     let Some(issuers) = issuers else { return };
     let mut standing = issuers.iter().map(|issuer| without_scheme(issuer));
     if !standing.clone().any(|issuer| issuer.eq_ignore_ascii_case(prefix)) {
@@ -304,18 +314,24 @@ fn trust(statement: &Statement, add: &mut impl FnMut(Rule, String)) {
         };
         let named: Vec<String> = statement.conditions().iter().filter(limits).filter_map(of_issuer).collect();
         if !named.iter().any(|name| matches!(name.as_str(), "aud" | "oaud" | "app_id")) {
+            let key = if known::OPAQUE_ISSUERS.contains(&issuer.as_str()) { "app_id" } else { "aud" };
             add(
                 Rule::NoAudience,
                 format!(
-                    "a token for any audience is let in: add `\"StringEquals\": {{\"{issuer}:aud\": \"CLIENT-ID\"}}`"
+                    "a token for any audience is let in: add `\"StringEquals\": {{\"{issuer}:{key}\": \"CLIENT-ID\"}}`"
                 ),
             );
         }
         if !named.iter().any(|name| !matches!(name.as_str(), "aud" | "oaud" | "app_id")) {
+            let key = match issuer.as_str() {
+                "www.amazon.com" => "user_id",
+                "graph.facebook.com" => "id",
+                _ => "sub",
+            };
             add(
                 Rule::EverySubject,
                 format!(
-                    "everyone with an account at the provider is let in: add a condition on `{issuer}:sub` or on another claim, unless that is meant"
+                    "everyone with an account at the provider is let in: add a condition on `{issuer}:{key}` or on another claim, unless that is meant"
                 ),
             );
         }

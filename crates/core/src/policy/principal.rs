@@ -155,8 +155,13 @@ impl Principals {
         match *principal {
             Principal::Anonymous => self.everyone.then_some(Naming::Itself),
             Principal::WebIdentity { provider } => has(&self.federated, provider).then_some(Naming::Itself),
-            Principal::Session { account: of, role, session } => {
-                arn(session, Naming::Itself).or(arn(role, Naming::Role)).or(everyone).or(account(of))
+            Principal::Session { account: of, role, session, provider } => {
+                let federated = provider.filter(|provider| has(&self.federated, provider));
+                arn(session, Naming::Itself)
+                    .or(arn(role, Naming::Role))
+                    .or(federated.map(|_| Naming::Role))
+                    .or(everyone)
+                    .or(account(of))
             }
             Principal::User { account: of, arn: user } => {
                 arn(user, Naming::Itself).or(everyone).or(account(of))
@@ -176,6 +181,7 @@ mod tests {
         account: "111122223333",
         role: "arn:aws:iam::111122223333:role/team/reader",
         session: "arn:aws:sts::111122223333:assumed-role/reader/alice",
+        provider: Some("arn:aws:iam::111122223333:oidc-provider/idp.example"),
     };
     const USER: Principal<'_> =
         Principal::User { account: "111122223333", arn: "arn:aws:iam::111122223333:user/bob" };
@@ -213,6 +219,8 @@ mod tests {
     #[case("AWS", "arn:aws:iam::111122223333:user/bob", USER, Some(Naming::Itself))]
     #[case("AWS", "AROAEXAMPLEEXAMPLE123", SESSION, None)]
     #[case("Federated", "arn:aws:iam::111122223333:oidc-provider/idp.example", TOKEN, Some(Naming::Itself))]
+    #[case("Federated", "arn:aws:iam::111122223333:oidc-provider/idp.example", SESSION, Some(Naming::Role))]
+    #[case("Federated", "accounts.google.com", SESSION, None)]
     #[case("Federated", "arn:aws:iam::111122223333:oidc-provider/idp.example/", TOKEN, None)]
     #[case("Federated", "accounts.google.com", TOKEN, None)]
     #[case("Service", "ec2.amazonaws.com", SESSION, None)]

@@ -239,6 +239,7 @@ pub(super) const IAM: &[&str] = &[
     "ListPolicies",
     "ListPolicyTags",
     "ListPolicyVersions",
+    "ListRevocations",
     "ListRolePolicies",
     "ListRoleTags",
     "ListRoles",
@@ -251,6 +252,9 @@ pub(super) const IAM: &[&str] = &[
     "PutUserPolicy",
     "RemoveClientIDFromOpenIDConnectProvider",
     "RemoveUserFromGroup",
+    "RevokeOpenIDConnectProviderSessions",
+    "RevokeRoleSessions",
+    "RevokeSession",
     "SetDefaultPolicyVersion",
     "SimulateCustomPolicy",
     "SimulatePrincipalPolicy",
@@ -419,4 +423,15 @@ pub(super) const MANY_VALUED: &[&str] = &[
     "s3:requestobjecttagkeys",
     "aws:calledvia",
     "aws:principalorgpaths",
+];
+
+/// Services whose access tokens are opaque: AWS knows them by name.
+pub(super) const OPAQUE_ISSUERS: &[&str] = &["www.amazon.com", "graph.facebook.com"];
+
+/// Their condition keys, by service (AWS IAM User Guide, "Available keys for AWS web identity federation").
+pub(super) const OPAQUE_KEYS: &[(&str, &str)] = &[
+    ("www.amazon.com", "app_id"),
+    ("www.amazon.com", "user_id"),
+    ("graph.facebook.com", "app_id"),
+    ("graph.facebook.com", "id"),
 ];

@@ -246,7 +246,7 @@ impl ClaimV4 {
         body_sha256: Option<&str>,
     ) -> Result<Verified, SignatureError> {
         self.check_time(expected.now)?;
-        self.check_scope(expected)?;
+        check_scope(&self.scope, &self.amz_date, expected)?;
         self.check_signed_headers(request.headers)?;
         let hash = self.payload_hash(request, body_sha256)?;
         let canonical = Canonical {
@@ -287,23 +287,6 @@ impl ClaimV4 {
         }
     }
 
-    fn check_scope(&self, expected: &Expected<'_>) -> Result<(), SignatureError> {
-        if !self.amz_date.starts_with(&self.scope.date) {
-            return Err(SignatureError::ScopeDate(self.scope.date.clone()));
-        }
-        if self.scope.service != expected.service {
-            return Err(SignatureError::ScopeService(self.scope.service.clone()));
-        }
-        let unnamed = expected.empty_region && self.scope.region.is_empty();
-        if self.scope.region != expected.region && !unnamed {
-            return Err(SignatureError::ScopeRegion {
-                actual: self.scope.region.clone(),
-                expected: expected.region.to_owned(),
-            });
-        }
-        Ok(())
-    }
-
     fn check_signed_headers(&self, headers: &HeaderMap) -> Result<(), SignatureError> {
         let signed = |name: &str| self.signed_headers.split(';').any(|known| known == name);
         if !signed("host") {
@@ -336,6 +319,18 @@ impl ClaimV4 {
 }
 
 impl Payload {
+    /// What a request without a signature says of its body: nothing, or a form that needs no key to check.
+    ///
+    /// # Errors
+    /// [`SignatureError::PayloadHash`] for signed chunks and unknown words.
+    pub fn of_unsigned(request: &SignedRequest<'_>) -> Result<Self, SignatureError> {
+        let Some(word) = request.headers.get("x-amz-content-sha256") else { return Ok(Self::Unsigned) };
+        match payload(word.to_str().unwrap_or_default())? {
+            Self::SignedChunks | Self::SignedChunksTrailer => Err(SignatureError::PayloadHash),
+            known => Ok(known),
+        }
+    }
+
     /// Whether a body that was read whole is the one that was signed.
     #[must_use]
     pub fn admits(&self, body: &[u8]) -> bool {
@@ -366,8 +361,30 @@ fn payload(word: &str) -> Result<Payload, SignatureError> {
     }
 }
 
+/// A scope of another date than the signature's, or another region or service than this server's, is refused.
+pub(super) fn check_scope(
+    scope: &Scope,
+    amz_date: &str,
+    expected: &Expected<'_>,
+) -> Result<(), SignatureError> {
+    if !amz_date.starts_with(&scope.date) {
+        return Err(SignatureError::ScopeDate(scope.date.clone()));
+    }
+    if scope.service != expected.service {
+        return Err(SignatureError::ScopeService(scope.service.clone()));
+    }
+    let unnamed = expected.empty_region && scope.region.is_empty();
+    if scope.region != expected.region && !unnamed {
+        return Err(SignatureError::ScopeRegion {
+            actual: scope.region.clone(),
+            expected: expected.region.to_owned(),
+        });
+    }
+    Ok(())
+}
+
 /// `KEY/20261123/us-east-1/s3/aws4_request`. A key may hold slashes, the scope may not.
-fn split_credential(text: &str) -> Option<(String, Scope)> {
+pub(super) fn split_credential(text: &str) -> Option<(String, Scope)> {
     let mut parts = text.rsplitn(5, '/');
     let (Some("aws4_request"), Some(service), Some(region), Some(date), Some(key)) =
         (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())

@@ -1,7 +1,7 @@
 //! What a signed token must claim before it counts as somebody's identity.
 //!
-//! Enters: a [`SignedToken`], the provider's issuer and client ids, the time. Leaves: a [`VerifiedToken`],
-//! which only [`verify_identity`] can make. Refused: every row of docs/sts.md, "The token", with the recorded
+//! Enters: a [`SignedToken`], or the [`TokenInformation`] of an opaque one; the provider's issuer and client ids,
+//! the time. Leaves: a [`VerifiedToken`], which only [`verify_identity`] and [`verify_information`] can make. Refused: every row of docs/sts.md, "The token", with the recorded
 //! code and message. The answers do not tell a stranger whether an issuer is registered: an unknown
 //! issuer, an unknown key and a wrong signature read alike.
 
@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::fault::{FaultCode, StsError};
 use super::request::session_name_char;
 use super::session_tags::{SessionTags, TagsError};
+use super::token_information::TokenInformation;
 use crate::claims::{ClaimShapeError, Claims};
 use crate::jwt::{SignedToken, TokenError, UnverifiedToken};
 use crate::time::{SignedDuration, Timestamp};
@@ -167,6 +168,30 @@ pub fn verify_identity(
         source_identity,
         expires_at,
         claims,
+    })
+}
+
+/// Checks an opaque access token, as the service that issued it describes it, against one provider: what is left to
+/// check is the audience.
+pub fn verify_information(
+    information: TokenInformation,
+    issuer: &str,
+    rules: &IdentityRules<'_>,
+) -> Result<VerifiedToken, IdentityError> {
+    let TokenInformation { subject, audience, expires_at, claims } = information;
+    if !rules.any_audience && !rules.client_ids.contains(&audience) {
+        return Err(IdentityError::Audience);
+    }
+    Ok(VerifiedToken {
+        issuer: issuer.to_owned(),
+        subject,
+        original_audiences: vec![audience.clone()],
+        audience,
+        amr: Vec::new(),
+        tags: SessionTags::default(),
+        source_identity: None,
+        expires_at,
+        claims: Claims::from(claims),
     })
 }
 

@@ -55,7 +55,9 @@ fn principal(who: &Who) -> Principal<'_> {
     match who {
         Who::Anonymous => Principal::Anonymous,
         Who::Token { provider } => Principal::WebIdentity { provider },
-        Who::Session { account, role, session } => Principal::Session { account, role, session },
+        Who::Session { account, role, session, provider } => {
+            Principal::Session { account, role, session, provider: provider.as_deref() }
+        }
         Who::User { account, arn } => Principal::User { account, arn },
         Who::Root { account } => Principal::Root { account },
     }

@@ -86,7 +86,12 @@ impl<'t> Tape<'t> {
     fn who(&mut self) -> Who {
         let account = if self.once_in(8) { OTHER } else { ACCOUNT }.to_owned();
         match self.below(8) {
-            0..4 => Who::Session { account, role: ROLE.to_owned(), session: SESSION.to_owned() },
+            0..4 => Who::Session {
+                account,
+                role: ROLE.to_owned(),
+                session: SESSION.to_owned(),
+                provider: self.once_in(2).then(|| PROVIDER.to_owned()),
+            },
             4 => Who::User { account, arn: USER.to_owned() },
             5 => Who::Token { provider: PROVIDER.to_owned() },
             6 => Who::Anonymous,

@@ -22,7 +22,7 @@ pub(crate) enum Given {
 pub(crate) enum Who {
     Anonymous,
     Token { provider: String },
-    Session { account: String, role: String, session: String },
+    Session { account: String, role: String, session: String, provider: Option<String> },
     User { account: String, arn: String },
     Root { account: String },
 }
@@ -199,11 +199,12 @@ impl Case {
             Who::Anonymous => {}
             Who::Token { provider } if federated.contains(provider) => names.push("itself"),
             Who::Token { .. } => {}
-            Who::Session { account, role, session } => {
+            Who::Session { account, role, session, provider } => {
                 if has(session) {
                     names.push("itself");
                 }
-                if has(role) || has("*") {
+                let vouched = provider.as_ref().is_some_and(|provider| federated.contains(provider));
+                if has(role) || has("*") || vouched {
                     names.push("role");
                 }
                 if has_account(account) {

@@ -14,6 +14,12 @@ pub mod upload;
 
 pub mod buckets;
 
+pub mod access;
+
+pub mod unset;
+
+pub mod cors;
+
 pub mod listing;
 
 pub mod reading;
@@ -22,19 +28,28 @@ pub mod writing;
 
 pub mod multipart;
 
+use std::sync::Arc;
+
 use wigeon_core::s3::operation::Operation;
 
 use wigeon_core::s3::{BucketName, ObjectKey};
+use wigeon_core::time::Timestamp;
 
 use self::xml::Answer;
 use super::local::Store;
 use super::local::attributes::Tags;
-use crate::authorize::{ObjectTags, Permit};
+use crate::authorize::{Facts, Permit};
 use crate::body::RequestBody;
+use crate::bucket::BucketAccess;
+use crate::cors::CorsRules;
 use crate::refusal::Refusal;
 
-impl ObjectTags for LocalBackend {
-    async fn of(
+impl Facts for LocalBackend {
+    fn access(&self, bucket: &BucketName) -> Result<BucketAccess, Refusal> {
+        access::of(&self.store, bucket)
+    }
+
+    async fn tags(
         &self,
         bucket: &BucketName,
         key: &ObjectKey,
@@ -67,6 +82,21 @@ impl LocalBackend {
         &self.store
     }
 
+    /// A bucket's rules for requests of web pages, from memory.
+    #[must_use]
+    pub fn cors(&self, bucket: &BucketName) -> Option<Arc<CorsRules>> {
+        cors::of(&self.store, bucket)
+    }
+
+    /// Lists the store's buckets together with those of others.
+    ///
+    /// # Errors
+    /// [`Refusal`], with S3's code.
+    pub async fn list_buckets(&self, permit: &Permit, others: Vec<(BucketName, Timestamp)>) -> Answer {
+        headers::refuse_unsupported(permit.request())?;
+        buckets::list(&self.store, permit, others).await
+    }
+
     /// Carries out what the permit permits.
     ///
     /// # Errors
@@ -76,11 +106,32 @@ impl LocalBackend {
         headers::refuse_unsupported(permit.request())?;
         let store = &self.store;
         match permit.operation() {
-            Op::ListBuckets => buckets::list(store, permit).await,
+            Op::ListBuckets => buckets::list(store, permit, Vec::new()).await,
             Op::CreateBucket => buckets::create(store, permit, body).await,
             Op::DeleteBucket => buckets::delete(store, permit).await,
             Op::HeadBucket => buckets::head(store, permit).await,
             Op::GetBucketLocation => buckets::location(store, permit).await,
+            Op::GetBucketPolicy => access::policy(store, permit).await,
+            Op::PutBucketPolicy => access::put_policy(store, permit, body).await,
+            Op::DeleteBucketPolicy => access::delete_policy(store, permit).await,
+            Op::GetBucketPolicyStatus => access::policy_status(store, permit).await,
+            Op::GetPublicAccessBlock => access::block(store, permit).await,
+            Op::PutPublicAccessBlock => access::put_block(store, permit, body).await,
+            Op::DeletePublicAccessBlock => access::delete_block(store, permit).await,
+            Op::GetBucketOwnershipControls => access::ownership(store, permit).await,
+            Op::PutBucketOwnershipControls => access::put_ownership(store, permit, body).await,
+            Op::DeleteBucketOwnershipControls => access::delete_ownership(store, permit).await,
+            Op::GetBucketAcl => access::bucket_acl(store, permit).await,
+            Op::PutBucketAcl => access::put_bucket_acl(store, permit, body).await,
+            Op::GetObjectAcl => access::object_acl(store, permit).await,
+            Op::PutObjectAcl => access::put_object_acl(store, permit, body).await,
+            Op::GetBucketTagging => unset::tagging(store, permit).await,
+            Op::PutBucketTagging => unset::put_tagging(store, permit, body).await,
+            Op::DeleteBucketTagging => unset::delete_tagging(store, permit).await,
+            Op::GetBucketCors => cors::get(store, permit).await,
+            Op::PutBucketCors => cors::put(store, permit, body).await,
+            Op::DeleteBucketCors => cors::delete(store, permit).await,
+            other if unset::has(other) => unset::answer(store, permit).await,
             Op::GetBucketVersioning => buckets::versioning(store, permit).await,
             Op::ListObjects => listing::objects(store, permit).await,
             Op::ListObjectsV2 => listing::objects_v2(store, permit).await,
@@ -90,7 +141,7 @@ impl LocalBackend {
             Op::HeadObject => reading::head(store, permit).await,
             Op::GetObjectAttributes => reading::attributes(store, permit).await,
             Op::GetObjectTagging => reading::tagging(store, permit).await,
-            Op::PutObject => writing::put(store, permit, body).await,
+            Op::PutObject | Op::PostObject => writing::put(store, permit, body).await,
             Op::CopyObject => writing::copy(store, permit).await,
             Op::DeleteObject => writing::delete(store, permit).await,
             Op::DeleteObjects => writing::delete_many(store, permit, body).await,

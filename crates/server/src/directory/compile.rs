@@ -221,6 +221,12 @@ fn provider(account: &str, entry: &ProviderEntry) -> Option<Provider> {
     provider.sessions_end_with_token = entry.sessions_end_with_token;
     provider.revoked_before = entry.revoked_before;
     provider.built_in = if entry.built_in { Some(BuiltIn::of(entry.key())?) } else { None };
+    if let Some(service) = provider.built_in
+        && let Some(address) = service.token_information()
+    {
+        let address = entry.token_information.as_deref().unwrap_or(address);
+        provider.keys = Keys::Opaque { address: address.parse().ok()?, app_token: entry.app_token.clone() };
+    }
     provider.any_audience = entry.any_audience;
     provider.minio = entry.minio.as_ref().map(|minio| Minio {
         default_role: minio.default_role.as_ref().map(|name| Arn::role(account, name)),

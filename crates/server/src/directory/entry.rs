@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use wigeon_core::arn::Arn;
+use wigeon_core::secret::Secret;
 use wigeon_core::time::Timestamp;
 
 /// Keys and values, in the order in which they were set. Keys differ without regard to case.
@@ -52,6 +53,12 @@ pub struct ProviderEntry {
     /// Whether it is one that policies know by a name.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub built_in: bool,
+    /// Where a built-in service of opaque tokens is asked, in place of its own address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_information: Option<String>,
+    /// What such a service is asked as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_token: Option<Secret>,
     /// Whether every audience is accepted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub any_audience: bool,
@@ -203,8 +210,11 @@ pub struct AccessKeyEntry {
     pub id: String,
     /// The key of its user.
     pub user: String,
-    /// The secret key, encrypted under the key ring.
+    /// The secret key, encrypted under the key ring; empty where a file has it.
     pub sealed_secret: String,
+    /// The secret key, where a file has it. No database does.
+    #[serde(skip)]
+    pub plain_secret: Option<Secret>,
     /// Whether it may be used.
     pub active: bool,
     /// When it was made.
@@ -389,6 +399,8 @@ impl ProviderEntry {
             sessions_end_with_token: false,
             revoked_before: None,
             built_in: false,
+            token_information: None,
+            app_token: None,
             any_audience: false,
             minio: None,
         }

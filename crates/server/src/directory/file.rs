@@ -11,7 +11,8 @@
 //! # minio = { default_role = "reader", policy_claim = "policy" }
 //!
 //! [[built_in]]                           # known to policies by name; no client ids: the trust policy decides
-//! name = "accounts.google.com"
+//! name = "accounts.google.com"           # or "www.amazon.com", "graph.facebook.com"
+//! # token_information = "https://…", app_token_file: for the two whose tokens are opaque
 //!
 //! [[policy]]                             # managed
 //! name = "read-shared"
@@ -23,36 +24,52 @@
 //! attached = ["read-shared"]
 //! # path, max_session_duration, boundary, revoked_before
 //!
+//! # tags = { team = "x" }
+//!
 //! [[role.policy]]                        # inline
 //! name = "home"
 //! document = '''…'''
+//!
+//! [[group]]                              # path, attached, [[group.policy]]
+//! name = "staff"
+//!
+//! [[user]]                               # path, attached, boundary, tags, [[user.policy]]
+//! name = "backup"
+//! groups = ["staff"]
+//! access_key = [{ id = "AKIA…", secret_key_file = "backup.secret" }]   # mode 0600
 //! ```
 //!
 //! Enters: the file's path. Leaves: the [`Entries`], and a [`Fingerprint`] of every file that was read.
 //! Refused, with the file, the place and the cause: broken TOML, unknown keys, names and addresses out of
 //! their rules, policy documents that do not parse, references to nothing, duplicates.
 
+mod tables;
+
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use serde::Deserialize;
 use wigeon_core::arn::without_scheme;
 use wigeon_core::jwt::KeySet;
 use wigeon_core::policy::{Document, Kind};
+use wigeon_core::secret::Secret;
 use wigeon_core::time::{Timestamp, parse_iso8601};
 
 use super::compile::algorithms;
 use super::entries::Entries;
 use super::entry::{
-    Attachments, Entry, EntryKind, MinioEntry, PolicyEntry, PolicyVersion, ProviderEntry, RoleEntry, Tags,
-    Write, key_of,
+    AccessKeyEntry, Attachments, Entry, EntryKind, GroupEntry, PolicyEntry, PolicyVersion, ProviderEntry,
+    RevokedSession, RoleEntry, Tags, UserEntry, Write, key_of,
 };
 use super::identifier::{role_id, stable_id};
 use super::model::BuiltIn;
-use super::rules::{RESERVED, check_address, is_name, is_path, is_thumbprint};
+use super::rules::{RESERVED, check_address, is_name, is_path, is_tag_char, is_thumbprint};
+use tables::{
+    BuiltInTable, Contents, GroupTable, PolicyTable, ProviderTable, RoleTable, UserTable, root_path,
+};
 
 /// Why a directory file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -122,85 +139,6 @@ pub(super) fn load(path: &Path) -> Result<(Entries, Fingerprint), DirectoryError
     Ok((entries, reader.seen))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Contents {
-    account: String,
-    /// Ceph RGW's ways: ARNs without an account, providers without client ids, several values per tag.
-    #[serde(default)]
-    ceph: bool,
-    #[serde(default)]
-    built_in: Vec<BuiltInTable>,
-    #[serde(default)]
-    provider: Vec<ProviderTable>,
-    #[serde(default)]
-    policy: Vec<PolicyTable>,
-    #[serde(default)]
-    role: Vec<RoleTable>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BuiltInTable {
-    name: String,
-    #[serde(default)]
-    client_ids: Vec<String>,
-    jwks_url: Option<String>,
-    jwks_file: Option<PathBuf>,
-    ca_file: Option<PathBuf>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ProviderTable {
-    minio: Option<MinioEntry>,
-    url: String,
-    client_ids: Vec<String>,
-    jwks_url: Option<String>,
-    jwks_file: Option<PathBuf>,
-    ca_file: Option<PathBuf>,
-    #[serde(default)]
-    thumbprints: Vec<String>,
-    algorithms: Option<Vec<String>>,
-    /// Plain `http` to another machine has to be asked for; to this machine it is fine.
-    #[serde(default)]
-    allow_http: bool,
-    #[serde(default)]
-    sessions_end_with_token: bool,
-    revoked_before: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PolicyTable {
-    name: String,
-    document: Option<String>,
-    file: Option<PathBuf>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RoleTable {
-    name: String,
-    #[serde(default = "root_path")]
-    path: String,
-    max_session_duration: Option<u32>,
-    trust: Option<String>,
-    trust_file: Option<PathBuf>,
-    #[serde(default)]
-    policy: Vec<PolicyTable>,
-    /// Managed policies by name.
-    #[serde(default)]
-    attached: Vec<String>,
-    /// A managed policy by name.
-    boundary: Option<String>,
-    revoked_before: Option<String>,
-}
-
-fn root_path() -> String {
-    "/".to_owned()
-}
-
 struct Reader {
     path: PathBuf,
     seen: Fingerprint,
@@ -238,6 +176,27 @@ impl Reader {
             let role = self.role(&entries, table, &place)?;
             self.add(&mut entries, Entry::Role(Arc::new(role)), &place)?;
         }
+        for table in contents.group {
+            let place = format!("group `{}`", table.name);
+            let group = self.group(&entries, &table, &place)?;
+            self.add(&mut entries, Entry::Group(Arc::new(group)), &place)?;
+        }
+        for table in contents.user {
+            let place = format!("user `{}`", table.name);
+            let user = self.user(&entries, &table, &place)?;
+            let key = key_of(&user.name);
+            self.add(&mut entries, Entry::User(Arc::new(user)), &place)?;
+            for access_key in &table.access_key {
+                let place = format!("{place}, access key `{}`", access_key.id);
+                let entry = self.access_key(&access_key.id, &access_key.secret_key_file, &key, &place)?;
+                self.add(&mut entries, Entry::AccessKey(Arc::new(entry)), &place)?;
+            }
+        }
+        for access_key_id in contents.revoked_sessions {
+            // For as long as it stands in the file.
+            let revoked = RevokedSession { access_key_id, until: Timestamp::MAX };
+            entries.write(&Write::put(Entry::Session(Arc::new(revoked))));
+        }
         for provider in entries.providers.values() {
             let role = provider.minio.as_ref().and_then(|minio| minio.default_role.as_ref());
             if let Some(role) = role.filter(|role| entries.role(role).is_none()) {
@@ -253,6 +212,9 @@ impl Reader {
         let twice = match write.kind {
             EntryKind::Provider => entries.providers.contains_key(&write.key),
             EntryKind::Policy => entries.policies.contains_key(&write.key),
+            EntryKind::Group => entries.groups.contains_key(&write.key),
+            EntryKind::User => entries.users.contains_key(&write.key),
+            EntryKind::AccessKey => entries.access_keys.contains_key(&write.key),
             _ => entries.roles.contains_key(&write.key),
         };
         if twice {
@@ -263,11 +225,27 @@ impl Reader {
     }
 
     fn built_in(&mut self, table: BuiltInTable, place: &str) -> Result<ProviderEntry, DirectoryError> {
-        let built_in = BuiltIn::of(&table.name)
-            .ok_or_else(|| self.fault(place, "there is no such provider; there is `accounts.google.com`"))?;
+        let built_in = BuiltIn::of(&table.name).ok_or_else(|| {
+            let known = "`accounts.google.com`, `www.amazon.com` and `graph.facebook.com`";
+            self.fault(place, format!("there is no such provider; there are {known}"))
+        })?;
         let mut provider = ProviderEntry::new(built_in.issuer(), table.client_ids, self.created_at);
         provider.built_in = true;
         provider.any_audience = provider.client_ids.is_empty();
+        let opaque = built_in.token_information().is_some();
+        if opaque && (table.jwks_url.is_some() || table.jwks_file.is_some()) {
+            return Err(self.fault(place, "its tokens are opaque: there are no keys to give"));
+        }
+        if !opaque && (table.token_information.is_some() || table.app_token_file.is_some()) {
+            return Err(self.fault(place, "its tokens are signed: there is no token information to ask for"));
+        }
+        if let Some(address) = &table.token_information {
+            check_address(address, false).map_err(|reason| self.fault(place, reason))?;
+        }
+        provider.token_information = table.token_information;
+        if let Some(file) = table.app_token_file {
+            provider.app_token = Some(Secret::new(self.read(&file)?.trim()));
+        }
         self.connection(&mut provider, (table.jwks_url, table.jwks_file, table.ca_file), false, place)?;
         Ok(provider)
     }
@@ -358,20 +336,8 @@ impl Reader {
         if !(3600..=43_200).contains(&max_session_duration) {
             return Err(self.fault(place, "`max_session_duration` is 3600 to 43200 seconds"));
         }
-        let mut policies = Attachments::default();
-        for inline in &table.policy {
-            let policy_place = format!("{place}, policy `{}`", inline.name);
-            let document = self.policy(inline, &policy_place)?;
-            if policies.inline.insert(inline.name.clone(), document).is_some() {
-                return Err(self.fault(&policy_place, "there are two inline policies of this name"));
-            }
-        }
-        for name in &table.attached {
-            policies.attached.push(self.reference(entries, name, place)?);
-        }
-        if let Some(name) = &table.boundary {
-            policies.boundary = Some(self.reference(entries, name, place)?);
-        }
+        let boundary = table.boundary.as_deref();
+        let policies = self.policies(entries, (&table.policy, &table.attached, boundary), place)?;
         Ok(RoleEntry {
             id: role_id(entries.account_in_arns(), &table.path, &table.name),
             name: table.name,
@@ -381,9 +347,122 @@ impl Reader {
             max_session_duration,
             trust,
             policies,
-            tags: Tags::new(),
+            tags: self.tags(&table.tags, place)?,
             revoked_before: self.time(table.revoked_before, place)?,
         })
+    }
+
+    fn group(
+        &mut self,
+        entries: &Entries,
+        table: &GroupTable,
+        place: &str,
+    ) -> Result<GroupEntry, DirectoryError> {
+        self.named(&table.name, &table.path, 128, place)?;
+        Ok(GroupEntry {
+            id: stable_id("AGPA", &[entries.account(), &table.path, &table.name]),
+            name: table.name.clone(),
+            path: table.path.clone(),
+            created_at: self.created_at,
+            policies: self.policies(entries, (&table.policy, &table.attached, None), place)?,
+        })
+    }
+
+    fn user(
+        &mut self,
+        entries: &Entries,
+        table: &UserTable,
+        place: &str,
+    ) -> Result<UserEntry, DirectoryError> {
+        self.named(&table.name, &table.path, 64, place)?;
+        if let Some(group) = table.groups.iter().find(|group| entries.group(group).is_none()) {
+            return Err(
+                self.fault(place, format!("there is no group `{group}`; add a `[[group]]` of this name"))
+            );
+        }
+        let boundary = table.boundary.as_deref();
+        Ok(UserEntry {
+            id: stable_id("AIDA", &[entries.account(), &table.path, &table.name]),
+            name: table.name.clone(),
+            path: table.path.clone(),
+            created_at: self.created_at,
+            policies: self.policies(entries, (&table.policy, &table.attached, boundary), place)?,
+            groups: table.groups.iter().map(|group| key_of(group)).collect(),
+            tags: self.tags(&table.tags, place)?,
+        })
+    }
+
+    fn access_key(
+        &mut self,
+        id: &str,
+        file: &Path,
+        user: &str,
+        place: &str,
+    ) -> Result<AccessKeyEntry, DirectoryError> {
+        let fits = (16..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if !fits || id.starts_with("ASIA") {
+            let rule = "an access key's id has 16 to 128 letters and digits, and `ASIA` is for sessions";
+            return Err(self.fault(place, rule));
+        }
+        let path = self.path.parent().unwrap_or(Path::new("")).join(file);
+        if others_may_read(&path) {
+            let reason = format!("`{}` can be read by others; set its mode to 600", file.display());
+            return Err(self.fault(place, reason));
+        }
+        let secret = self.read(file)?;
+        if secret.trim().len() < 16 {
+            return Err(self.fault(place, format!("`{}` needs at least 16 characters", file.display())));
+        }
+        Ok(AccessKeyEntry {
+            id: id.to_owned(),
+            user: user.to_owned(),
+            sealed_secret: String::new(),
+            plain_secret: Some(Secret::new(secret.trim())),
+            active: true,
+            created_at: self.created_at,
+        })
+    }
+
+    fn named(&self, name: &str, path: &str, longest: usize, place: &str) -> Result<(), DirectoryError> {
+        if !is_name(name, longest) {
+            return Err(self.fault(place, format!(r"a name has 1 to {longest} characters of `[\w+=,.@-]`")));
+        }
+        match is_path(path) {
+            true => Ok(()),
+            false => Err(self.fault(place, format!("the path `{path}` has to begin and end with `/`"))),
+        }
+    }
+
+    /// Inline policies, attached ones, and the boundary.
+    fn policies(
+        &mut self,
+        entries: &Entries,
+        (inline, attached, boundary): (&[PolicyTable], &[String], Option<&str>),
+        place: &str,
+    ) -> Result<Attachments, DirectoryError> {
+        let mut policies = Attachments::default();
+        for table in inline {
+            let place = format!("{place}, policy `{}`", table.name);
+            let document = self.policy(table, &place)?;
+            if policies.inline.insert(table.name.clone(), document).is_some() {
+                return Err(self.fault(&place, "there are two inline policies of this name"));
+            }
+        }
+        for name in attached {
+            policies.attached.push(self.reference(entries, name, place)?);
+        }
+        policies.boundary = boundary.map(|name| self.reference(entries, name, place)).transpose()?;
+        Ok(policies)
+    }
+
+    fn tags(&self, tags: &BTreeMap<String, String>, place: &str) -> Result<Tags, DirectoryError> {
+        let fits = |text: &str, least: usize, most: usize| {
+            (least..=most).contains(&text.chars().count()) && text.chars().all(is_tag_char)
+        };
+        match tags.iter().find(|(key, value)| !fits(key, 1, 128) || !fits(value, 0, 256)) {
+            Some((key, _)) => Err(self.fault(place, format!("the tag `{key}` breaks the rules of tags"))),
+            None => Ok(tags.iter().map(|(key, value)| (key.clone(), value.clone())).collect()),
+        }
     }
 
     /// The ARN of a managed policy: one of the file by its name, or a built-in one by its ARN.
@@ -462,4 +541,15 @@ impl Reader {
     fn fault(&self, place: &str, reason: impl ToString) -> DirectoryError {
         DirectoryError::Entry { path: self.path.clone(), place: place.to_owned(), reason: reason.to_string() }
     }
+}
+
+#[cfg(unix)]
+fn others_may_read(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
+}
+
+#[cfg(not(unix))]
+fn others_may_read(_: &Path) -> bool {
+    false
 }

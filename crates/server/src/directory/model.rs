@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use url::Url;
 use wigeon_core::arn::Arn;
 use wigeon_core::jwt::{AllowedAlgorithms, KeySet};
 use wigeon_core::policy::Policy;
+use wigeon_core::secret::Secret;
 use wigeon_core::time::Timestamp;
 
 use super::entries::Entries;
@@ -21,6 +23,13 @@ pub enum Keys {
     Url(String),
     /// Given once and for all.
     Fixed(Arc<KeySet>),
+    /// There are none: tokens are opaque, and this address says what one stands for.
+    Opaque {
+        /// The address.
+        address: Url,
+        /// What to ask as, where it is not the token itself.
+        app_token: Option<Secret>,
+    },
 }
 
 /// What a provider's tokens are taken for by those who come from MinIO.
@@ -37,6 +46,10 @@ pub struct Minio {
 pub enum BuiltIn {
     /// `accounts.google.com`: ID tokens.
     Google,
+    /// `www.amazon.com`, Login with Amazon: opaque access tokens.
+    Amazon,
+    /// `graph.facebook.com`: opaque access tokens.
+    Facebook,
 }
 
 impl BuiltIn {
@@ -45,19 +58,31 @@ impl BuiltIn {
     pub fn name(self) -> &'static str {
         match self {
             Self::Google => "accounts.google.com",
+            Self::Amazon => "www.amazon.com",
+            Self::Facebook => "graph.facebook.com",
         }
     }
 
     /// The built-in provider of this name.
     #[must_use]
     pub fn of(name: &str) -> Option<Self> {
-        [Self::Google].into_iter().find(|known| known.name() == name)
+        [Self::Google, Self::Amazon, Self::Facebook].into_iter().find(|known| known.name() == name)
     }
 
     /// What stands in `iss`.
     #[must_use]
     pub fn issuer(self) -> String {
         format!("https://{}", self.name())
+    }
+
+    /// Where the service says what an opaque access token of its own stands for; `None` for a provider of ID tokens.
+    #[must_use]
+    pub fn token_information(self) -> Option<&'static str> {
+        match self {
+            Self::Google => None,
+            Self::Amazon => Some("https://api.amazon.com/auth/o2/tokeninfo"),
+            Self::Facebook => Some("https://graph.facebook.com/debug_token"),
+        }
     }
 }
 
@@ -95,7 +120,10 @@ impl Provider {
     #[must_use]
     pub fn built_in(account: &str, built_in: BuiltIn, client_ids: Vec<String>) -> Self {
         let any_audience = client_ids.is_empty();
-        let provider = Self::new(account, built_in.issuer(), client_ids);
+        let mut provider = Self::new(account, built_in.issuer(), client_ids);
+        if let Some(address) = built_in.token_information().and_then(|address| address.parse().ok()) {
+            provider.keys = Keys::Opaque { address, app_token: None };
+        }
         Self { built_in: Some(built_in), any_audience, ..provider }
     }
 
@@ -117,6 +145,13 @@ impl Provider {
             any_audience: false,
             minio: None,
         }
+    }
+
+    /// Whether `ISSUER:aud`, `:sub` and `:amr` are condition keys of its sessions. Not those of the services whose
+    /// access tokens are opaque.
+    #[must_use]
+    pub fn has_standard_keys(&self) -> bool {
+        self.built_in.is_none_or(|service| service.token_information().is_none())
     }
 
     /// How policies name the provider.

@@ -60,6 +60,66 @@ fn folder(contents: &str) -> (tempfile::TempDir, PathBuf) {
 }
 
 #[test]
+fn users_groups_tags_and_ended_sessions() {
+    let text = format!(
+        "account = '000000000000'\nrevoked_sessions = ['ASIAONE']\n[[group]]\nname = 'Staff'\n[[group.policy]]\nname = 'p'\n\
+         document = '''{READ}'''\n[[user]]\nname = 'backup'\ngroups = ['staff']\ntags = {{ team = 'x' }}\n\
+         access_key = [{{ id = 'AKIABACKUPBACKUP0001', secret_key_file = 'secret' }}]\n"
+    );
+    let (folder, path) = folder(&text);
+    let secret = folder.path().join("secret");
+    fs::write(&secret, "0123456789abcdef\n").unwrap();
+    let mode =
+        |mode| fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    mode(0o644);
+    assert!(file::load(&path).unwrap_err().to_string().contains("can be read by others"));
+    mode(0o600);
+    let snapshot = Snapshot::of(file::load(&path).unwrap().0, 0);
+    let (key, user) = snapshot.access_key("AKIABACKUPBACKUP0001").unwrap();
+    assert_eq!(key.plain_secret.as_ref().unwrap().expose(), "0123456789abcdef");
+    assert!(!format!("{key:?}").contains("0123456789abcdef"));
+    assert_eq!((user.policies.len(), user.tags.len()), (1, 1));
+    assert!(snapshot.is_revoked("ASIAONE") && !snapshot.is_revoked("ASIATWO"));
+    for (from, to, reason) in [
+        ("groups = ['staff']", "groups = ['none']", "there is no group `none`"),
+        ("AKIABACKUPBACKUP0001", "ASIABACKUPBACKUP0001", "`ASIA` is for sessions"),
+        ("name = 'backup'", "name = 'back up'", "a name has 1 to 64 characters"),
+        ("team = 'x'", "'te!am' = 'x'", "the tag `te!am` breaks the rules"),
+    ] {
+        fs::write(&path, text.replace(from, to)).unwrap();
+        let error = file::load(&path).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+}
+
+#[test]
+fn services_of_opaque_tokens() {
+    let text =
+        |more: &str| format!("account = '000000000000'\n[[built_in]]\nname = 'www.amazon.com'\n{more}\n");
+    let (folder, path) = folder(&text("token_information = 'http://127.0.0.1:1/x'"));
+    let (entries, _) = file::load(&path).unwrap();
+    let snapshot = Snapshot::of(entries, 0);
+    let amazon = snapshot.provider("https://www.amazon.com").unwrap();
+    assert!(amazon.any_audience && !amazon.has_standard_keys());
+    assert!(
+        matches!(&amazon.keys, Keys::Opaque { address, .. } if address.as_str() == "http://127.0.0.1:1/x")
+    );
+    drop(folder);
+    for more in [
+        "jwks_url = 'https://x.example'",
+        "token_information = 'http://198.51.100.7/x'",
+        "token_information = 'nothing'",
+    ] {
+        let (_folder, path) = self::folder(&text(more));
+        assert!(file::load(&path).is_err(), "{more}");
+    }
+    let google =
+        text("token_information = 'https://x.example'").replace("www.amazon.com", "accounts.google.com");
+    let (_folder, path) = self::folder(&google);
+    assert!(file::load(&path).unwrap_err().to_string().contains("its tokens are signed"));
+}
+
+#[test]
 fn everything_that_a_file_can_say() {
     let (_folder, path) = folder(&full());
     let snapshot = Directory::from_file(&path).unwrap().snapshot();

@@ -1,29 +1,12 @@
-//! The account as a whole: its summary, its aliases (none), and the revocation of sessions.
-//!
-//! `RevokeSession`, `RevokeRoleSessions` and `RevokeOpenIDConnectProviderSessions` are Wigeon's own: AWS knows
-//! revocation only as a policy with `aws:TokenIssueTime`, which works here as well.
-
-use wigeon_core::time::{SignedDuration, Timestamp};
+//! The account as a whole: its summary, and its aliases (none).
 
 use super::action::{Action, Answer, On, Reading, Work};
-use super::fault::Fault;
 use super::xml::Xml;
-use crate::directory::Change;
 
 pub(super) const ACTIONS: &[Action] = &[
     Action { name: "GetAccountSummary", on: On::Account, work: Work::Read(summary) },
     Action { name: "ListAccountAliases", on: On::Account, work: Work::Read(aliases) },
-    Action { name: "RevokeSession", on: On::Account, work: Work::Write(revoke_session) },
-    Action { name: "RevokeRoleSessions", on: On::Role, work: Work::Write(revoke_role) },
-    Action {
-        name: "RevokeOpenIDConnectProviderSessions",
-        on: On::Provider,
-        work: Work::Write(revoke_provider),
-    },
 ];
-
-/// The longest session, and some.
-const LONGEST_SESSION: SignedDuration = SignedDuration::from_hours(13);
 
 fn summary(of: &Reading<'_>) -> Answer {
     let entries = of.snapshot.entries();
@@ -71,35 +54,4 @@ fn aliases(_: &Reading<'_>) -> Answer {
     xml.texts("AccountAliases", []);
     xml.flag("IsTruncated", false);
     Ok(xml)
-}
-
-/// `AccessKeyId`. Which session it is need not be known: nothing is stored of sessions.
-fn revoke_session(of: &Reading<'_>) -> Result<Change, Fault> {
-    let access_key_id = of.input.access_key_id()?.to_owned();
-    if !access_key_id.starts_with("ASIA") {
-        let text = "The access key of a session begins with ASIA; delete or deactivate a user's key.";
-        return Err(Fault::invalid(text));
-    }
-    Ok(Change::RevokeSession { access_key_id, until: of.at + LONGEST_SESSION })
-}
-
-/// `RoleName`, and `IssuedBefore` for another time than now.
-fn revoke_role(of: &Reading<'_>) -> Result<Change, Fault> {
-    let name = of.input.name("RoleName", 64)?.to_owned();
-    Ok(Change::RevokeRole { name, before: issued_before(of)? })
-}
-
-/// `OpenIDConnectProviderArn`, and `IssuedBefore` for another time than now.
-fn revoke_provider(of: &Reading<'_>) -> Result<Change, Fault> {
-    let arn = of.input.arn("OpenIDConnectProviderArn")?.to_owned();
-    Ok(Change::RevokeProvider { arn, before: issued_before(of)? })
-}
-
-fn issued_before(of: &Reading<'_>) -> Result<Timestamp, Fault> {
-    match of.input.time("IssuedBefore")? {
-        None => Ok(of.at),
-        Some(before) if before <= of.at => Ok(before),
-        // It would end sessions that nobody has seen yet, and could not be taken back.
-        Some(_) => Err(Fault::invalid("IssuedBefore lies in the future.")),
-    }
 }

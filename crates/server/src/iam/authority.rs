@@ -11,8 +11,10 @@ use wigeon_core::time::Timestamp;
 use super::action::{Action, On, Reading};
 use super::fault::Fault;
 use super::tags::tags_of;
+use crate::decided::DecidedBy;
 use crate::directory::Tagged;
 use crate::rights::Rights;
+use crate::session::Caller;
 
 /// What the server itself knows of a request.
 #[derive(Debug, Clone, Copy)]
@@ -27,16 +29,23 @@ pub struct Circumstances<'a> {
     pub user_agent: Option<&'a str>,
 }
 
-/// Asks the caller's policies for `iam:ACTION` on what the action is about.
+/// Asks the caller's policies for `iam:ACTION` on what the action is about; says which statement allows.
 pub(super) fn allow(
     of: &Reading<'_>,
     action: &Action,
     circumstances: &Circumstances<'_>,
-) -> Result<(), Fault> {
+) -> Result<Option<DecidedBy>, Fault> {
     let rights = Rights::of(of.caller, of.snapshot).map_err(|ended| Fault {
         reason: Some(ended.to_string()),
         ..Fault::new("InvalidClientTokenId", 403, "The security token included in the request is invalid.")
     })?;
+    if matches!(of.caller, Caller::UserSession(_)) {
+        // AWS: not without a second factor, which nobody has here. A stolen session could otherwise make itself a
+        // key that stays.
+        let message = "The security token included in the request is invalid.";
+        let reason = Some("the credentials of GetSessionToken do not administer".to_owned());
+        return Err(Fault { reason, ..Fault::new("InvalidClientTokenId", 403, message) });
+    }
     let account = of.snapshot.account();
     let resource = of.resource(action.on);
     let request_tags = of.input.tags().unwrap_or_default();

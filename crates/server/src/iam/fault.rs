@@ -5,6 +5,7 @@ use wigeon_core::sts::StsError;
 use super::xml::{NAMESPACE, Xml};
 use crate::authenticate::AuthenticateError;
 use crate::chain::chain;
+use crate::decided::DecidedBy;
 use crate::denial::Denial;
 use crate::directory::ChangeError;
 
@@ -20,13 +21,15 @@ pub struct Fault {
     pub message: String,
     /// For the operator only, where there is more to say.
     pub reason: Option<String>,
+    /// For the audit: the statement that denied, where one did.
+    pub by: Option<Box<DecidedBy>>,
 }
 
 impl Fault {
     /// A fault.
     #[must_use]
     pub fn new(code: &'static str, status: u16, message: impl Into<String>) -> Self {
-        Self { code, status, message: message.into(), reason: None }
+        Self { code, status, message: message.into(), reason: None, by: None }
     }
 
     /// 400 `ValidationError`: a parameter breaks a rule.
@@ -50,7 +53,11 @@ impl Fault {
     /// 403 `AccessDenied`.
     #[must_use]
     pub fn denied(denial: &Denial) -> Self {
-        Self { reason: Some(denial.reason.clone()), ..Self::new("AccessDenied", 403, denial.message()) }
+        Self {
+            reason: Some(denial.reason.clone()),
+            by: denial.by.clone().map(Box::new),
+            ..Self::new("AccessDenied", 403, denial.message())
+        }
     }
 
     /// The error document.

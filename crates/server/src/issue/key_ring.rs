@@ -1,4 +1,6 @@
-//! The keys that seal sessions: the newest issues, all are accepted.
+//! The keys that seal sessions: the newest that may already issue does, all are accepted.
+//!
+//! A key that is added may have to wait before it issues, until every node that shares the ring has it.
 //!
 //! Enters: a file with mode 0600, created when it is not there. Leaves: a [`KeyRing`]. Refused: a file that
 //! others may read, a file that is not a key ring, an empty ring.
@@ -15,15 +17,30 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use wigeon_core::secret::Secret;
-use wigeon_core::time::{Timestamp, iso8601};
+use wigeon_core::time::{SignedDuration, Timestamp, iso8601};
 use zeroize::Zeroizing;
 
 /// The bytes of a key's id in a session token.
 pub(super) type KeyId = [u8; 4];
 
-/// Keys by age; the last is the newest.
+/// Keys by age.
 pub struct KeyRing {
     keys: Vec<RingKey>,
+    /// Which of them issues.
+    issuing: usize,
+}
+
+/// What a key ring shows of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RingEntry {
+    /// Eight hex digits.
+    pub id: String,
+    /// When it was made.
+    pub created_at: String,
+    /// When it begins to issue, if that was put off.
+    pub issues_from: Option<Timestamp>,
+    /// Whether it issues now.
+    pub issues: bool,
 }
 
 /// Why there is no key ring.
@@ -60,6 +77,7 @@ pub enum KeyRingError {
 pub(super) struct RingKey {
     pub(super) id: KeyId,
     created_at: String,
+    issues_from: Option<Timestamp>,
     material: Zeroizing<[u8; 32]>,
     /// Seals session tokens.
     pub(super) sealing: RandomizedNonceKey,
@@ -81,6 +99,9 @@ struct FileKey {
     /// Eight hex digits.
     id: String,
     created_at: String,
+    /// Until then it is accepted and does not issue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    issues_from: Option<Timestamp>,
     /// 32 bytes in base64.
     key: Secret,
 }
@@ -88,7 +109,7 @@ struct FileKey {
 impl KeyRing {
     /// A ring with one new key, in memory only.
     pub fn generate(now: Timestamp) -> Result<Self, KeyRingError> {
-        Ok(Self { keys: vec![RingKey::generate(now)?] })
+        Ok(Self { keys: vec![RingKey::generate(now)?], issuing: 0 })
     }
 
     /// Reads the ring, or creates it with one new key when the file is not there.
@@ -98,7 +119,7 @@ impl KeyRing {
                 if others_may_read(&metadata) {
                     return Err(KeyRingError::Permissions { path: path.to_owned() });
                 }
-                Self::read(path)
+                Self::read(path, now)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let ring = Self::generate(now)?;
@@ -107,7 +128,7 @@ impl KeyRing {
                     Err(KeyRingError::File { source, .. })
                         if source.kind() == io::ErrorKind::AlreadyExists =>
                     {
-                        Self::read(path)
+                        Self::read(path, now)
                     }
                     written => written.map(|()| ring),
                 }
@@ -116,16 +137,54 @@ impl KeyRing {
         }
     }
 
-    /// Adds a new key, which issues from now on; the others are still accepted. Drops the oldest beyond
-    /// `keep` keys in all, and with it every session that it sealed.
-    pub fn rotate(&mut self, path: &Path, keep: usize, now: Timestamp) -> Result<(), KeyRingError> {
-        self.keys.push(RingKey::generate(now)?);
+    /// Reads a ring that is there.
+    ///
+    /// # Errors
+    /// [`KeyRingError`]
+    pub fn open(path: &Path, now: Timestamp) -> Result<Self, KeyRingError> {
+        let metadata = fs::metadata(path);
+        let metadata =
+            metadata.map_err(|source| KeyRingError::File { path: path.to_owned(), what: "read", source })?;
+        if others_may_read(&metadata) {
+            return Err(KeyRingError::Permissions { path: path.to_owned() });
+        }
+        Self::read(path, now)
+    }
+
+    /// Adds a new key, which issues once `after` has passed; the others are still accepted. Drops the oldest beyond
+    /// `keep` keys in all, and with it every session that it sealed, but never the one that issues now.
+    pub fn rotate(
+        &mut self,
+        path: &Path,
+        keep: usize,
+        now: Timestamp,
+        after: SignedDuration,
+    ) -> Result<(), KeyRingError> {
+        let mut key = RingKey::generate(now)?;
+        key.issues_from = (after > SignedDuration::ZERO).then(|| now + after);
+        self.keys.push(key);
         let surplus = self.keys.len().saturating_sub(keep.max(1));
-        self.keys.drain(..surplus);
+        self.keys.drain(..surplus.min(issuing(&self.keys, now)));
+        self.issuing = issuing(&self.keys, now);
         self.write(path, true)
     }
 
-    fn read(path: &Path) -> Result<Self, KeyRingError> {
+    /// What is in it, by age.
+    pub fn entries(&self) -> impl Iterator<Item = RingEntry> {
+        self.keys.iter().enumerate().map(|(at, key)| RingEntry {
+            id: hex(key.id),
+            created_at: key.created_at.clone(),
+            issues_from: key.issues_from,
+            issues: at == self.issuing,
+        })
+    }
+
+    /// Whether another key than before issues by now.
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+        issuing(&self.keys, now) != self.issuing
+    }
+
+    fn read(path: &Path, now: Timestamp) -> Result<Self, KeyRingError> {
         let text = fs::read_to_string(path).map(Zeroizing::new).map_err(|source| KeyRingError::File {
             path: path.to_owned(),
             what: "read",
@@ -135,7 +194,8 @@ impl KeyRing {
             .ok()
             .and_then(|contents| contents.keys.iter().map(RingKey::from_file).collect::<Option<Vec<_>>>())
             .filter(|keys| !keys.is_empty());
-        keys.map(|keys| Self { keys }).ok_or_else(|| KeyRingError::Contents { path: path.to_owned() })
+        keys.map(|keys| Self { issuing: issuing(&keys, now), keys })
+            .ok_or_else(|| KeyRingError::Contents { path: path.to_owned() })
     }
 
     fn write(&self, path: &Path, replace: bool) -> Result<(), KeyRingError> {
@@ -153,12 +213,17 @@ impl KeyRing {
 
     /// The key that issues.
     pub(super) fn newest(&self) -> &RingKey {
-        self.keys.last().expect("a ring is never built without a key")
+        self.keys.get(self.issuing).expect("a ring is never built without a key")
     }
 
     pub(super) fn key(&self, id: KeyId) -> Option<&RingKey> {
         self.keys.iter().find(|key| key.id == id)
     }
+}
+
+/// The newest key that may issue; where none may yet, the oldest.
+fn issuing(keys: &[RingKey], now: Timestamp) -> usize {
+    keys.iter().rposition(|key| key.issues_from.is_none_or(|from| from <= now)).unwrap_or_default()
 }
 
 /// How many keys, and which ids.
@@ -174,12 +239,17 @@ impl RingKey {
         let mut material = Zeroizing::new([0; 32]);
         rand::fill(&mut id).map_err(|_| KeyRingError::Generate)?;
         rand::fill(material.as_mut()).map_err(|_| KeyRingError::Generate)?;
-        Self::new(id, iso8601(now), material).ok_or(KeyRingError::Generate)
+        Self::new(id, iso8601(now), None, material).ok_or(KeyRingError::Generate)
     }
 
     /// Several keys of the one material, by HKDF (RFC 5869), so that what is sealed says nothing about what is
     /// derived.
-    fn new(id: KeyId, created_at: String, material: Zeroizing<[u8; 32]>) -> Option<Self> {
+    fn new(
+        id: KeyId,
+        created_at: String,
+        issues_from: Option<Timestamp>,
+        material: Zeroizing<[u8; 32]>,
+    ) -> Option<Self> {
         let secret = Salt::new(HKDF_SHA256, b"wigeon session keys 1").extract(material.as_ref());
         let expand = |purpose: &[u8]| {
             let mut key = Zeroizing::new([0_u8; 32]);
@@ -190,7 +260,7 @@ impl RingKey {
         let confiding =
             RandomizedNonceKey::new(&AES_256_GCM_SIV, expand(b"authorization messages")?.as_ref()).ok()?;
         let deriving = hmac::Key::new(hmac::HMAC_SHA256, expand(b"secret access keys")?.as_ref());
-        Some(Self { id, created_at, material, sealing, confiding, deriving })
+        Some(Self { id, created_at, issues_from, material, sealing, confiding, deriving })
     }
 
     /// 40 characters, like AWS's: the first 30 bytes of the keyed hash.
@@ -204,12 +274,12 @@ impl RingKey {
         let id = u32::from_str_radix(&key.id, 16).ok().filter(|_| key.id.len() == 8)?.to_be_bytes();
         let bytes = Zeroizing::new(STANDARD.decode(key.key.expose()).ok()?);
         let material = Zeroizing::new(<[u8; 32]>::try_from(bytes.as_slice()).ok()?);
-        Self::new(id, key.created_at.clone(), material)
+        Self::new(id, key.created_at.clone(), key.issues_from, material)
     }
 
     fn to_file(&self) -> FileKey {
         let key = Secret::new(STANDARD.encode(self.material.as_ref()));
-        FileKey { id: hex(self.id), created_at: self.created_at.clone(), key }
+        FileKey { id: hex(self.id), created_at: self.created_at.clone(), issues_from: self.issues_from, key }
     }
 }
 

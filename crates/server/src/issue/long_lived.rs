@@ -48,7 +48,8 @@ impl Sealer {
     /// # Errors
     /// [`IssueError::Crypto`]
     pub fn seal_secret(&self, access_key_id: &str, secret: &Secret) -> Result<String, IssueError> {
-        let key = self.ring().newest();
+        let ring = self.ring();
+        let key = ring.newest();
         let mut sealed = secret.expose().as_bytes().to_vec();
         let associated = Aad::from(associated(key.id, access_key_id));
         let nonce =
@@ -62,7 +63,8 @@ impl Sealer {
     pub fn open_secret(&self, access_key_id: &str, sealed: &str) -> Option<Secret> {
         let mut bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let (&mut [version, id @ ..], rest) = bytes.split_first_chunk_mut::<HEADER_LEN>()?;
-        let key = self.ring().key(id).filter(|_| version == VERSION)?;
+        let ring = self.ring();
+        let key = ring.key(id).filter(|_| version == VERSION)?;
         let (nonce, sealed) = rest.split_first_chunk_mut::<NONCE_LEN>()?;
         let nonce = Nonce::assume_unique_for_key(*nonce);
         let associated = Aad::from(associated(key.id, access_key_id));
@@ -95,7 +97,7 @@ fn associated(id: KeyId, access_key_id: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use wigeon_core::time::Timestamp;
+    use wigeon_core::time::{SignedDuration, Timestamp};
 
     use super::super::key_ring::KeyRing;
     use super::*;
@@ -122,7 +124,7 @@ mod tests {
         let mut ring = KeyRing::open_or_create(&path, Timestamp::UNIX_EPOCH).unwrap();
         let made =
             Sealer::new(KeyRing::open_or_create(&path, Timestamp::UNIX_EPOCH).unwrap()).long_lived().unwrap();
-        ring.rotate(&path, 2, Timestamp::UNIX_EPOCH).unwrap();
+        ring.rotate(&path, 2, Timestamp::UNIX_EPOCH, SignedDuration::ZERO).unwrap();
         let sealer = Sealer::new(ring);
         let moved = sealer.resealed(&made.access_key_id, &made.sealed_secret).unwrap();
         assert!(sealer.resealed(&made.access_key_id, &moved).is_none());

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::{ArcSwap, Guard};
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand;
 use moka::sync::Cache;
@@ -18,8 +19,8 @@ use wigeon_core::time::{SignedDuration, Timestamp};
 use super::envelope::{self, OVERHEAD};
 use super::key_ring::KeyRing;
 use super::{origin, version_1};
-use crate::directory::base32;
-use crate::session::{Caller, Prepared, RootSession, Session};
+use crate::directory::{User, base32};
+use crate::session::{Caller, Prepared, RootSession, Session, UserSession};
 use crate::trust::AssumedRole;
 
 /// The version of session tokens that are issued.
@@ -104,9 +105,9 @@ pub enum UnsealError {
     },
 }
 
-/// Seals and opens sessions with one key ring.
+/// Seals and opens sessions with one key ring, which may be exchanged while it is in use.
 pub struct Sealer {
-    ring: KeyRing,
+    ring: ArcSwap<KeyRing>,
     opened: Cache<[u8; 32], Unsealed>,
 }
 
@@ -115,12 +116,24 @@ impl Sealer {
     #[must_use]
     pub fn new(ring: KeyRing) -> Self {
         let opened = Cache::builder().max_capacity(CACHED_SESSIONS).time_to_live(CACHED_FOR).build();
-        Self { ring, opened }
+        Self { ring: ArcSwap::from_pointee(ring), opened }
     }
 
     /// The keys.
-    pub(super) fn ring(&self) -> &KeyRing {
-        &self.ring
+    pub(super) fn ring(&self) -> Guard<Arc<KeyRing>> {
+        self.ring.load()
+    }
+
+    /// Goes on with another ring. Sessions of keys that are no longer in it end.
+    pub fn replace(&self, ring: KeyRing) {
+        self.ring.store(Arc::new(ring));
+        self.opened.invalidate_all();
+    }
+
+    /// Whether another key of the ring issues by now than did when the ring was read.
+    #[must_use]
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.ring().is_due(now)
     }
 
     /// Makes a session of an assumed role. It begins with the current second, and ends no later than the
@@ -153,8 +166,9 @@ impl Sealer {
             expires_at,
             prepared: Prepared::default(),
         };
-        let sealed = self.seal(&SealedRef::Session(&session), grant.minimum_token_len)?;
-        let credentials = self.credentials(&session.access_key_id, sealed, expires_at);
+        let sealed =
+            self.seal(&SealedRef::Session(&session), &session.access_key_id, grant.minimum_token_len)?;
+        let credentials = Self::credentials(&session.access_key_id, sealed, expires_at);
         Ok(Issued { session, credentials })
     }
 
@@ -170,21 +184,49 @@ impl Sealer {
         let expires_at = issued_at + SignedDuration::from_secs(duration.into());
         let access_key_id = new_access_key_id()?;
         let session = RootSession { access_key_id, by: by.to_owned(), issued_at, expires_at };
-        let sealed = self.seal(&SealedRef::Root(&session), minimum_token_len)?;
-        Ok(self.credentials(&session.access_key_id, sealed, expires_at))
+        let sealed = self.seal(&SealedRef::Root(&session), &session.access_key_id, minimum_token_len)?;
+        Ok(Self::credentials(&session.access_key_id, sealed, expires_at))
     }
 
-    fn credentials(&self, access_key_id: &str, token: String, expires_at: Timestamp) -> Credentials {
+    /// Makes temporary credentials that act as a user, for the holder of one of its long-lived keys.
+    pub fn issue_for_user(
+        &self,
+        user: &User,
+        by: &str,
+        duration: u32,
+        minimum_token_len: usize,
+        now: Timestamp,
+    ) -> Result<Credentials, IssueError> {
+        let issued_at = whole_second(now);
+        let expires_at = issued_at + SignedDuration::from_secs(duration.into());
+        let (user_id, by) = (user.id.clone(), by.to_owned());
+        let session = UserSession { access_key_id: new_access_key_id()?, by, user_id, issued_at, expires_at };
+        let sealed = self.seal(&SealedRef::User(&session), &session.access_key_id, minimum_token_len)?;
+        Ok(Self::credentials(&session.access_key_id, sealed, expires_at))
+    }
+
+    fn credentials(
+        access_key_id: &str,
+        (token, secret_key): (String, Secret),
+        expires_at: Timestamp,
+    ) -> Credentials {
         Credentials {
             access_key_id: access_key_id.to_owned(),
-            secret_key: self.ring.newest().secret_key(access_key_id),
+            secret_key,
             session_token: Some(Secret::new(token)),
             expires_at: Some(expires_at),
         }
     }
 
-    fn seal(&self, session: &SealedRef<'_>, minimum_len: usize) -> Result<String, IssueError> {
-        let key = self.ring.newest();
+    /// The token, and the secret key of the same key of the ring.
+    fn seal(
+        &self,
+        session: &SealedRef<'_>,
+        access_key_id: &str,
+        minimum_len: usize,
+    ) -> Result<(String, Secret), IssueError> {
+        let ring = self.ring();
+        let key = ring.newest();
         let mut plain = serde_json::to_vec(session).map_err(|_| IssueError::Crypto)?;
         // JSON does not mind trailing spaces. Four characters carry three bytes.
         let wanted = (minimum_len * 3).div_ceil(4).saturating_sub(OVERHEAD);
@@ -192,7 +234,11 @@ impl Sealer {
             plain.resize(wanted, b' ');
         }
         let token = envelope::seal(VERSION, key.id, &key.sealing, plain).ok_or(IssueError::Crypto)?;
-        if token.len() > MAX_TOKEN_LEN { Err(IssueError::TooLarge(token.len())) } else { Ok(token) }
+        if token.len() > MAX_TOKEN_LEN {
+            Err(IssueError::TooLarge(token.len()))
+        } else {
+            Ok((token, key.secret_key(access_key_id)))
+        }
     }
 
     /// Opens a session token that came with a request signed by `access_key_id`. Whether the session has
@@ -224,7 +270,8 @@ impl Sealer {
 
     fn open_sealed(&self, token: &str) -> Option<Unsealed> {
         let mut sealed = envelope::Sealed::read(token)?;
-        let key = self.ring.key(sealed.key_id())?;
+        let ring = self.ring();
+        let key = ring.key(sealed.key_id())?;
         let version = sealed.version();
         let plain = sealed.open(&key.sealing)?;
         let opened = match version {
@@ -241,6 +288,10 @@ impl Sealer {
                 let (id, expires_at) = (session.access_key_id.clone(), session.expires_at);
                 (Caller::RootSession(Arc::new(session)), id, expires_at)
             }
+            Opened::User(session) => {
+                let (id, expires_at) = (session.access_key_id.clone(), session.expires_at);
+                (Caller::UserSession(Arc::new(session)), id, expires_at)
+            }
         };
         let secret_key = key.secret_key(&access_key_id);
         Some(Unsealed { caller, secret_key, access_key_id, expires_at })
@@ -250,7 +301,8 @@ impl Sealer {
     /// `None` when the crypto library fails.
     #[must_use]
     pub fn seal_message(&self, text: &str, now: Timestamp) -> Option<String> {
-        let key = self.ring.newest();
+        let ring = self.ring();
+        let key = ring.newest();
         let mut plain = now.as_second().to_be_bytes().to_vec();
         plain.extend_from_slice(text.as_bytes());
         // The length says as little as can be about what decided.
@@ -262,7 +314,8 @@ impl Sealer {
     #[must_use]
     pub fn open_message(&self, message: &str, now: Timestamp) -> Option<String> {
         let mut sealed = envelope::Sealed::read(message)?;
-        let key = self.ring.key(sealed.key_id()).filter(|_| sealed.version() == MESSAGE_VERSION)?;
+        let ring = self.ring();
+        let key = ring.key(sealed.key_id()).filter(|_| sealed.version() == MESSAGE_VERSION)?;
         let (sealed_at, text) = sealed.open(&key.confiding)?.split_first_chunk()?;
         let age = now.duration_since(Timestamp::from_second(i64::from_be_bytes(*sealed_at)).ok()?);
         let text = std::str::from_utf8(text).ok()?;
@@ -277,6 +330,8 @@ enum SealedRef<'a> {
     Session(&'a Session),
     #[serde(rename = "r")]
     Root(&'a RootSession),
+    #[serde(rename = "u")]
+    User(&'a UserSession),
 }
 
 /// The same, opened.
@@ -286,6 +341,8 @@ enum Opened {
     Session(Box<Session>),
     #[serde(rename = "r")]
     Root(RootSession),
+    #[serde(rename = "u")]
+    User(UserSession),
 }
 
 fn whole_second(now: Timestamp) -> Timestamp {
@@ -300,6 +357,6 @@ fn new_access_key_id() -> Result<String, IssueError> {
 
 impl fmt::Debug for Sealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sealer").field("ring", &self.ring).finish_non_exhaustive()
+        f.debug_struct("Sealer").field("ring", &self.ring.load()).finish_non_exhaustive()
     }
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 use wigeon_core::credentials::Credentials;
 use wigeon_core::policy::{Context, Document, Kind};
 use wigeon_core::secret::Secret;
-use wigeon_core::time::{Clock, Timestamp, parse_iso8601};
+use wigeon_core::time::{Clock, SignedDuration, Timestamp, parse_iso8601};
 
 use super::*;
 use crate::directory::Snapshot;
@@ -324,7 +324,7 @@ fn a_ring_is_created_once_private_and_read_again() {
     assert_eq!(unsealed.secret_key, credentials.secret_key, "another node serves the session");
 
     let mut ring = KeyRing::open_or_create(&path, clock.now()).unwrap();
-    ring.rotate(&path, 2, clock.now()).unwrap();
+    ring.rotate(&path, 2, clock.now(), SignedDuration::ZERO).unwrap();
     let rotated = Sealer::new(KeyRing::open_or_create(&path, clock.now()).unwrap());
     assert!(rotated.unseal(token_of(&credentials), &credentials.access_key_id, clock.now()).is_ok());
     let newer = rotated.issue(&assumed, grant(), clock.now()).unwrap().credentials;
@@ -333,10 +333,53 @@ fn a_ring_is_created_once_private_and_read_again() {
         UnsealError::Invalid,
         "the newest key issues"
     );
-    ring.rotate(&path, 2, clock.now()).unwrap();
+    ring.rotate(&path, 2, clock.now(), SignedDuration::ZERO).unwrap();
     let last = Sealer::new(KeyRing::open_or_create(&path, clock.now()).unwrap());
     assert!(last.unseal(token_of(&credentials), &credentials.access_key_id, clock.now()).is_err());
     assert!(last.unseal(token_of(&newer), &newer.access_key_id, clock.now()).is_ok());
+}
+
+/// A key that waits is accepted everywhere before anyone issues with it.
+#[test]
+fn a_ring_is_rotated_while_it_is_in_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("session-keys.json");
+    let clock = TestClock::new();
+    let (_, assumed) = rich(&clock);
+    let (now, later) = (clock.now(), clock.now() + SignedDuration::from_secs(60));
+    let (one, other) =
+        (RingFile::open(path.clone(), now).unwrap(), RingFile::open(path.clone(), now).unwrap());
+    let old = one.sealer().issue(&assumed, grant(), now).unwrap().credentials;
+    let mut ring = KeyRing::open(&path, now).unwrap();
+    ring.rotate(&path, 3, now, SignedDuration::from_secs(60)).unwrap();
+    assert_eq!(ring.entries().map(|entry| entry.issues).collect::<Vec<_>>(), [true, false]);
+    assert!(one.refresh(now).unwrap());
+    assert!(!one.refresh(now).unwrap(), "nothing new");
+    let still_old = one.sealer().issue(&assumed, grant(), now).unwrap().credentials;
+    assert!(other.sealer().unseal(token_of(&still_old), &still_old.access_key_id, now).is_ok());
+    assert!(one.refresh(later).unwrap(), "its time has come");
+    let new = one.sealer().issue(&assumed, grant(), later).unwrap().credentials;
+    assert!(
+        other.sealer().unseal(token_of(&new), &new.access_key_id, now).is_err(),
+        "it has not read it yet"
+    );
+    assert!(other.refresh(now).unwrap());
+    for credentials in [&old, &still_old, &new] {
+        let opened = other.sealer().unseal(token_of(credentials), &credentials.access_key_id, now).unwrap();
+        assert_eq!(opened.secret_key, credentials.secret_key);
+    }
+    // The key that issues is never the one that goes.
+    ring.rotate(&path, 1, now, SignedDuration::from_secs(60)).unwrap();
+    assert!(other.refresh(now).unwrap());
+    assert!(other.sealer().unseal(token_of(&old), &old.access_key_id, now).is_ok());
+    ring.rotate(&path, 1, later, SignedDuration::ZERO).unwrap();
+    assert!(other.refresh(later).unwrap());
+    assert!(other.sealer().unseal(token_of(&old), &old.access_key_id, now).is_err());
+    // A file that is none changes nothing, and is complained about once.
+    fs::write(&path, "{}").unwrap();
+    assert!(other.refresh(later).is_err());
+    assert!(!other.refresh(later).unwrap());
+    assert!(other.sealer().issue(&assumed, grant(), later).is_ok());
 }
 
 #[cfg(unix)]

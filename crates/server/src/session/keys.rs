@@ -10,6 +10,7 @@ use wigeon_core::arn::without_scheme;
 use wigeon_core::policy::{Context, Value};
 
 use super::record::{Session, WebIdentityOrigin};
+use crate::directory::BuiltIn;
 
 impl Session {
     /// Enters the condition keys that the session is the source of. What stands there already stays, so the
@@ -47,8 +48,9 @@ fn of_session(session: &Session) -> Vec<(String, Value<'static>)> {
 
 fn of_web_identity(origin: &WebIdentityOrigin, keys: &mut Keys) {
     let issuer = without_scheme(&origin.provider.issuer);
+    let opaque = BuiltIn::of(&origin.provider.principal).is_some_and(|it| it.token_information().is_some());
     let prefixes: &[&str] = if origin.jwt_keys { &[issuer, "jwt"] } else { &[issuer] };
-    for prefix in prefixes {
+    for prefix in prefixes.iter().filter(|_| !opaque) {
         keys.text(&format!("{prefix}:sub"), &origin.subject);
         keys.text(&format!("{prefix}:aud"), &origin.audience);
         keys.add(format!("{prefix}:amr"), Value::from(origin.amr.clone()));

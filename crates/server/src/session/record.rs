@@ -14,6 +14,8 @@ use crate::directory::{Role, Snapshot, User};
 /// Who signed a request.
 #[derive(Debug, Clone)]
 pub enum Caller {
+    /// Nobody: the request is not signed. Only the policy of a bucket can let it in.
+    Anonymous,
     /// The account's own key, from the configuration.
     Root,
     /// The account itself, with the temporary credentials of `GetSessionToken`.
@@ -22,6 +24,8 @@ pub enum Caller {
     Session(Arc<Session>),
     /// A user's long-lived key.
     User(Arc<User>),
+    /// A user, with the temporary credentials of `GetSessionToken`.
+    UserSession(Arc<UserSession>),
 }
 
 /// Temporary credentials that act as the account itself.
@@ -39,6 +43,40 @@ pub struct RootSession {
     /// When it ends.
     #[serde(rename = "e", with = "jiff::fmt::serde::timestamp::second::required")]
     pub expires_at: Timestamp,
+}
+
+/// Temporary credentials that act as a user.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct UserSession {
+    /// Its own access key.
+    #[serde(rename = "k")]
+    pub access_key_id: String,
+    /// The user's long-lived key that asked for it. The session ends with that key.
+    #[serde(rename = "b")]
+    pub by: String,
+    /// `AIDA…`: a user of the same name who came later is another one.
+    #[serde(rename = "u")]
+    pub user_id: String,
+    /// When it began.
+    #[serde(rename = "f", with = "jiff::fmt::serde::timestamp::second::required")]
+    pub issued_at: Timestamp,
+    /// When it ends.
+    #[serde(rename = "e", with = "jiff::fmt::serde::timestamp::second::required")]
+    pub expires_at: Timestamp,
+}
+
+impl UserSession {
+    /// The user as it is now.
+    ///
+    /// # Errors
+    /// Where the session was revoked, or its key is gone or switched off.
+    pub fn user<'s>(&self, snapshot: &'s Snapshot) -> Result<&'s Arc<User>, SessionEnded> {
+        if snapshot.is_revoked(&self.access_key_id) {
+            return Err(SessionEnded::Revoked(self.access_key_id.clone()));
+        }
+        let standing = snapshot.access_key(&self.by).map(|(_, user)| user);
+        standing.filter(|user| user.id == self.user_id).ok_or_else(|| SessionEnded::KeyGone(self.by.clone()))
+    }
 }
 
 /// A session of a role, as its token seals it. Sessions come from a [`Sealer`](crate::issue::Sealer) alone.
@@ -175,6 +213,9 @@ pub enum SessionEnded {
     /// Its role, or one on the way to it, is gone, or another one took its name.
     #[error("the role `{0}` of the session is gone")]
     RoleGone(Arn),
+    /// The long-lived key that it was made from is gone, or switched off.
+    #[error("the access key `{0}` of the session is gone or inactive")]
+    KeyGone(String),
     /// Its provider is gone.
     #[error("the provider `{0}` of the session is gone")]
     ProviderGone(String),

@@ -6,6 +6,7 @@ use wigeon_core::sts::{FaultCode, Parameters, StsError};
 use wigeon_core::time::Timestamp;
 
 use crate::chain::chain;
+use crate::decided::DecidedBy;
 use crate::session::{Caller, Session};
 use crate::trust::Circumstances;
 
@@ -52,7 +53,12 @@ impl std::fmt::Debug for Answer {
 #[derive(Debug)]
 pub enum Outcome {
     /// This session was issued.
-    Exchanged(Box<Session>),
+    Exchanged {
+        /// The session.
+        session: Box<Session>,
+        /// The statement that let its bearer in; a session of a caller's own needs none.
+        by: Option<DecidedBy>,
+    },
     /// Something else was answered.
     Answered,
     /// Refused.

@@ -17,6 +17,9 @@ use crate::session::Caller;
 /// How long the account's own sessions last, by default and at most, in seconds.
 const ROOT_DURATION: u32 = 3600;
 
+/// How long a user's sessions last by default, in seconds.
+const USER_DURATION: u32 = 43_200;
+
 /// What the caller may do. A session that outlived its role or a revocation is nobody.
 pub(super) fn rights_of(call: &StsCall<'_>, snapshot: &Snapshot) -> Result<Rights, Refusal> {
     let caller = call.caller.ok_or_else(|| {
@@ -45,15 +48,30 @@ pub(super) fn caller_identity(parts: &Parts, call: &StsCall<'_>) -> Result<(Stri
 /// make itself one that lives longer.
 pub(super) fn session_token(parts: &Parts, call: &StsCall<'_>) -> Result<(String, Outcome), Refusal> {
     rights_of(call, &parts.directory.snapshot())?;
-    let (Some(Caller::Root), Some(access_key_id)) = (call.caller, call.access_key_id) else {
+    let no_session = || {
         let message = "Cannot call GetSessionToken with session credentials";
-        return Err(StsError::new(FaultCode::AccessDenied, message).into());
+        Refusal::from(StsError::new(FaultCode::AccessDenied, message))
+    };
+    let by = call.access_key_id.ok_or_else(no_session)?;
+    let user = match call.caller {
+        Some(Caller::Root) => None,
+        Some(Caller::User(user)) => Some(user),
+        _ => return Err(no_session()),
     };
     let request = GetSessionToken::from_parameters(call.parameters)?;
-    // AWS: the account's own sessions last an hour at most, whatever was asked for.
-    let duration = request.duration_seconds.unwrap_or(ROOT_DURATION).min(ROOT_DURATION);
     let minimum = request.minimum_session_token_size.unwrap_or(0) as usize;
-    let issued = parts.sealer.issue_for_root(access_key_id, duration, minimum, parts.clock.now());
+    let now = parts.clock.now();
+    let issued = match user {
+        // AWS: the account's own sessions last an hour at most, whatever was asked for.
+        None => {
+            let duration = request.duration_seconds.unwrap_or(ROOT_DURATION).min(ROOT_DURATION);
+            parts.sealer.issue_for_root(by, duration, minimum, now)
+        }
+        Some(user) => {
+            let duration = request.duration_seconds.unwrap_or(USER_DURATION);
+            parts.sealer.issue_for_user(user, by, duration, minimum, now)
+        }
+    };
     let credentials = issued.map_err(issue_refused)?;
     Ok((session_token_xml(&credentials, call.request_id), Outcome::Answered))
 }
@@ -92,7 +110,7 @@ fn allowed(parts: &Parts, call: &StsCall<'_>, rights: &Rights, action: &str) -> 
     let mut context = Context::with_capacity(32);
     circumstances.enter_keys(&mut context);
     rights.enter_keys(&mut context);
-    rights.decide(action, "*", None, &context).map_err(|denial| Refusal {
+    rights.decide(action, "*", None, &context).map(drop).map_err(|denial| Refusal {
         error: StsError::new(FaultCode::AccessDenied, denial.message()),
         reason: denial.reason,
         denial: Some(denial.document),

@@ -37,6 +37,7 @@ pub(super) fn assume_role(parts: &Parts, call: &StsCall<'_>) -> Result<(String, 
     let (grant, packed_policy_size) = wanted.grant(&snapshot, &assumed)?;
 
     // 5. The session.
+    let by = assumed.allowed_by().cloned();
     let issued = parts.sealer.issue(&assumed, grant, now).map_err(issue_refused)?;
     let session = issued.session;
     let answer = AssumedRole {
@@ -50,5 +51,5 @@ pub(super) fn assume_role(parts: &Parts, call: &StsCall<'_>) -> Result<(String, 
         packed_policy_size,
         request_id: Some(call.request_id.to_owned()),
     };
-    Ok((answer.to_xml_of(AssumeRole::ACTION), Outcome::Exchanged(Box::new(session))))
+    Ok((answer.to_xml_of(AssumeRole::ACTION), Outcome::Exchanged { session: Box::new(session), by }))
 }

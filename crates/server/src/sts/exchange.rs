@@ -1,6 +1,6 @@
 //! `AssumeRoleWithWebIdentity`: a token for credentials.
 
-use wigeon_core::sts::{AssumeRoleWithWebIdentity, AssumedRole, FaultCode, StsError, session_name_from};
+use wigeon_core::sts::{AssumeRoleWithWebIdentity, AssumedRole, StsError, session_name_from};
 
 use super::call::{Outcome, Refusal, StsCall};
 use super::grant::{Wanted, issue_refused};
@@ -18,16 +18,14 @@ pub(super) async fn exchange(parts: &Parts, call: &StsCall<'_>) -> Result<(Strin
         true => AssumeRoleWithWebIdentity::from_minio_parameters(call.parameters)?,
         false => AssumeRoleWithWebIdentity::from_parameters(call.parameters)?,
     };
-    if let Some(provider_id) = &request.provider_id {
-        return Err(provider_id_refused(provider_id).into());
-    }
 
-    // 2. The token.
-    let identity = parts
-        .verifier
-        .verify(&snapshot, request.web_identity_token.expose())
-        .await
-        .map_err(|error| Refusal::because(error.to_sts(), &error))?;
+    // 2. The token: signed, or, with a provider id, opaque.
+    let token = request.web_identity_token.expose();
+    let verified = match &request.provider_id {
+        None => parts.verifier.verify(&snapshot, token).await,
+        Some(service) => parts.verifier.verify_opaque(&snapshot, service, token).await,
+    };
+    let identity = verified.map_err(|error| Refusal::because(error.to_sts(), &error))?;
 
     // 3. The role and its trust policy.
     let now = parts.clock.now();
@@ -45,6 +43,7 @@ pub(super) async fn exchange(parts: &Parts, call: &StsCall<'_>) -> Result<(Strin
     let (grant, packed_policy_size) = wanted.grant(&snapshot, &assumed)?;
 
     // 5. The session.
+    let by = assumed.allowed_by().cloned();
     let issued = parts.sealer.issue(&assumed, grant, now).map_err(issue_refused)?;
     let session = issued.session;
     let origin = session.web_identity();
@@ -60,7 +59,7 @@ pub(super) async fn exchange(parts: &Parts, call: &StsCall<'_>) -> Result<(Strin
         request_id: Some(call.request_id.to_owned()),
     };
     let action = call.parameters.action().unwrap_or(AssumeRoleWithWebIdentity::ACTION);
-    Ok((answer.to_xml_of(action), Outcome::Exchanged(Box::new(session))))
+    Ok((answer.to_xml_of(action), Outcome::Exchanged { session: Box::new(session), by }))
 }
 
 /// The role and the session's name. Without MinIO's ways the request names both; with them, the provider's
@@ -92,17 +91,4 @@ fn asked_for(
         name => name.to_owned(),
     };
     Ok((role_arn, session_name))
-}
-
-/// A provider id goes with an opaque access token of one of two services, neither of which is asked here.
-fn provider_id_refused(provider_id: &str) -> StsError {
-    match provider_id {
-        "www.amazon.com" => {
-            StsError::new(FaultCode::InvalidIdentityToken, "The web identity token could not be validated")
-        }
-        "graph.facebook.com" => {
-            StsError::new(FaultCode::IDPRejectedClaim, "The identity provider rejected the token")
-        }
-        _ => StsError::not_authorized(),
-    }
 }

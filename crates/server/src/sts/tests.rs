@@ -4,6 +4,8 @@ mod chaining;
 
 mod dialects;
 
+mod opaque;
+
 use rstest::rstest;
 use serde_json::{Value, json};
 use wigeon_core::policy::{Document, Kind, Policy};
@@ -72,7 +74,9 @@ impl Bench {
                 Caller::Root => "AKIAROOT",
                 Caller::RootSession(session) => &session.access_key_id,
                 Caller::Session(session) => &session.access_key_id,
-                Caller::User(user) => &user.name,
+                Caller::User(_) => "AKIAUSER",
+                Caller::UserSession(session) => &session.access_key_id,
+                Caller::Anonymous => "",
             }),
             source_ip: None,
             user_agent: None,
@@ -85,7 +89,7 @@ impl Bench {
     fn exchange(&self, request: &AssumeRoleWithWebIdentity) -> Result<AssumedRole, (u16, String, String)> {
         let response = self.send("", request.to_form().expose(), None);
         if response.status == 200 {
-            assert!(matches!(response.outcome, Outcome::Exchanged(_)));
+            assert!(matches!(response.outcome, Outcome::Exchanged { .. }));
             return Ok(AssumedRole::from_xml(&response.xml.0).unwrap());
         }
         let fault = Fault::from_xml(&response.xml.0).unwrap();

@@ -8,6 +8,7 @@ use wigeon_core::policy::Context;
 use wigeon_core::sts::{FaultCode, IdentityError, SessionTags, StsError};
 use wigeon_core::time::Timestamp;
 
+use crate::decided::DecidedBy;
 use crate::denial::Denial;
 use crate::directory::Role;
 use crate::session::Session;
@@ -52,6 +53,7 @@ pub struct AssumedRole {
     pub(super) source_identity: Option<String>,
     pub(super) claim_policies: Vec<String>,
     pub(super) ceph: bool,
+    pub(super) allowed_by: Option<DecidedBy>,
 }
 
 /// Whom a role let in.
@@ -90,6 +92,12 @@ impl AssumedRole {
     #[must_use]
     pub fn is_ceph(&self) -> bool {
         self.ceph
+    }
+
+    /// The statement that let them in.
+    #[must_use]
+    pub fn allowed_by(&self) -> Option<&DecidedBy> {
+        self.allowed_by.as_ref()
     }
 
     /// Who.

@@ -49,10 +49,12 @@ pub fn assume_as_caller(
         ("sts:TagSession", !request.tags.is_empty() || !inherited.is_empty()),
         ("sts:SetSourceIdentity", source_identity.is_some()),
     ];
+    let mut allowed_by = None;
     for (action, _) in actions.into_iter().filter(|(_, wanted)| *wanted) {
-        rights
+        let by = rights
             .decide(action, role_arn, Some(trust), &context)
             .map_err(|denial| TrustError::Denied { role: role_arn.to_owned(), denial })?;
+        allowed_by = allowed_by.or(by);
     }
     let role = role.ok_or_else(|| TrustError::UnknownRole(role_arn.to_owned()))?;
     let by = by(rights)?;
@@ -63,6 +65,7 @@ pub fn assume_as_caller(
         account: snapshot.account().to_owned(),
         claim_policies: Vec::new(),
         ceph: snapshot.is_ceph(),
+        allowed_by,
         by,
         role: Arc::clone(role),
         session_name: request.role_session_name.clone(),

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use wigeon_core::arn::without_scheme;
-use wigeon_core::policy::{Context, Explanation, Policies, Principal, Request, Value, evaluate, explain};
+use wigeon_core::policy::{
+    Context, Decision, Explanation, Policies, Principal, Request, Value, evaluate, explain,
+};
 
 use super::assumed::{AssumedRole, By, Circumstances, TrustError};
 use super::tags::enter_tags;
+use crate::decided::DecidedBy;
 use crate::directory::Snapshot;
 use crate::session::claim_value;
 use crate::verify::WebIdentity;
@@ -26,6 +29,7 @@ pub fn assume(
     let role = snapshot.role(role_arn).ok_or_else(|| TrustError::UnknownRole(role_arn.to_owned()))?;
     // 3. Its trust policy, for the exchange and for each thing that the token wants beside it.
     let context = context(snapshot, &identity, &session_name, authorized_by_idp, circumstances);
+    let mut allowed_by = None;
     for action in actions(&identity) {
         let policies = Policies { resource: Some(&role.trust), ..Policies::default() };
         let request = Request {
@@ -35,16 +39,18 @@ pub fn assume(
             account: snapshot.account(),
             context: &context,
         };
-        if !evaluate(&policies, &request).is_allowed() {
+        let Decision::Allow(by) = evaluate(&policies, &request) else {
             let reason = explain(&policies, &request).to_string();
             return Err(TrustError::Refused { role: role_arn.to_owned(), action, reason });
-        }
+        };
+        allowed_by = allowed_by.or_else(|| DecidedBy::of(&policies, by?));
     }
     let token = identity.token();
     Ok(AssumedRole {
         account: snapshot.account().to_owned(),
         claim_policies: claim_policies(snapshot, &identity),
         ceph: snapshot.is_ceph(),
+        allowed_by,
         role: Arc::clone(role),
         session_name,
         tags: token.tags().clone(),
@@ -125,19 +131,22 @@ fn context<'a>(
     enter_tags(&mut context, token.tags());
 
     let issuer = without_scheme(token.issuer());
-    context.set(format!("{issuer}:aud"), token.audience());
-    if snapshot.is_ceph() {
-        context.set(format!("{issuer}:app_id"), token.audience());
+    // The services of opaque tokens have the keys that their token information makes, and no others.
+    if provider.has_standard_keys() {
+        context.set(format!("{issuer}:aud"), token.audience());
+        if snapshot.is_ceph() {
+            context.set(format!("{issuer}:app_id"), token.audience());
+        }
+        context.set(format!("{issuer}:sub"), token.subject());
+        context.set(format!("{issuer}:amr"), token.amr().iter().map(String::as_str).collect::<Vec<_>>());
+        context.set(
+            format!("{issuer}:oaud"),
+            match token.original_audiences() {
+                [only] => Value::from(only),
+                many => Value::from(many.iter().map(String::as_str).collect::<Vec<_>>()),
+            },
+        );
     }
-    context.set(format!("{issuer}:sub"), token.subject());
-    context.set(format!("{issuer}:amr"), token.amr().iter().map(String::as_str).collect::<Vec<_>>());
-    context.set(
-        format!("{issuer}:oaud"),
-        match token.original_audiences() {
-            [only] => Value::from(only),
-            many => Value::from(many.iter().map(String::as_str).collect::<Vec<_>>()),
-        },
-    );
     for (name, claim) in claims.iter() {
         if let Some(value) = claim_value(claim) {
             context.set(format!("{issuer}:{name}"), value);

@@ -132,7 +132,7 @@ impl Fetcher {
     async fn fetch(&self, provider: &Provider) -> Result<KeySet, FetchError> {
         let url = match &provider.keys {
             Keys::Url(url) => url.clone(),
-            Keys::Discovery | Keys::Fixed(_) => self.discover(provider).await?,
+            Keys::Discovery | Keys::Fixed(_) | Keys::Opaque { .. } => self.discover(provider).await?,
         };
         let json = self.get(&url).await?;
         KeySet::parse(&json).map_err(|_| FetchError::Document { url, what: "a JWK Set" })
@@ -154,21 +154,31 @@ impl Fetcher {
     }
 
     async fn get(&self, url: &str) -> Result<Vec<u8>, FetchError> {
+        let url: Url = url.parse().map_err(|_| FetchError::Address(url.chars().take(200).collect()))?;
+        match self.document(&url).await? {
+            (200, body) => Ok(body),
+            (status, _) => Err(FetchError::Status { url: url.to_string(), status }),
+        }
+    }
+
+    /// The status and body at an address, whose query may hold a token and is said to nobody.
+    pub(super) async fn document(&self, address: &Url) -> Result<(u16, Vec<u8>), FetchError> {
+        let mut url = address.clone();
+        url.set_query(None);
+        let url = url.to_string();
         let unreachable = |error: reqwest::Error| FetchError::Unreachable {
-            url: url.to_owned(),
+            url: url.clone(),
             source: Arc::new(error.without_url()),
         };
-        let mut answer = self.client.get(url).send().await.map_err(unreachable)?;
-        if answer.status() != reqwest::StatusCode::OK {
-            return Err(FetchError::Status { url: url.to_owned(), status: answer.status().as_u16() });
-        }
+        let mut answer = self.client.get(address.clone()).send().await.map_err(unreachable)?;
+        let status = answer.status().as_u16();
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
             if body.len() + chunk.len() > self.limits.max_len {
-                return Err(FetchError::TooLarge { url: url.to_owned(), limit: self.limits.max_len });
+                return Err(FetchError::TooLarge { url, limit: self.limits.max_len });
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(body)
+        Ok((status, body))
     }
 }

@@ -4,16 +4,18 @@
 //! provider, at most one per interval, no lock held that a token with a known key would need. While the
 //! provider is down the last good set serves; keys are renewed ahead of their age, beside the requests.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::Mutex;
 use wigeon_core::jwt::{KeyError, KeySet, UnverifiedToken};
+use wigeon_core::sts::TokenInformation;
 use wigeon_core::time::{SignedDuration, Timestamp};
 
 use super::fetch::{FetchError, FetchLimits, Fetcher};
+use super::information::{Informant, OpaqueError};
 use crate::chain::chain;
 use crate::directory::{Keys, Provider};
 
@@ -47,6 +49,9 @@ pub(super) struct ProviderKeys {
     limits: FetchLimits,
     policy: KeyCachePolicy,
     current: ArcSwapOption<Fetched>,
+    /// Asks about opaque tokens, where the provider's are.
+    informant: Option<Informant>,
+    fetcher: OnceLock<Arc<Fetcher>>,
     /// Held while fetching; what came of it last.
     flight: Mutex<LastAttempt>,
     refreshing: AtomicBool,
@@ -64,7 +69,6 @@ struct LastAttempt {
     /// that rotates right after its keys were fetched must not fail a request.
     for_unknown: Option<Timestamp>,
     error: Option<String>,
-    fetcher: Option<Arc<Fetcher>>,
 }
 
 /// Whether a time lies at least so long before now; a clock that went back counts as long ago.
@@ -75,11 +79,19 @@ fn passed(since: Timestamp, now: Timestamp, interval: Duration) -> bool {
 
 impl ProviderKeys {
     pub(super) fn new(provider: Arc<Provider>, limits: FetchLimits, policy: KeyCachePolicy) -> Self {
+        let informant = match (&provider.keys, provider.built_in) {
+            (Keys::Opaque { address, app_token }, Some(service)) => {
+                Some(Informant::new(service, address.clone(), app_token.clone()))
+            }
+            _ => None,
+        };
         Self {
             provider,
             limits,
             policy,
             current: ArcSwapOption::empty(),
+            informant,
+            fetcher: OnceLock::new(),
             flight: Mutex::default(),
             refreshing: AtomicBool::new(false),
         }
@@ -91,6 +103,10 @@ impl ProviderKeys {
             (Keys::Discovery, Keys::Discovery) => true,
             (Keys::Url(one), Keys::Url(other)) => one == other,
             (Keys::Fixed(one), Keys::Fixed(other)) => Arc::ptr_eq(one, other),
+            (
+                Keys::Opaque { address, app_token },
+                Keys::Opaque { address: other_address, app_token: other_token },
+            ) => address == other_address && app_token == other_token,
             _ => false,
         };
         Arc::ptr_eq(&self.provider, provider) || (same_source && self.provider.ca_pem == provider.ca_pem)
@@ -121,7 +137,7 @@ impl ProviderKeys {
 
     /// Fetches keys if there are none.
     pub(super) async fn warm(self: Arc<Self>, now: Timestamp) -> Result<(), FetchError> {
-        if matches!(self.provider.keys, Keys::Fixed(_)) || self.usable(now).is_some() {
+        if matches!(self.provider.keys, Keys::Fixed(_) | Keys::Opaque { .. }) || self.usable(now).is_some() {
             return Ok(());
         }
         self.first(now).await.map(drop)
@@ -174,7 +190,7 @@ impl ProviderKeys {
 
     async fn fetch(&self, last: &mut LastAttempt, now: Timestamp) -> Result<Arc<KeySet>, FetchError> {
         last.at = Some(now);
-        let fetched = self.fetch_now(last).await;
+        let fetched = self.fetch_now().await;
         match fetched {
             Ok(keys) => {
                 let keys = Arc::new(keys);
@@ -190,15 +206,29 @@ impl ProviderKeys {
         }
     }
 
-    async fn fetch_now(&self, last: &mut LastAttempt) -> Result<KeySet, FetchError> {
-        let fetcher = match &last.fetcher {
-            Some(fetcher) => Arc::clone(fetcher),
-            None => {
-                let fetcher = Arc::new(Fetcher::new(&self.provider, self.limits.clone())?);
-                last.fetcher = Some(Arc::clone(&fetcher));
-                fetcher
-            }
+    async fn fetch_now(&self) -> Result<KeySet, FetchError> {
+        self.fetcher()?.keys(&self.provider).await
+    }
+
+    fn fetcher(&self) -> Result<Arc<Fetcher>, FetchError> {
+        if let Some(fetcher) = self.fetcher.get() {
+            return Ok(Arc::clone(fetcher));
+        }
+        let fetcher = Arc::new(Fetcher::new(&self.provider, self.limits.clone())?);
+        Ok(Arc::clone(self.fetcher.get_or_init(|| fetcher)))
+    }
+
+    /// What the provider says about an opaque token; `None` where its tokens are signed.
+    pub(super) async fn ask(
+        &self,
+        token: &str,
+        now: Timestamp,
+    ) -> Option<Result<TokenInformation, OpaqueError>> {
+        let informant = self.informant.as_ref()?;
+        let fetcher = match self.fetcher() {
+            Ok(fetcher) => fetcher,
+            Err(error) => return Some(Err(error.into())),
         };
-        fetcher.keys(&self.provider).await
+        Some(informant.ask(&fetcher, token, self.limits.timeout, now).await)
     }
 }

@@ -58,7 +58,7 @@ fn decide(resource: Option<Arc<Policy>>, layers: &str, principal: Principal<'_>,
 }
 
 fn session() -> Principal<'static> {
-    Principal::Session { account: ACCOUNT, role: ROLE, session: SESSION }
+    Principal::Session { account: ACCOUNT, role: ROLE, session: SESSION, provider: None }
 }
 
 fn by(layer: Layer) -> StatementRef {

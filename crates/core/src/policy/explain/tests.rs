@@ -11,6 +11,7 @@ const SESSION: Principal<'_> = Principal::Session {
     account: "111122223333",
     role: "arn:aws:iam::111122223333:role/reader",
     session: "arn:aws:sts::111122223333:assumed-role/reader/alice",
+    provider: None,
 };
 
 fn policy(name: &str, kind: Kind, statement: Json) -> Arc<Policy> {

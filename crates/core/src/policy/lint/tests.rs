@@ -117,3 +117,26 @@ fn variables_need_the_version() {
     let findings = lint(&Document::parse(text, Kind::Identity).unwrap(), None);
     assert_eq!(findings.iter().map(|finding| finding.rule).collect::<Vec<_>>(), [Rule::NoVariables]);
 }
+
+#[test]
+fn services_with_opaque_tokens_have_keys_of_their_own() {
+    let trusting = |provider: &str, condition: Value| {
+        let statement = json!({"Effect": "Allow", "Principal": {"Federated": provider},
+            "Action": "sts:AssumeRoleWithWebIdentity", "Condition": condition});
+        let text = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
+        let issuers = ["https://www.amazon.com", "https://graph.facebook.com"];
+        lint(&Document::parse(&text, Kind::Trust).unwrap(), Some(&issuers))
+    };
+    let good = json!({"StringEquals": {"www.amazon.com:app_id": "amzn1.application.1", "www.amazon.com:user_id": "u"}});
+    assert_eq!(trusting("www.amazon.com", good), []);
+    let good = json!({"StringEquals": {"graph.facebook.com:app_id": "1", "graph.facebook.com:id": "2"}});
+    assert_eq!(trusting("graph.facebook.com", good), []);
+    let open = trusting("graph.facebook.com", json!({}));
+    assert_eq!(open[0].rule, Rule::NoAudience);
+    assert!(open[0].message.contains("`\"StringEquals\": {\"graph.facebook.com:app_id\""), "{open:?}");
+    assert!(open[1].message.contains("`graph.facebook.com:id`"), "{open:?}");
+    let odd = json!({"StringEquals": {"www.amazon.com:app_id": "a", "www.amazon.com:sub": "u"}});
+    let odd = trusting("www.amazon.com", odd);
+    assert_eq!(odd[0].rule, Rule::UnknownKey);
+    assert!(odd[0].message.contains("`www.amazon.com:app_id` and `www.amazon.com:user_id`"), "{odd:?}");
+}

@@ -291,7 +291,7 @@ impl FromIterator<Checksum> for Checksums {
 }
 
 /// Computes one checksum.
-pub(super) struct Hasher {
+pub(crate) struct Hasher {
     algorithm: ChecksumAlgorithm,
     state: State,
 }
@@ -302,7 +302,7 @@ enum State {
 }
 
 impl Hasher {
-    pub(super) fn new(algorithm: ChecksumAlgorithm) -> Self {
+    pub(crate) fn new(algorithm: ChecksumAlgorithm) -> Self {
         let state = match (algorithm, algorithm.crc()) {
             (_, Some(crc)) => State::Crc(Box::new(crc_fast::Digest::new(crc))),
             (ChecksumAlgorithm::Sha1, _) => {
@@ -313,14 +313,14 @@ impl Hasher {
         Self { algorithm, state }
     }
 
-    pub(super) fn update(&mut self, bytes: &[u8]) {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
         match &mut self.state {
             State::Crc(crc) => crc.update(bytes),
             State::Sha(sha) => sha.update(bytes),
         }
     }
 
-    pub(super) fn finish(self) -> Checksum {
+    pub(crate) fn finish(self) -> Checksum {
         match self.state {
             State::Crc(crc) => of_crc(self.algorithm, crc.finalize()),
             State::Sha(sha) => {

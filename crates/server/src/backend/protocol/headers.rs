@@ -40,8 +40,7 @@ pub fn refuse_unsupported(request: &Request) -> Result<(), Refusal> {
     let granted = request.headers().keys().any(|name| name.as_str().starts_with("x-amz-grant-"));
     let acl = request.header("x-amz-acl").unwrap_or("private");
     if granted || !matches!(acl, "private" | "bucket-owner-full-control" | "bucket-owner-read") {
-        let message = "The bucket does not allow ACLs";
-        return Err(Refusal::new("AccessControlListNotSupported", StatusCode::BAD_REQUEST, message));
+        return Err(Refusal::acls_not_supported());
     }
     match request.query.value("versionId") {
         None | Some("null") => Ok(()),
@@ -49,6 +48,20 @@ pub fn refuse_unsupported(request: &Request) -> Result<(), Refusal> {
             let message = "The specified version does not exist.";
             Err(Refusal::new("NoSuchVersion", StatusCode::NOT_FOUND, message))
         }
+    }
+}
+
+/// Refuses an ownership under which ACLs would count.
+///
+/// # Errors
+/// 501 `NotImplemented`, 400 for what is none.
+pub fn ownership_is_ours(ownership: &str) -> Result<(), Refusal> {
+    match ownership {
+        "BucketOwnerEnforced" => Ok(()),
+        "BucketOwnerPreferred" | "ObjectWriter" => Err(Refusal::not_implemented(&format!(
+            "Object ownership {ownership}, which gives ACLs a meaning,"
+        ))),
+        _ => Err(Refusal::malformed_xml("ObjectOwnership is not one that there is.")),
     }
 }
 
@@ -122,14 +135,17 @@ pub fn tagging(request: &Request) -> Result<Tags, Refusal> {
     let Some(text) = request.header("x-amz-tagging") else { return Ok(Tags::new()) };
     let query = Query::parse(text)
         .map_err(|_| Refusal::invalid_argument("The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates."))?;
-    checked_tags(query.iter().map(|(name, value)| (name.to_owned(), value.to_owned())))
+    checked_tags(query.iter().map(|(name, value)| (name.to_owned(), value.to_owned())), MOST_OBJECT_TAGS)
 }
 
-/// S3's limits for an object's tags: ten, names of 1–128 characters, values of at most 256.
+/// The most tags of an object.
+pub const MOST_OBJECT_TAGS: usize = 10;
+
+/// S3's limits for tags: so many, names of 1–128 characters, values of at most 256.
 ///
 /// # Errors
 /// 400 `InvalidTag`, `BadRequest`.
-pub fn checked_tags(tags: impl IntoIterator<Item = (String, String)>) -> Result<Tags, Refusal> {
+pub fn checked_tags(tags: impl IntoIterator<Item = (String, String)>, most: usize) -> Result<Tags, Refusal> {
     let invalid = |message: &str| Refusal::new("InvalidTag", StatusCode::BAD_REQUEST, message);
     let mut checked = Tags::new();
     for (name, value) in tags {
@@ -146,12 +162,9 @@ pub fn checked_tags(tags: impl IntoIterator<Item = (String, String)>) -> Result<
         }
         checked.insert(name, value);
     }
-    if checked.len() > 10 {
-        return Err(Refusal::new(
-            "BadRequest",
-            StatusCode::BAD_REQUEST,
-            "Object tags cannot be greater than 10",
-        ));
+    if checked.len() > most {
+        let message = format!("Tags cannot be more than {most}");
+        return Err(Refusal::new("BadRequest", StatusCode::BAD_REQUEST, message));
     }
     Ok(checked)
 }

@@ -5,9 +5,11 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use http::StatusCode;
 use md5::{Digest, Md5};
 
+use crate::authorize::Permit;
 use crate::backend::local::Store;
 use crate::backend::local::checksum::{Checksum, ChecksumAlgorithm, Checksums};
 use crate::backend::local::staging::Staged;
@@ -37,10 +39,7 @@ pub async fn receive(
     body: &mut RequestBody<'_>,
     also: Option<ChecksumAlgorithm>,
 ) -> Result<Received, Refusal> {
-    if body.length()? > LARGEST {
-        let message = "Your proposed upload exceeds the maximum allowed size";
-        return Err(Refusal::new("EntityTooLarge", StatusCode::BAD_REQUEST, message));
-    }
+    body.at_most(LARGEST)?;
     let md5 = content_md5(request)?;
     let promised = Promised::of(request)?;
     let algorithm = promised.algorithm().or(also);
@@ -64,6 +63,20 @@ pub async fn receive(
         checksums.insert(computed.clone());
     }
     Ok(Received { staged, checksums })
+}
+
+/// The document that a request has for a body, of at most `longest` bytes, held to the digests that came with it.
+///
+/// # Errors
+/// As [`check_document`], and what [`RequestBody::collect`] refuses.
+pub async fn checked_body(
+    permit: &Permit,
+    body: &mut RequestBody<'_>,
+    longest: usize,
+) -> Result<Bytes, Refusal> {
+    let document = body.collect(longest).await?;
+    check_document(permit.request(), body, &document)?;
+    Ok(document)
 }
 
 /// Holds an XML body that was read whole to its Content-MD5 and to the checksum sent with it.
@@ -94,14 +107,15 @@ fn content_md5(request: &Request) -> Result<Option<[u8; 16]>, Refusal> {
 }
 
 /// The checksum that a client sends, in a header or announced for the trailer.
-enum Promised {
+pub(crate) enum Promised {
     None,
     Header(Checksum),
     Trailer(ChecksumAlgorithm),
 }
 
 impl Promised {
-    fn of(request: &Request) -> Result<Self, Refusal> {
+    /// Reads what the request says.
+    pub(crate) fn of(request: &Request) -> Result<Self, Refusal> {
         let mut in_headers = ChecksumAlgorithm::ALL
             .into_iter()
             .filter_map(|algorithm| request.header(algorithm.header()).map(|value| (algorithm, value)));
@@ -118,7 +132,8 @@ impl Promised {
         }
     }
 
-    fn algorithm(&self) -> Option<ChecksumAlgorithm> {
+    /// Of what kind it is.
+    pub(crate) fn algorithm(&self) -> Option<ChecksumAlgorithm> {
         match self {
             Self::None => None,
             Self::Header(checksum) => Some(checksum.algorithm()),
@@ -126,7 +141,16 @@ impl Promised {
         }
     }
 
-    fn value(self, trailers: &[(String, String)]) -> Result<Option<Checksum>, Refusal> {
+    /// Of what kind it is, where it comes after the body.
+    pub(crate) fn trailer(&self) -> Option<ChecksumAlgorithm> {
+        match self {
+            Self::Trailer(algorithm) => Some(*algorithm),
+            Self::None | Self::Header(_) => None,
+        }
+    }
+
+    /// What it is, once the body has been read.
+    pub(crate) fn value(self, trailers: &[(String, String)]) -> Result<Option<Checksum>, Refusal> {
         match self {
             Self::None => Ok(None),
             Self::Header(checksum) => Ok(Some(checksum)),

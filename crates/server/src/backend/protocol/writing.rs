@@ -1,6 +1,5 @@
 //! Writing, copying and deleting objects and their tags.
 
-use bytes::Bytes;
 use http::StatusCode;
 use roxmltree::Node;
 use wigeon_core::s3::ObjectKey;
@@ -127,7 +126,7 @@ struct Deletion {
 /// `DeleteObjects`: each key is asked for on its own, and refused on its own.
 pub(super) async fn delete_many(store: &Store, permit: &Permit, body: &mut RequestBody<'_>) -> Answer {
     let bucket = permit.bucket()?;
-    let document = checked_body(permit, body).await?;
+    let document = super::upload::checked_body(permit, body, LONGEST_BODY).await?;
     let (deletions, quiet) = xml::read(&document, "Delete", |node| {
         let deletions = children(node, "Object").map(deletion).collect::<Result<Vec<_>, _>>()?;
         Ok((deletions, child_text(node, "Quiet").is_some_and(|quiet| quiet.trim() == "true")))
@@ -194,17 +193,10 @@ fn permitted(permit: &Permit, deletion: &Deletion) -> Result<(ObjectKey, PutCond
     Ok((key, condition))
 }
 
-/// The XML body of a request, held to the digests that came with it.
-async fn checked_body(permit: &Permit, body: &mut RequestBody<'_>) -> Result<Bytes, Refusal> {
-    let document = body.collect(LONGEST_BODY).await?;
-    super::upload::check_document(permit.request(), body, &document)?;
-    Ok(document)
-}
-
 /// `PutObjectTagging`
 pub(super) async fn put_tagging(store: &Store, permit: &Permit, body: &mut RequestBody<'_>) -> Answer {
     let (bucket, key) = permit.object()?;
-    let document = checked_body(permit, body).await?;
+    let document = super::upload::checked_body(permit, body, LONGEST_BODY).await?;
     let tags = xml::read(&document, "Tagging", |node| {
         let tags = children(node, "TagSet").flat_map(|set| children(set, "Tag"));
         let text = |tag, name| child_text(tag, name).map(str::to_owned);
@@ -212,7 +204,7 @@ pub(super) async fn put_tagging(store: &Store, permit: &Permit, body: &mut Reque
             tags.map(|tag| Some((text(tag, "Key")?, text(tag, "Value")?))).collect::<Option<Vec<_>>>();
         pairs.ok_or_else(|| Refusal::malformed_xml("A Tag needs a Key and a Value."))
     })?;
-    let tags = headers::checked_tags(tags)?;
+    let tags = headers::checked_tags(tags, headers::MOST_OBJECT_TAGS)?;
     let versioned = permit.request().query.has("versionId");
     let action = if versioned { "s3:PutObjectVersionTagging" } else { "s3:PutObjectTagging" };
     match store.head(bucket, key).await {

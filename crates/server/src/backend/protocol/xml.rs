@@ -57,6 +57,19 @@ impl Xml {
         self.0.push_str(&format!("</{name}>"));
     }
 
+    /// The document.
+    #[must_use]
+    pub fn into_text(self) -> String {
+        self.0
+    }
+
+    /// An element with attributes, which are written as they are, and elements.
+    pub fn element_with(&mut self, name: &str, attributes: &str, write: impl FnOnce(&mut Self)) {
+        self.0.push_str(&format!("<{name} {attributes}>"));
+        write(self);
+        self.0.push_str(&format!("</{name}>"));
+    }
+
     /// The answer: 200 with this document.
     #[must_use]
     pub fn answer(self) -> Response<ResponseBody> {
@@ -71,6 +84,14 @@ pub fn answer(status: StatusCode, xml: impl Into<Bytes>) -> Response<ResponseBod
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
     response
+}
+
+/// A text as it stands in XML.
+#[must_use]
+pub fn escaped(text: &str) -> String {
+    let mut written = String::with_capacity(text.len());
+    escape_into(&mut written, text);
+    written
 }
 
 /// Control characters cannot stand in XML 1.0; S3 writes references to them, which its tools understand.

@@ -104,6 +104,7 @@ pub(super) fn create_access_key(
         id: id.to_owned(),
         user,
         sealed_secret: sealed_secret.to_owned(),
+        plain_secret: None,
         active: true,
         created_at: at,
     })])

@@ -255,6 +255,54 @@ fn session_tokens_are_for_long_lived_keys() {
 }
 
 #[test]
+fn session_tokens_of_users() {
+    let at = "2026-11-23T12:00:00Z";
+    let mut entries = crate::directory::Entries::new(ACCOUNT);
+    let user = json!({"name": "bob", "path": "/", "id": "AIDABOB", "created_at": at, "policies": {}});
+    let key = json!({"id": "AKIAUSER", "user": "bob", "sealed_secret": "", "active": true, "created_at": at});
+    use crate::directory::entry::{Entry, EntryKind, Write};
+    let row = |kind, json: &Value| Write::put(Entry::from_json(kind, &json.to_string()).unwrap());
+    entries.write(&row(EntryKind::User, &user));
+    entries.write(&row(EntryKind::AccessKey, &key));
+    let bench = Bench::new();
+    bench.directory.replace(Snapshot::of(entries.clone(), 0));
+    let bob = Caller::User(Arc::clone(bench.directory.snapshot().user("bob").unwrap()));
+    let answer = bench.send("", "Action=GetSessionToken&DurationSeconds=129600", Some(&bob));
+    assert_eq!(answer.status, 200, "{}", answer.xml.0);
+    let leaf = |name: &str| {
+        let (_, rest) = answer.xml.0.split_once(&format!("<{name}>")).unwrap();
+        rest.split_once('<').unwrap().0.to_owned()
+    };
+    assert_eq!(leaf("Expiration"), "2026-11-25T00:00:00Z");
+    let unsealed =
+        bench.sealer.unseal(&leaf("SessionToken"), &leaf("AccessKeyId"), bench.clock.now()).unwrap();
+    let session = unsealed.caller;
+    let whoami = || bench.send("", "Action=GetCallerIdentity", Some(&session));
+    let arn = CallerIdentity::from_xml(&whoami().xml.0).unwrap().arn;
+    assert_eq!(arn, "arn:aws:iam::000000000000:user/bob");
+    // It makes no other one, and ends with its key, its user and a revocation.
+    assert_eq!(bench.send("", "Action=GetSessionToken", Some(&session)).status, 403);
+    let off = row(
+        EntryKind::AccessKey,
+        &json!({"id": "AKIAUSER", "user": "bob", "sealed_secret": "", "active": false, "created_at": at}),
+    );
+    let another = row(
+        EntryKind::User,
+        &json!({"name": "bob", "path": "/", "id": "AIDAOTHER", "created_at": at, "policies": {}}),
+    );
+    let revoked = row(
+        EntryKind::Session,
+        &json!({"access_key_id": leaf("AccessKeyId"), "until": "2026-11-26T00:00:00Z"}),
+    );
+    for write in [off, another, revoked] {
+        let mut changed = entries.clone();
+        changed.write(&write);
+        bench.directory.replace(Snapshot::of(changed, 0));
+        assert_eq!(whoami().status, 403, "{write:?}");
+    }
+}
+
+#[test]
 fn denials_are_decoded_by_those_who_may() {
     let may = json!({"Effect": "Allow", "Action": "sts:DecodeAuthorizationMessage", "Resource": "*"});
     let admin = with_policy(trusting("admin", &json!({"AWS": ROOT}), &json!({})), &may);

@@ -1,0 +1,94 @@
+//! Which store a bucket is at: the local one, or an upstream.
+
+use std::sync::Arc;
+
+use wigeon_core::s3::operation::Operation;
+use wigeon_core::s3::{BucketName, ObjectKey};
+
+use super::local::attributes::Tags;
+use super::protocol::LocalBackend;
+use super::protocol::xml::Answer;
+use super::upstream::Upstreams;
+use crate::authorize::{Facts, Permit};
+use crate::body::RequestBody;
+use crate::bucket::BucketAccess;
+use crate::cors::CorsRules;
+use crate::refusal::Refusal;
+
+/// All stores.
+pub struct Stores {
+    local: LocalBackend,
+    upstreams: Upstreams,
+}
+
+impl Stores {
+    /// The local store, and those behind it.
+    #[must_use]
+    pub fn new(local: LocalBackend, upstreams: Upstreams) -> Self {
+        Self { local, upstreams }
+    }
+
+    /// The stores elsewhere.
+    #[must_use]
+    pub fn upstreams(&self) -> &Upstreams {
+        &self.upstreams
+    }
+
+    /// The local store.
+    #[must_use]
+    pub fn local(&self) -> &LocalBackend {
+        &self.local
+    }
+
+    /// A bucket's rules for requests of web pages; an upstream's are not asked for.
+    #[must_use]
+    pub fn cors(&self, bucket: &BucketName) -> Option<Arc<CorsRules>> {
+        (!self.upstreams.have(bucket)).then(|| self.local.cors(bucket)).flatten()
+    }
+
+    /// Carries out what the permit permits, where the bucket is.
+    ///
+    /// # Errors
+    /// [`Refusal`], with S3's code.
+    pub async fn serve(&self, permit: &Permit, body: &mut RequestBody<'_>) -> Answer {
+        if self.upstreams.is_empty() {
+            return self.local.serve(permit, body).await;
+        }
+        if permit.operation() == Operation::ListBuckets {
+            return self.local.list_buckets(permit, self.upstreams.buckets().await?).await;
+        }
+        match permit.target().bucket() {
+            // A form does not say how long its file is, which an upstream has to be told.
+            Some(bucket) if permit.operation() == Operation::PostObject && self.upstreams.have(bucket) => {
+                Err(Refusal::not_implemented("A form's upload to a bucket of another store"))
+            }
+            Some(bucket) if self.upstreams.have(bucket) => self.upstreams.serve(permit, body).await,
+            _ if permit.source().is_some_and(|source| self.upstreams.have(&source.bucket)) => {
+                Err(Refusal::not_implemented("A copy from a bucket of another store"))
+            }
+            _ => self.local.serve(permit, body).await,
+        }
+    }
+}
+
+impl Facts for Stores {
+    /// What the policy of an upstream's bucket says to others is the upstream's own affair; here it speaks to nobody.
+    fn access(&self, bucket: &BucketName) -> Result<BucketAccess, Refusal> {
+        match self.upstreams.have(bucket) {
+            true => Ok(BucketAccess::default()),
+            false => self.local.access(bucket),
+        }
+    }
+
+    async fn tags(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        version_id: Option<&str>,
+    ) -> Result<Tags, Refusal> {
+        match self.upstreams.have(bucket) {
+            true => self.upstreams.tags(bucket, key, version_id).await,
+            false => self.local.tags(bucket, key, version_id).await,
+        }
+    }
+}

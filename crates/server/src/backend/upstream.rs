@@ -1,0 +1,264 @@
+//! The gateway: operations that were permitted here, carried out by S3-compatible stores elsewhere.
+//!
+//! ```text
+//! Permit ─► place (which upstream, bucket, prefix) ─► head ─► body, checked as it streams ─► signed anew ─► upstream
+//!                                                                    client ◄─ the answer, as it comes ◄─┘
+//! ```
+//!
+//! A request is not rebuilt: its headers, its query and its payload go on as they came, under the upstream's own
+//! credentials. Documents are read only where names differ, where keys or tags stand in a body that policies speak of,
+//! or where the answer would say where the upstream is. Nothing is held in memory but pieces on their way. Refused
+//! here: what would reach beyond the part of a bucket that a name stands for, copies between upstreams, and browser
+//! forms.
+
+pub mod settings;
+
+mod dial;
+
+mod sent;
+
+mod link;
+
+mod pool;
+
+mod relay;
+
+mod health;
+
+mod credentials;
+
+mod signing;
+
+mod mapping;
+
+mod head;
+
+mod framing;
+
+mod upload;
+
+mod origin;
+
+mod answer;
+
+mod renaming;
+
+mod listing;
+
+mod deleting;
+
+mod tags;
+
+mod buckets;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use wigeon_core::s3::operation::Operation;
+use wigeon_core::s3::uri::percent_encode;
+use wigeon_core::s3::{BucketName, ObjectKey};
+use wigeon_core::time::{Clock, Timestamp};
+
+use self::head::Head;
+use self::mapping::Place;
+use self::origin::Origin;
+pub use self::origin::UpstreamError;
+use self::settings::Settings;
+use self::upload::Outgoing;
+use super::protocol::upload::check_document;
+use super::protocol::xml::{Answer, LONGEST_BODY};
+use crate::authorize::Permit;
+use crate::body::RequestBody;
+use crate::classify::Tags;
+use crate::refusal::Refusal;
+
+/// The stores behind this one.
+#[derive(Debug)]
+pub struct Upstreams {
+    origins: Vec<Arc<Origin>>,
+    named: BTreeMap<BucketName, (Arc<Origin>, Place)>,
+    default: Option<Arc<Origin>>,
+    local: BTreeSet<BucketName>,
+    since: Timestamp,
+}
+
+impl Upstreams {
+    /// Of a configuration. Nothing is asked of the upstreams yet.
+    ///
+    /// # Errors
+    /// [`UpstreamError`]
+    pub fn new(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Self, UpstreamError> {
+        let (mut origins, mut named, mut default) = (Vec::new(), BTreeMap::new(), None);
+        for upstream in &settings.upstreams {
+            let origin = Arc::new(Origin::new(upstream, &settings.environment, Arc::clone(clock))?);
+            if upstream.default {
+                default = Some(Arc::clone(&origin));
+            }
+            for mapping in &upstream.buckets {
+                named.insert(mapping.name.clone(), (Arc::clone(&origin), Place::mapped(mapping)));
+            }
+            origins.push(origin);
+        }
+        let local = settings.local_buckets.iter().cloned().collect();
+        Ok(Self { origins, named, default, local, since: clock.now() })
+    }
+
+    /// Whether a bucket is at one of them.
+    #[must_use]
+    pub fn have(&self, bucket: &BucketName) -> bool {
+        self.named.contains_key(bucket) || (self.default.is_some() && !self.local.contains(bucket))
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.origins.is_empty()
+    }
+
+    /// Those that cannot be reached, and why.
+    #[must_use]
+    pub fn troubles(&self) -> Vec<(String, String)> {
+        let trouble = |origin: &Arc<Origin>| Some((origin.name.clone(), origin.health.trouble()?));
+        self.origins.iter().filter_map(trouble).collect()
+    }
+
+    /// Their buckets, under the names of here.
+    ///
+    /// # Errors
+    /// 503 where the upstream that has all others does not say which it has.
+    pub async fn buckets(&self) -> Result<Vec<(BucketName, Timestamp)>, Refusal> {
+        let mut all: BTreeMap<BucketName, Timestamp> = BTreeMap::new();
+        if let Some(default) = &self.default {
+            let others = buckets::all(default).await?.into_iter();
+            all.extend(others.filter(|(name, _)| !self.local.contains(name)));
+        }
+        all.extend(self.named.keys().map(|name| (name.clone(), self.since)));
+        Ok(all.into_iter().collect())
+    }
+
+    /// Carries out what the permit permits.
+    ///
+    /// # Errors
+    /// [`Refusal`], with S3's code.
+    pub async fn serve(&self, permit: &Permit, body: &mut RequestBody<'_>) -> Answer {
+        let (origin, place) = self.place(permit.bucket()?)?;
+        let operation = permit.operation();
+        if place.is_part() && permit.target().key().is_none() && !of_a_part(operation) {
+            return Err(buckets::no_such_configuration(operation.name()));
+        }
+        let mut head = Head::of(permit.request(), &place, permit.target().key(), origin.dot_segments)?;
+        listing::there(&mut head, permit, &place);
+        self.map_copy_source(&origin, permit, &mut head).await?;
+        match operation {
+            Operation::PostObject => Err(Refusal::not_implemented("A browser form for this bucket")),
+            Operation::GetBucketLocation => buckets::location(&origin, permit, &place).await,
+            Operation::CreateBucket => buckets::create(&origin, permit, &place, head, body).await,
+            Operation::DeleteObjects => deleting::serve(&origin, permit, &place, head, body).await,
+            Operation::PutObjectTagging => {
+                let document = body.collect(LONGEST_BODY).await?;
+                check_document(permit.request(), body, &document)?;
+                tags::ask_of_document(permit, &document)?;
+                forward(&origin, permit, &place, head, Given::Document(document)).await
+            }
+            _ => forward(&origin, permit, &place, head, Given::Body(body)).await,
+        }
+    }
+
+    /// The tags of an object, where policies ask for them.
+    ///
+    /// # Errors
+    /// [`Refusal`] where they cannot be had.
+    pub async fn tags(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        version_id: Option<&str>,
+    ) -> Result<Tags, Refusal> {
+        let (origin, place) = self.place(bucket)?;
+        let key = place.key(key);
+        if !origin.dot_segments {
+            head::refuse_dot_segments(&key)?;
+        }
+        tags::of_object(&origin, &place, &key, version_id).await
+    }
+
+    fn place(&self, bucket: &BucketName) -> Result<(Arc<Origin>, Place), Refusal> {
+        if let Some((origin, place)) = self.named.get(bucket) {
+            return Ok((Arc::clone(origin), place.clone()));
+        }
+        let default = self.default.as_ref().filter(|_| !self.local.contains(bucket));
+        let origin = default.ok_or_else(|| Refusal::internal("the bucket is at no upstream"))?;
+        Ok((Arc::clone(origin), Place::same(bucket)))
+    }
+
+    /// What a copy reads has to be at the same upstream, under the name that it has there.
+    async fn map_copy_source(
+        &self,
+        origin: &Arc<Origin>,
+        permit: &Permit,
+        head: &mut Head,
+    ) -> Result<(), Refusal> {
+        let Some(source) = permit.source() else { return Ok(()) };
+        let found = self.have(&source.bucket).then(|| self.place(&source.bucket)).transpose()?;
+        let (_, place) = found
+            .filter(|(at, _)| Arc::ptr_eq(at, origin))
+            .ok_or_else(|| Refusal::not_implemented("A copy from a bucket of another store"))?;
+        let key = place.key(&source.key);
+        if !origin.dot_segments {
+            head::refuse_dot_segments(&key)?;
+        }
+        tags::ask_of_source(origin, permit, (source, &place)).await?;
+        let mut value = format!("/{}/{}", place.bucket(), percent_encode(&key, true));
+        if let Some(version) = &source.version_id {
+            value.push_str("?versionId=");
+            value.push_str(&percent_encode(version, false));
+        }
+        head.set("x-amz-copy-source", &value)
+    }
+}
+
+/// A body, or what was read of it.
+enum Given<'b, 'i> {
+    Body(&'b mut RequestBody<'i>),
+    Document(Bytes),
+}
+
+/// The request as it is, and the answer as it comes.
+async fn forward(
+    origin: &Origin,
+    permit: &Permit,
+    place: &Place,
+    mut head: Head,
+    given: Given<'_, '_>,
+) -> Answer {
+    let outgoing = match given {
+        Given::Body(body) => Outgoing::of(permit, body, &mut head, origin.trailers).await?,
+        Given::Document(document) => Outgoing::document(document),
+    };
+    match listing::root(permit.operation()).filter(|_| place.differs()) {
+        Some(root) => listing::renamed(origin, permit, place, (&head, outgoing), root).await,
+        None => {
+            let received = origin.send(Some(place.bucket().as_str()), &head, outgoing).await?;
+            answer::relayed(received, permit, place)
+        }
+    }
+}
+
+/// What can be asked of a part of a bucket; everything else about the bucket would be about all of it.
+fn of_a_part(operation: Operation) -> bool {
+    matches!(
+        operation,
+        Operation::HeadBucket
+            | Operation::GetBucketLocation
+            | Operation::GetBucketVersioning
+            | Operation::GetObjectLockConfiguration
+            | Operation::CreateBucket
+            | Operation::ListObjects
+            | Operation::ListObjectsV2
+            | Operation::ListObjectVersions
+            | Operation::ListMultipartUploads
+            | Operation::DeleteObjects
+            | Operation::PostObject
+    )
+}

@@ -1,0 +1,58 @@
+//! Connections that wait for their next request.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+use super::link::Link;
+
+/// How long a connection may wait. Most servers close theirs after a minute, some after 20 seconds.
+const IDLE: Duration = Duration::from_secs(15);
+
+/// The most that wait, per address.
+const MOST: usize = 512;
+
+/// The connections of one upstream, by authority.
+#[derive(Debug, Default)]
+pub(super) struct Pool(Mutex<HashMap<String, VecDeque<Idle>>>);
+
+#[derive(Debug)]
+struct Idle {
+    link: Link,
+    since: Instant,
+}
+
+impl Pool {
+    /// One that is still open: the one that was used last.
+    pub(super) fn take(&self, authority: &str) -> Option<Link> {
+        loop {
+            let idle =
+                self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(authority)?.pop_back()?;
+            let mut link = idle.link;
+            let mut context = Context::from_waker(Waker::noop());
+            if idle.since.elapsed() < IDLE && link.is_free(&mut context) {
+                return Some(link);
+            }
+        }
+    }
+
+    /// Keeps one whose answer has been read to its end.
+    pub(super) fn put(&self, authority: &str, mut link: Link) {
+        link.reused = true;
+        let mut stale = Vec::new();
+        {
+            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let idle = match all.get_mut(authority) {
+                Some(idle) => idle,
+                None => all.entry(authority.to_owned()).or_default(),
+            };
+            while idle.front().is_some_and(|oldest| oldest.since.elapsed() >= IDLE) || idle.len() >= MOST {
+                stale.extend(idle.pop_front());
+            }
+            idle.push_back(Idle { link, since: Instant::now() });
+        }
+        // Closed outside the lock.
+        drop(stale);
+    }
+}

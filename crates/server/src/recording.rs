@@ -1,0 +1,236 @@
+//! A request under way, and the record that it leaves: written when the answer's last byte has gone, or when there
+//! will be no more of it.
+//!
+//! Enters: what each step finds out. Leaves: one audit record per request, whatever becomes of the request: a
+//! [`Recording`] that is dropped writes it, and it travels with the answer's body.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, USER_AGENT};
+use http::request::Parts;
+use http::{Method, Response};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use wigeon_core::s3::uri::Target;
+use wigeon_core::time::Clock;
+
+use crate::arriving::Arriving;
+use crate::audit::{Audit, Ended, Record, Verdict, Who, time_of};
+use crate::body::{BodyError, ResponseBody};
+use crate::decided::DecidedBy;
+use crate::request::Arrival;
+
+/// Who wants to know of requests.
+pub struct Observers {
+    /// Tells when a record is written.
+    pub clock: Arc<dyn Clock>,
+    /// Where records go.
+    pub audit: Audit,
+}
+
+impl std::fmt::Debug for Observers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Observers").field("audit", &self.audit).finish_non_exhaustive()
+    }
+}
+
+/// The longest operation, resource or agent that a stranger can have recorded, in characters.
+const LONGEST_STRANGER: usize = 256;
+
+/// What is known so far of a request under way.
+pub struct Recording {
+    record: Record,
+    began: Instant,
+    received: Arc<AtomicU64>,
+    observers: Arc<Observers>,
+}
+
+/// What is to be recorded of an answer that was not refused here, carried among its extensions.
+#[derive(Debug, Clone)]
+pub struct Remark {
+    /// An error code.
+    pub code: String,
+    /// For the operator.
+    pub reason: String,
+}
+
+impl Recording {
+    /// Of a request that has just arrived.
+    #[must_use]
+    pub fn begin(parts: &Parts, arrival: &Arrival, service: &'static str, observers: Arc<Observers>) -> Self {
+        let agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
+        let record = Record {
+            time: time_of(arrival.at),
+            request_id: arrival.id.clone(),
+            service,
+            source_ip: arrival.source_ip.to_string(),
+            user_agent: agent.map(|agent| cut(agent, 200)),
+            who: None,
+            operation: cut(parts.method.as_str(), LONGEST_STRANGER),
+            resource: cut(parts.uri.path(), 2048),
+            bucket: None,
+            key: None,
+            version_id: None,
+            decision: None,
+            by: None,
+            status: None,
+            code: None,
+            reason: None,
+            bytes_in: 0,
+            bytes_out: 0,
+            ended: Ended::Unanswered,
+            micros: 0,
+            total_micros: 0,
+            trace_id: None,
+        };
+        Self { record, began: Instant::now(), received: Arc::default(), observers }
+    }
+
+    /// The request's body, counted.
+    #[must_use]
+    pub fn arriving(&self, body: Incoming) -> Arriving {
+        Arriving::new(body, Arc::clone(&self.received))
+    }
+
+    /// Who asks.
+    pub fn who(&mut self, who: Who) {
+        self.record.who = Some(who);
+    }
+
+    /// What is asked of STS or IAM, in the words of the request.
+    pub fn asks(&mut self, operation: &str, resource: &str) {
+        self.record.operation = cut(operation, 64);
+        self.record.resource = cut(resource, LONGEST_STRANGER);
+    }
+
+    /// What is asked of S3.
+    pub fn classified(&mut self, operation: &'static str, target: &Target, version_id: Option<&str>) {
+        operation.clone_into(&mut self.record.operation);
+        self.record.resource = target.arn();
+        self.record.bucket = target.bucket().map(|bucket| bucket.as_str().to_owned());
+        self.record.key = match target {
+            Target::Object(_, key) => Some(key.to_string()),
+            Target::Service | Target::Bucket(_) => None,
+        };
+        self.record.version_id = version_id.map(|version| cut(version, LONGEST_STRANGER));
+    }
+
+    /// Policies allow it, by this statement.
+    pub fn allowed(&mut self, by: Option<&DecidedBy>) {
+        self.record.decision = Some(Verdict::Allowed);
+        self.record.by = by.cloned();
+    }
+
+    /// The answer is not from here, and says this.
+    pub fn remark(&mut self, remark: Remark) {
+        self.record.code = Some(remark.code);
+        self.record.reason = Some(remark.reason);
+    }
+
+    /// It is refused. What policies allowed and then failed stays allowed, unless it is policies that refuse it now.
+    pub fn refused(&mut self, code: &str, reason: String, by: Option<DecidedBy>) {
+        if self.record.decision.is_none() || code == "AccessDenied" {
+            self.record.decision = Some(Verdict::Denied);
+            self.record.by = by;
+        }
+        self.record.code = Some(code.to_owned());
+        self.record.reason = Some(reason);
+    }
+
+    /// The answer, whose end ends the recording.
+    pub fn answer(mut self, method: &Method, response: Response<ResponseBody>) -> Response<Recorded> {
+        self.record.status = Some(response.status().as_u16());
+        self.record.micros = micros(self.began.elapsed());
+        self.record.ended = Ended::Cut;
+        let announced = response.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+        let expected = match *method == Method::HEAD {
+            true => Some(0),
+            false => announced.and_then(|text| text.parse().ok()).or(response.body().size_hint().exact()),
+        };
+        response.map(|body| Recorded { body, expected, recording: Some(self) })
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        let now = self.observers.clock.now();
+        self.record.bytes_in = self.received.load(Ordering::Relaxed);
+        self.record.total_micros = micros(self.began.elapsed());
+        if self.record.ended == Ended::Unanswered {
+            self.record.micros = self.record.total_micros;
+        }
+        self.observers.audit.write(&self.record, now);
+    }
+}
+
+fn cut(text: &str, most: usize) -> String {
+    text.chars().take(most).collect()
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// An answer's body, whose end ends the recording.
+pub struct Recorded {
+    body: ResponseBody,
+    /// How many bytes it has, if that is known: the network takes no more than that, and does not ask for the end.
+    expected: Option<u64>,
+    /// None where nothing is recorded.
+    recording: Option<Recording>,
+}
+
+impl Recorded {
+    /// A body that nothing is recorded of.
+    #[must_use]
+    pub fn unrecorded(body: ResponseBody) -> Self {
+        Self { body, expected: None, recording: None }
+    }
+}
+
+impl Body for Recorded {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        let Some(Recording { record, .. }) = &mut self.recording else { return polled };
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                record.bytes_out += frame.data_ref().map_or(0, Bytes::len) as u64;
+            }
+            Poll::Ready(Some(Err(error))) => {
+                record.ended = Ended::Failed;
+                record.reason = Some(error.to_string());
+            }
+            Poll::Ready(None) if record.ended == Ended::Cut => record.ended = Ended::Complete,
+            Poll::Ready(None) | Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Recorded {
+    fn drop(&mut self) {
+        let Some(Recording { record, .. }) = &mut self.recording else { return };
+        let whole = self.body.is_end_stream() || self.expected.is_some_and(|bytes| record.bytes_out >= bytes);
+        if record.ended == Ended::Cut && whole {
+            record.ended = Ended::Complete;
+        }
+    }
+}
