@@ -244,6 +244,8 @@ def test_what_is_not_installed(organisation, home, server, identity):
     organisation["/local.toml"] = profile(server, identity.issuer).replace("[properties]", '[properties]\ncredential_process = "rm -rf /"').encode()
     refused = run("profile", "install", organisation["url"] + "/local.toml", "--yes", code=1).stderr
     assert "`credential_process` is `rm -rf /`" in refused and "--allow-local" in refused
+    organisation["/token.toml"] = ('token = "command:curl evil.example"\n' + profile(server, identity.issuer)).encode()
+    assert "`wigeon.token` is `command:curl evil.example`" in run("profile", "install", organisation["url"] + "/token.toml", "--yes", code=1).stderr
     answers = profile(server, identity.issuer) + '\n[bookmark]\nhostname = "evil.example"\n'
     organisation["/answers.toml"] = answers.encode()
     run("profile", "install", organisation["url"] + "/answers.toml", "--yes")
@@ -273,9 +275,7 @@ def test_installed_from_a_repository(organisation, home, server, identity, tmp_p
             organisation[path + "?service=git-upload-pack"] = organisation[path]
     run = runner(home)
     url = organisation["url"] + "/team.git"
-    done = run("profile", "install", url, "--path", "profiles/research.toml", "--yes", code=None)
-    if done.returncode != 0 and "shallow" in done.stderr:
-        pytest.skip("this git cannot clone shallowly from files alone")
+    done = run("profile", "install", url, "--path", "profiles/research.toml", "--yes")
     assert "Installed research" in done.stdout, done.stderr
     assert "up to date" in run("profile", "update", "research").stdout
     for path in ("../../etc/passwd", "/etc/passwd", "profiles/link.toml"):

@@ -29,12 +29,13 @@ enum Standing {
 }
 
 impl Standing {
-    fn of(record: Option<&Record>, now: Timestamp) -> Self {
-        let Some(record) = record else { return Self::Needed };
+    /// An unattended profile, of a workload or with keys from elsewhere, needs no person.
+    fn of(record: Option<&Record>, unattended: bool, now: Timestamp) -> Self {
+        let Some(record) = record else { return if unattended { Self::Renewable } else { Self::Needed } };
         let end = record.session.as_ref().map(|session| session.credentials.expires_at);
         match end {
             Some(end) if end.is_none_or(|end| now < end) => Self::Valid,
-            _ if record.refresh_token.is_some() || now < record.identity.expires_at => Self::Renewable,
+            _ if unattended || renews(record) || now < record.identity.expires_at => Self::Renewable,
             _ => Self::Needed,
         }
     }
@@ -59,8 +60,8 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let mut damaged = None;
     for name in &names {
         match record_of(context, name) {
-            Ok(record) => {
-                let standing = Standing::of(record.as_ref(), now);
+            Ok((record, unattended)) => {
+                let standing = Standing::of(record.as_ref(), unattended, now);
                 lines.push((
                     document(name, record.as_ref(), standing),
                     sentence(name, record.as_ref(), standing, now),
@@ -96,14 +97,22 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     damaged.map_or(Ok(()), Err)
 }
 
-fn record_of(context: &Context, name: &str) -> Result<Option<Record>, Failure> {
+/// What is kept, and whether the profile needs no person.
+fn record_of(context: &Context, name: &str) -> Result<(Option<Record>, bool), Failure> {
     let settings = context.settings_of(context.shelf()?.load(name)?)?;
-    Ok(context.session_of(&settings)?.record()?)
+    let session = context.session_of(&settings)?;
+    // A profile that cannot be used is `doctor`'s to explain; here it is one that nobody has signed in to.
+    Ok((session.record()?, session.is_unattended().unwrap_or(false)))
+}
+
+/// Whether something is kept that a new session can be had with.
+fn renews(record: &Record) -> bool {
+    record.refresh_token.is_some() || record.sso.is_some() || record.keys.is_some()
 }
 
 /// Until when it renews, where that is known: without a refresh token until the ID token ends.
 fn renews_until(record: &Record) -> Option<Timestamp> {
-    record.refresh_token.is_none().then_some(record.identity.expires_at)
+    (record.id_token.is_some() && !renews(record)).then_some(record.identity.expires_at)
 }
 
 fn document(name: &str, record: Option<&Record>, standing: Standing) -> Value {
@@ -118,7 +127,7 @@ fn document(name: &str, record: Option<&Record>, standing: Standing) -> Value {
         "role_name": record.and_then(role_name),
         "arn": session.and_then(|session| session.arn.as_ref()),
         "expires_at": session.and_then(|session| session.credentials.expires_at),
-        "renews": record.is_some_and(|record| record.refresh_token.is_some()),
+        "renews": record.is_some_and(renews),
         "renews_until": record.and_then(renews_until),
         "signed_in_at": record.map(|record| record.signed_in_at),
     })
@@ -126,6 +135,9 @@ fn document(name: &str, record: Option<&Record>, standing: Standing) -> Value {
 
 /// `Signed in as ada@example.org (lab). Role analyst. Valid 59 min, renews by itself until 18:00 UTC.`
 fn sentence(name: &str, record: Option<&Record>, standing: Standing, now: Timestamp) -> String {
+    if record.is_none() && standing == Standing::Renewable {
+        return format!("Profile \"{name}\" needs no person: it signs in when it is used.");
+    }
     let (Some(record), Standing::Valid | Standing::Renewable) = (record, standing) else {
         return format!("Sign-in needed for profile \"{name}\". Run: wigeon login {name}");
     };

@@ -36,14 +36,17 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         brokered::forget(context, Some(session.profile())).await;
     }
     let record = session.record()?.ok_or_else(|| sign_in_needed(session.profile()))?;
+    let Some(id_token) = &record.id_token else {
+        return Err(Failure::error(format!("the sign-in of profile `{}` has no ID token", session.profile())));
+    };
     let now = context.clock.now();
     if args.raw {
         if record.identity.expires_at <= now {
             context.output.note("This token has ended. A new one: wigeon token --raw --fresh");
         }
-        return context.output.line(record.id_token.expose());
+        return context.output.line(id_token.expose());
     }
-    let token = UnverifiedToken::parse(record.id_token.expose())
+    let token = UnverifiedToken::parse(id_token.expose())
         .map_err(|error| Failure::because(Kind::Error, &error))?;
     let claims = token.unverified_claims();
     let document = json!({

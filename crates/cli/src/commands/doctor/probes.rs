@@ -110,7 +110,7 @@ impl Probes {
         let id = sign_in.client.id.clone().unwrap_or_else(|| "(none)".to_owned());
         let fix = format!("register the client `{id}` at the provider, or name another: wigeon login --client-id ID");
         let none = Secret::new("wigeon-doctor-asks-whether-the-client-is-known");
-        match redeem(&self.connector, provider, sign_in.client, Grant::Refresh(&none)).await {
+        match redeem(&self.connector, provider, sign_in.client, Grant::Refresh { token: &none, resource: None }).await {
             // The client is known, and the token is not: as it should be.
             Err(TokenEndpointError::Refused { code, .. }) if code == "invalid_grant" => {
                 findings.ok("client", format!("{id} is known to the provider"));
@@ -177,6 +177,10 @@ impl Probes {
     pub(super) fn token(&self, findings: &mut Findings) -> bool {
         let record = match self.session.record() {
             Ok(Some(record)) => record,
+            Ok(None) if self.session.is_unattended().unwrap_or(false) => {
+                findings.ok("token", "no person is needed: the machine or the job has the token or the keys");
+                return true;
+            }
             Ok(None) => {
                 let needed = sign_in_needed(self.session.profile());
                 let login = format!("wigeon login {}", self.session.profile());
@@ -190,6 +194,10 @@ impl Probes {
             }
         };
         let Record { identity, refresh_token, .. } = &record;
+        if record.id_token.is_none() {
+            findings.ok("token", format!("{}, from {}", identity.user, identity.issuer));
+            return true;
+        }
         let ends = if identity.expires_at > self.now {
             format!("ends in {}", duration(identity.expires_at.duration_since(self.now)))
         } else {

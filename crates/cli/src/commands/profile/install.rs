@@ -154,12 +154,10 @@ fn keep(
 
 /// The addresses and names to which tokens and data would go, and who is believed.
 fn trusted(settings: &Settings) -> BTreeMap<String, String> {
-    settings
-        .shown()
-        .into_iter()
-        .filter(|line| !matches!(line.key, "vendor" | "description"))
-        .map(|line| (line.key.to_owned(), line.value))
-        .collect()
+    let shown = settings.shown().into_iter().filter(|line| !matches!(line.key, "vendor" | "description"));
+    // Properties decide about tokens and roles, too; what is not shown by itself is, here.
+    let properties = settings.stored().profile.properties().into_iter();
+    shown.map(|line| (line.key.to_owned(), line.value)).chain(properties).collect()
 }
 
 /// Properties that make this machine run a program, read a file, or believe a certificate.
@@ -168,7 +166,9 @@ fn local_powers(settings: &Settings) -> Vec<String> {
     let mut powers = Vec::new();
     for (key, value) in dictionary.properties() {
         let bare = key.rsplit('.').next().unwrap_or(&key);
-        if bare.contains("command") || bare.contains("process") || bare.ends_with("_file") || bare.ends_with("_path") {
+        // Where a workload's token and access keys come from: a file, a variable, a program.
+        let source = matches!(key.as_str(), "wigeon.token" | "wigeon.credentials" | "wigeon.sso_cache");
+        if source || bare.contains("command") || bare.contains("process") || bare.ends_with("_file") || bare.ends_with("_path") {
             powers.push(format!("`{key}` is `{value}`"));
         }
     }
@@ -217,7 +217,8 @@ async fn fetch(context: &Context, url: &str, path: Option<&str>) -> Result<Vec<F
         .map_err(|_| Failure::usage(format!("`{url}` is not an address")).hint("a file here: wigeon profile import FILE"))?;
     let secure = parsed.scheme() == "https" || (parsed.scheme() == "http" && is_loopback(&parsed));
     let is_git = url.starts_with("git+") || parsed.path().ends_with(".git");
-    if !secure && !(is_git && parsed.scheme() == "ssh") {
+    let over_ssh = is_git && parsed.scheme() == "ssh";
+    if !(secure || over_ssh) {
         return Err(Failure::error(format!("`{url}` is not https: anyone on the way could change the profile")));
     }
     if !parsed.username().is_empty() && parsed.scheme() != "ssh" || parsed.password().is_some() {
@@ -264,13 +265,11 @@ async fn download(connector: &Connector, url: &Url) -> Result<Vec<u8>, Failure> 
 async fn from_repository(url: &str, path: Option<&str>) -> Result<Vec<Fetched>, Failure> {
     let dir = tempfile::tempdir().map_err(|error| cannot("make", Path::new("a directory"), &error))?;
     let checkout = dir.path().join("r");
-    let mut git = Command::new("git");
-    git.args(["-c", "core.hooksPath=/dev/null", "-c", "core.symlinks=false", "-c", "core.fsmonitor=false"]);
-    git.args(["clone", "--quiet", "--depth", "1", "--no-tags", "--template=", "--"]).arg(url).arg(&checkout);
-    git.env("GIT_TERMINAL_PROMPT", "0").env("GIT_ALLOW_PROTOCOL", "https:http:ssh").stdin(Stdio::null()).stdout(Stdio::null());
-    let done = git.stderr(Stdio::piped()).output().await.map_err(|error| {
-        cannot("run", Path::new("git"), &error).hint("install git, or give the https address of the profile's file")
-    })?;
+    let mut done = clone(url, &checkout, true).await?;
+    if !done.status.success() && String::from_utf8_lossy(&done.stderr).contains("shallow") {
+        // A server of plain files has the whole history or nothing.
+        done = clone(url, &checkout, false).await?;
+    }
     if !done.status.success() {
         let mut failure = Failure::error(format!("cannot clone `{url}`"));
         let words = String::from_utf8_lossy(&done.stderr);
@@ -289,6 +288,22 @@ async fn from_repository(url: &str, path: Option<&str>) -> Result<Vec<Fetched>, 
         return Err(Failure::error(format!("`{url}` has {} profiles", files.len())).hint("choose one with --path FILE"));
     }
     files.iter().map(|file| of_checkout(&checkout, file, url)).collect()
+}
+
+async fn clone(url: &str, checkout: &Path, shallow: bool) -> Result<std::process::Output, Failure> {
+    let mut git = Command::new("git");
+    git.args(["-c", "core.hooksPath=/dev/null", "-c", "core.symlinks=false", "-c", "core.fsmonitor=false"]);
+    git.args(["clone", "--quiet", "--no-tags", "--template="]);
+    if shallow {
+        git.args(["--depth", "1"]);
+    }
+    git.arg("--").arg(url).arg(checkout);
+    git.env("GIT_TERMINAL_PROMPT", "0").env("GIT_ALLOW_PROTOCOL", "https:http:ssh");
+    git.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    git.output().await.map_err(|error| {
+        cannot("run", Path::new("git"), &error)
+            .hint("install git, or give the https address of the profile's file")
+    })
 }
 
 /// The profiles at the top and in `profiles/`.
