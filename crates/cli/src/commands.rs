@@ -1,6 +1,6 @@
 //! The commands, one module each: `Args`, what the command line says, and `run`, what is done.
 
-mod objects;
+pub(crate) mod objects;
 
 mod profile;
 
@@ -42,6 +42,20 @@ mod exec;
 
 mod env;
 
+mod ssh;
+
+mod console;
+
+mod completions;
+
+mod setup;
+
+mod status;
+
+mod doctor;
+
+mod token;
+
 mod keys;
 
 mod explain;
@@ -60,7 +74,7 @@ use crate::errors::Failure;
 /// What `wigeon` can do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Import, list, show, check and export connection profiles
+    /// Import, install, list, show, check and export connection profiles
     Profile(profile::Args),
     /// Sign in at a profile's identity provider
     Login(Box<login::Args>),
@@ -68,12 +82,24 @@ pub(crate) enum Command {
     Logout(logout::Args),
     /// Show who is signed in, as which role, until when
     Whoami(whoami::Args),
+    /// Show every profile's sign-in: who, which role, how long
+    Status(status::Args),
+    /// Find out why a profile does not work, and what to do
+    Doctor(doctor::Args),
+    /// Show what the ID token says
+    Token(token::Args),
     /// Print the temporary credentials for other tools
     Credentials(credentials::Args),
     /// Run a program with credentials that renew as long as it runs
     Exec(exec::Args),
     /// Print variables for a shell
     Env(env::Args),
+    /// Open a shell on another machine, with credentials that renew from here
+    Ssh(ssh::Args),
+    /// Open the store's web console, where it has one
+    Console(console::Args),
+    /// Write the configuration of other tools, or take it back
+    Setup(setup::Args),
     /// Hold sessions in memory and serve them to other tools
     Agent(agent::Args),
     /// List buckets or objects
@@ -100,6 +126,8 @@ pub(crate) enum Command {
     Explain(explain::Args),
     /// Look through policies for what can hardly be meant
     Policy(policy::Args),
+    /// Print what a shell needs to complete profiles, buckets and keys
+    Completions(completions::Args),
     /// End sessions before their time, as an administrator of a Wigeon server
     Revoke(revoke::Args),
     /// Try everything on this machine: provider, server and client
@@ -109,13 +137,20 @@ pub(crate) enum Command {
 /// Runs the command.
 pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Failure> {
     match command {
-        Command::Profile(args) => profile::run(args, context),
+        Command::Profile(args) => profile::run(args, context).await,
         Command::Login(args) => login::run(*args, context).await,
         Command::Logout(args) => logout::run(args, context).await,
         Command::Whoami(args) => whoami::run(args, context).await,
+        Command::Status(args) => status::run(args, context).await,
+        Command::Doctor(args) => doctor::run(args, context).await,
+        Command::Token(args) => token::run(args, context).await,
         Command::Credentials(args) => credentials::run(args, context).await,
         Command::Exec(args) => exec::run(args, context).await,
         Command::Env(args) => env::run(args, context).await,
+        Command::Ssh(args) => ssh::run(args, context).await,
+        Command::Console(args) => console::run(args, context).await,
+        Command::Completions(args) => completions::run(args, context).await,
+        Command::Setup(args) => setup::run(args, context).await,
         Command::Agent(args) => agent::run(args, context).await,
         Command::Ls(args) => ls::run(args, context).await,
         Command::Cp(args) => cp::run(args, context).await,

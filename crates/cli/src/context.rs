@@ -12,6 +12,7 @@ use wigeon_client::session::Session;
 use wigeon_core::time::Clock;
 
 use crate::args::GlobalOptions;
+use crate::directory::of_directory;
 use crate::environment::{Environment, SystemClock};
 use crate::errors::Failure;
 use crate::output::Output;
@@ -78,10 +79,13 @@ impl Context {
     }
 
     /// The name of the profile to use: the one that a command was given, `--profile` or `WIGEON_PROFILE`, the one
-    /// in `config.toml`, or the only one that there is.
+    /// of the directory, the one in `config.toml`, or the only one that there is.
     pub(crate) fn profile_name(&self, named: Option<&str>) -> Result<String, Failure> {
         if let Some(name) = named.or(self.options.profile.as_deref()) {
             return Ok(name.to_owned());
+        }
+        if let Some(name) = of_directory(&self.environment)? {
+            return Ok(name);
         }
         if let Some(name) = self.configuration()?.profile {
             return Ok(name);

@@ -14,6 +14,8 @@ use wigeon_core::time::{Clock, Timestamp};
 #[derive(Debug, Clone)]
 pub(crate) struct Environment {
     variables: BTreeMap<String, String>,
+    /// Where the process was started; unknown where that place is gone.
+    current_dir: Option<PathBuf>,
     /// Whether a person can answer a question.
     pub(crate) stdin_is_terminal: bool,
     /// Whether messages are read by a person.
@@ -36,6 +38,7 @@ impl Environment {
             variables: std::env::vars_os()
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
                 .collect(),
+            current_dir: std::env::current_dir().ok(),
             stdin_is_terminal: std::io::stdin().is_terminal(),
             stderr_is_terminal: std::io::stderr().is_terminal(),
         }
@@ -67,6 +70,17 @@ impl Environment {
             Some(base) => Ok(base.join("wigeon")),
             None => Ok(self.state_dir()?.join("run")),
         }
+    }
+
+    /// The person's home.
+    pub(crate) fn home_dir(&self) -> Result<PathBuf, NoPlace> {
+        let home = self.variable("HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        home.ok_or(NoPlace { what: "home", variable: "HOME" })
+    }
+
+    /// The directory of the process, then those above it.
+    pub(crate) fn directories(&self) -> impl Iterator<Item = &Path> {
+        self.current_dir.iter().flat_map(|dir| dir.ancestors())
     }
 
     /// What the client may see of this.
@@ -127,6 +141,7 @@ impl Environment {
                 .into_iter()
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect(),
+            current_dir: None,
             stdin_is_terminal: false,
             stderr_is_terminal: false,
         }

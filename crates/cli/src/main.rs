@@ -11,15 +11,20 @@ mod args;
 
 mod wording;
 
+mod directory;
+
 mod context;
 
 mod brokered;
 
 mod commands;
 
+mod completing;
+
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser};
+use clap_complete::CompleteEnv;
 use tracing_subscriber::EnvFilter;
 
 use crate::args::GlobalOptions;
@@ -54,6 +59,7 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
+    CompleteEnv::with_factory(|| completing::command(Cli::command())).complete();
     let cli = Cli::parse();
     let environment = Environment::of_process();
     start_log(&environment, cli.global.verbose);
@@ -102,6 +108,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        <Cli as clap::CommandFactory>::command().debug_assert();
+        Cli::command().debug_assert();
+        completing::command(Cli::command()).debug_assert();
     }
 }

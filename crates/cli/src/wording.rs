@@ -41,9 +41,24 @@ pub(crate) fn duration(duration: SignedDuration) -> String {
     }
 }
 
+/// `18:00 UTC`; with the day where it is another one.
+pub(crate) fn clock_time(at: Timestamp, now: Timestamp) -> String {
+    let day = |at: Timestamp| at.strftime("%Y-%m-%d").to_string();
+    let form = if day(at) == day(now) { "%H:%M UTC" } else { "%Y-%m-%d %H:%M UTC" };
+    at.strftime(form).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_of_the_clock() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let now = at("2026-11-23T12:00:00Z");
+        assert_eq!(clock_time(at("2026-11-23T18:00:59Z"), now), "18:00 UTC");
+        assert_eq!(clock_time(at("2026-11-24T08:05:00Z"), now), "2026-11-24 08:05 UTC");
+    }
 
     #[test]
     fn durations() {

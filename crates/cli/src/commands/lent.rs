@@ -26,6 +26,8 @@ const SYSTEM_BUNDLES: [&str; 5] = [
 pub(crate) struct Lent {
     pub(crate) surroundings: Surroundings,
     pub(crate) access: Access,
+    /// The port of the endpoint, on 127.0.0.1.
+    pub(crate) port: u16,
     dir: tempfile::TempDir,
     #[expect(dead_code, reason = "the endpoint ends when it is dropped")]
     end: oneshot::Sender<()>,
@@ -38,7 +40,7 @@ impl Lent {
         let surroundings = Surroundings::of(&settings, context)?;
         brokered::credentials(context, settings.name()).await?;
         let endpoint = Endpoint::bind(0, TokenKey::random()).await.map_err(failed("open the endpoint"))?;
-        let access = endpoint.access(settings.name());
+        let (access, port) = (endpoint.access(settings.name()), endpoint.address().port());
         let (end, ended) = oneshot::channel::<()>();
         let until = async {
             let _ = ended.await;
@@ -50,7 +52,7 @@ impl Lent {
             .prefix("lent-")
             .tempdir_in(&place)
             .map_err(failed("make a directory for one run"))?;
-        Ok(Self { surroundings, access, dir, end })
+        Ok(Self { surroundings, access, port, dir, end })
     }
 
     /// The three variables of the container-credentials protocol: tools read one or the other of the last two.

@@ -1,4 +1,6 @@
-//! `wigeon profile`: import, list, show, check, export and remove connection profiles.
+//! `wigeon profile`: import, install, list, show, check, export and remove connection profiles.
+
+mod install;
 
 use std::fmt::Write as _;
 use std::io::Read as _;
@@ -8,8 +10,10 @@ use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
 use serde_json::json;
 use wigeon_client::durable;
-use wigeon_client::profile::{Bookmark, Document, Finding, Profile, Severity, Stored, check, slug};
+use wigeon_client::profile::{Bookmark, Document, Finding, Profile, Settings, Severity, Stored, check, slug};
 
+use self::install::Consent;
+use crate::brokered;
 use crate::context::Context;
 use crate::errors::{Failure, Kind};
 use crate::output::printable;
@@ -35,7 +39,40 @@ enum Action {
         replace: bool,
     },
     /// List the profiles
-    List,
+    List {
+        /// Only those whose name, description or endpoint has these words
+        #[arg(value_name = "TEXT")]
+        words: Vec<String>,
+    },
+    /// Install the profiles that an https address or a Git repository offers
+    Install {
+        /// https://…, or git+https://…, or https://….git
+        #[arg(value_name = "URL")]
+        url: String,
+        /// The profile's file in the repository; by default all at its top and in profiles/
+        #[arg(long, value_name = "FILE")]
+        path: Option<String>,
+        /// The name to keep it under
+        #[arg(long)]
+        name: Option<String>,
+        /// Agree to what would be shown
+        #[arg(long)]
+        yes: bool,
+        /// Allow it to run programs and read files of this machine
+        #[arg(long)]
+        allow_local: bool,
+    },
+    /// Fetch installed profiles again; a change of what they trust is shown first
+    Update {
+        /// The profile; by default all that were installed
+        name: Option<String>,
+        /// Agree to what would be shown
+        #[arg(long)]
+        yes: bool,
+        /// Allow them to run programs and read files of this machine
+        #[arg(long)]
+        allow_local: bool,
+    },
     /// Show what a profile comes to, and where each value is from
     Show {
         /// The profile
@@ -76,16 +113,23 @@ enum Format {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: Args, context: &Context) -> Result<(), Failure> {
+pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     match args.action {
         Action::Import { file, name, replace } => import(context, &file, name, replace),
-        Action::List => list(context),
+        Action::List { words } => list(context, &words),
+        Action::Install { url, path, name, yes, allow_local } => {
+            let consent = Consent { yes, local: allow_local };
+            install::install(context, &url, path.as_deref(), name, consent).await
+        }
+        Action::Update { name, yes, allow_local } => {
+            install::update(context, name.as_deref(), Consent { yes, local: allow_local }).await
+        }
         Action::Show { name } => show(context, name.as_deref()),
         Action::Check { name } => check_one(context, name.as_deref()),
         Action::Export { name, format, bookmark, output } => {
             export(context, name.as_deref(), format, bookmark, output.as_deref())
         }
-        Action::Remove { name } => remove(context, &name),
+        Action::Remove { name } => remove(context, &name).await,
     }
 }
 
@@ -154,7 +198,7 @@ fn profile_of(context: &Context, bookmark: &Bookmark) -> Result<Profile, Failure
     }
 }
 
-fn list(context: &Context) -> Result<(), Failure> {
+fn list(context: &Context, words: &[String]) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Line {
         name: String,
@@ -174,6 +218,9 @@ fn list(context: &Context) -> Result<(), Failure> {
             }
         };
         let settings = context.settings_of(stored)?;
+        if !has_words(&settings, words) {
+            continue;
+        }
         let signed_in_as = context
             .session_of(&settings)
             .ok()
@@ -198,10 +245,20 @@ fn list(context: &Context) -> Result<(), Failure> {
         }
         text.trim_end().to_owned()
     })?;
-    if lines.is_empty() && damaged.is_none() {
+    if lines.is_empty() && !words.is_empty() {
+        context.output.note(&format!("No profile has \"{}\".", words.join(" ")));
+    } else if lines.is_empty() && damaged.is_none() {
         context.output.note("There is no connection profile yet. Run: wigeon profile import FILE");
     }
     damaged.map_or(Ok(()), Err)
+}
+
+/// Whether all words are somewhere in what people know of a profile.
+fn has_words(settings: &Settings, words: &[String]) -> bool {
+    let endpoint = settings.endpoint().map(|endpoint| endpoint.value.to_string()).unwrap_or_default();
+    let vendor = settings.stored().profile.vendor();
+    let known = format!("{} {} {vendor} {endpoint}", settings.name(), settings.description()).to_lowercase();
+    words.iter().all(|word| known.contains(&word.to_lowercase()))
 }
 
 fn show(context: &Context, name: Option<&str>) -> Result<(), Failure> {
@@ -290,8 +347,10 @@ fn export(
     }
 }
 
-fn remove(context: &Context, name: &str) -> Result<(), Failure> {
+async fn remove(context: &Context, name: &str) -> Result<(), Failure> {
     context.shelf()?.remove(name)?;
+    install::forget(context, name)?;
+    brokered::forget(context, Some(name)).await;
     let had = context.store()?.remove(name)?;
     let document = json!({ "removed": name, "forgot_sign_in": had });
     context.output.result(&document, |_| {

@@ -49,6 +49,12 @@ impl Surroundings {
         self.endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("http://"))
     }
 
+    /// The endpoint's host and port, without the scheme.
+    pub(crate) fn host(&self) -> Option<&str> {
+        let endpoint = self.endpoint.as_deref()?;
+        Some(endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest))
+    }
+
     /// Variables for the region and the endpoints. `AWS_ENDPOINT_URL_S3` and `_STS` are AWS's; `S3_ENDPOINT_URL` is
     /// s5cmd's, `AWS_ENDPOINT` and `AWS_ALLOW_HTTP` are object_store's.
     pub(crate) fn places(&self) -> Vec<(&'static str, String)> {

@@ -136,6 +136,13 @@ impl Document {
 }
 
 impl Profile {
+    /// The properties, each as text.
+    #[must_use]
+    pub fn properties(&self) -> Vec<(String, String)> {
+        let found = properties(self.dictionary.get(keys::PROPERTIES.plist));
+        found.into_iter().map(|(key, value)| (key, text(Some(&value)).unwrap_or_default())).collect()
+    }
+
     /// Checks the two keys that must be there, and the types of the others. The error names the key at fault.
     pub(super) fn new(dictionary: Dictionary) -> Result<Self, (Option<String>, String)> {
         for key in [keys::PROTOCOL, keys::VENDOR] {

@@ -1,0 +1,179 @@
+"""Every tool, every way to credentials: the cells of the table in docs/tools.md, and a job that outlives its sessions."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from conftest import BINARY, Identity, Peer, Server, environment, free_port
+from test_client_with_wigeon import root, signed_in
+
+CONTENT = "for everyone\n"
+TOOLS = ("aws-cli", "boto3", "s5cmd", "rclone", "pyarrow", "obstore", "DuckDB")
+WAYS = ("container", "credential_process", "web identity")
+# Each program reads s3://shared/readme.txt and prints it. `{url}` is the endpoint, `{host}` without the scheme.
+PYTHON = {
+    "boto3": "import boto3; print(boto3.client('s3', endpoint_url='{url}').get_object(Bucket='shared', Key='readme.txt')['Body'].read().decode(), end='')",
+    "pyarrow": """
+        from pyarrow import fs
+        s3 = fs.S3FileSystem(region='us-east-1', endpoint_override='{host}', scheme='http')
+        print(s3.open_input_stream('shared/readme.txt').read().decode(), end='')""",
+    "obstore": """
+        import obstore
+        from obstore.store import S3Store
+        store = S3Store('shared', endpoint='{url}', region='us-east-1', virtual_hosted_style_request=False, client_options={{'allow_http': True}})
+        print(bytes(obstore.get(store, 'readme.txt').bytes()).decode(), end='')""",
+    "DuckDB": """
+        import duckdb, duckdb_extension_aws, duckdb_extension_httpfs, pathlib
+        db = duckdb.connect()
+        for package in (duckdb_extension_httpfs, duckdb_extension_aws):
+            [file] = pathlib.Path(package.__file__).parent.glob('extensions/*/*.duckdb_extension')
+            db.install_extension(str(file), force_install=True)
+            db.load_extension(file.name.split('.')[0])
+        db.execute("CREATE SECRET (TYPE s3, PROVIDER credential_chain, {chain}ENDPOINT '{host}', URL_STYLE 'path', USE_SSL false, REGION 'us-east-1')")
+        print(db.execute("SELECT content FROM read_text('s3://shared/readme.txt')").fetchone()[0], end='')""",
+}
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory, server, identity, browse):
+    root(server)
+    run = signed_in(tmp_path_factory.mktemp("matrix"), browse, server, identity.issuer)
+    run("setup", "aws", "own")
+    run("setup", "rclone", "own")
+    return run
+
+
+def command(tool, way, server):
+    url, host = server.url, server.url.split("://")[1]
+    if tool == "aws-cli":
+        return ["aws", "--endpoint-url", url, "s3", "cp", "s3://shared/readme.txt", "-"]
+    if tool == "s5cmd":
+        return ["s5cmd", "--endpoint-url", url, "cat", "s3://shared/readme.txt"]
+    if tool == "rclone":
+        # The remote of `setup rclone`, and the one that `exec` makes.
+        return ["rclone", "cat", f"{'own' if way == 'credential_process' else 'wigeon'}:shared/readme.txt", "--retries", "1"]
+    chain = "CHAIN 'process', PROFILE 'own', " if way == "credential_process" else "CHAIN 'sts', " if way == "web identity" else ""
+    return [sys.executable, "-c", textwrap.dedent(PYTHON[tool]).format(url=url, host=host, chain=chain)]
+
+
+def read(tool, way, own, server, identity):
+    env = environment(own.home)
+    program = command(tool, way, server)
+    if way == "container":
+        program = [BINARY, "exec", "own", "--", *program]
+    elif way == "credential_process":
+        env |= {"AWS_PROFILE": "own"}
+    else:
+        token = own.home / "token"
+        token.write_text(identity.token())
+        env |= {
+            "AWS_WEB_IDENTITY_TOKEN_FILE": str(token), "AWS_ROLE_ARN": server.role, "AWS_ROLE_SESSION_NAME": "matrix",
+            "AWS_ENDPOINT_URL_STS": server.url, "AWS_ENDPOINT_URL_S3": server.url, "AWS_CONFIG_FILE": "/dev/null",
+            "RCLONE_CONFIG_WIGEON_TYPE": "s3", "RCLONE_CONFIG_WIGEON_PROVIDER": "Other", "RCLONE_CONFIG_WIGEON_ENV_AUTH": "true",
+            "RCLONE_CONFIG_WIGEON_ENDPOINT": server.url, "RCLONE_CONFIG_WIGEON_REGION": "us-east-1", "RCLONE_CONFIG": "/dev/null",
+            # What goes astray goes nowhere: the real STS is not to hear of a test.
+            "HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9",
+        }
+    env["HOME"] = str(own.home)
+    try:
+        return subprocess.run(program, env=env, cwd=own.home, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20 if way == "web identity" else 90)
+    except subprocess.TimeoutExpired as late:
+        # The C++ SDK says what went wrong, and then waits for AWS's own STS.
+        return subprocess.CompletedProcess(program, -9, "", str(late.stderr))
+
+
+def documented():
+    """The table of docs/tools.md: (tool, way) → ✔ or ✘."""
+    text = (pathlib.Path(__file__).resolve().parents[2] / "docs/tools.md").read_text()
+    rows = re.findall(r"^\| ([A-Za-z0-9-]+) \| ([✔✘])[^|]*\| ([✔✘])[^|]*\| ([✔✘])[^|]*\|", text, re.MULTILINE)
+    return {(tool, way): mark for tool, *marks in rows for way, mark in zip(WAYS, marks)}
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.replace(" ", "-"))
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_cell(tool, way, own, server, identity):
+    done = read(tool, way, own, server, identity)
+    works = done.returncode == 0 and done.stdout == CONTENT
+    assert documented()[tool, way] == ("✔" if works else "✘"), f"{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("variable", ["AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"])
+def test_either_form_of_the_token_is_enough(variable, own, server):
+    script = f"unset {variable}; aws --endpoint-url {server.url} s3 cp s3://shared/readme.txt -"
+    assert own("exec", "own", "--", "sh", "-c", script).stdout == CONTENT
+
+
+# ---- a job that outlives its sessions ----------------------------------------------------------------------
+
+
+TTL = 9
+JOBS = {
+    "boto3": """
+        import boto3, sys, time
+        s3 = boto3.client('s3', endpoint_url='{url}')
+        until, done = time.time() + {seconds}, 0
+        while time.time() < until:
+            assert s3.get_object(Bucket='shared', Key='readme.txt')['Body'].read() == b'for everyone\\n'
+            done += 1
+            time.sleep(0.3)
+        print(done)""",
+    "pyarrow": """
+        import time
+        from pyarrow import fs
+        s3 = fs.S3FileSystem(region='us-east-1', endpoint_override='{host}', scheme='http')
+        until, done = time.time() + {seconds}, 0
+        while time.time() < until:
+            assert s3.open_input_stream('shared/readme.txt').read() == b'for everyone\\n'
+            done += 1
+            time.sleep(0.3)
+        print(done)""",
+    "obstore": """
+        import time, obstore
+        from obstore.store import S3Store
+        store = S3Store('shared', endpoint='{url}', region='us-east-1', virtual_hosted_style_request=False, client_options={{'allow_http': True}})
+        until, done = time.time() + {seconds}, 0
+        while time.time() < until:
+            assert bytes(obstore.get(store, 'readme.txt').bytes()) == b'for everyone\\n'
+            done += 1
+            time.sleep(0.3)
+        print(done)""",
+}
+
+
+def test_a_job_spans_five_expiries_without_one_refusal(tmp_path_factory, browse):
+    provider = Peer("oidc-provider", OIDC_PORT=str(free_port()), OIDC_NAME="matrix-short", OIDC_ID_TOKEN_TTL=str(TTL))
+    server = None
+    try:
+        identity = Identity(provider)
+        server = Server(tmp_path_factory.mktemp("five-server"), identity, provider="sessions_end_with_token = true")
+        root(server)
+        own = signed_in(tmp_path_factory.mktemp("five"), browse, server, identity.issuer)
+        own("setup", "aws", "own")
+        before = len(server.audit())
+        values = {"url": server.url, "host": server.url.split("://")[1], "seconds": 5 * TTL + 3}
+        python = lambda tool: [sys.executable, "-c", textwrap.dedent(JOBS[tool]).format(**values)]
+        jobs = {f"{tool} in exec": subprocess.Popen([BINARY, "exec", "own", "--", *python(tool)], env=environment(own.home), cwd=own.home,
+                                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for tool in JOBS}
+        jobs["boto3 with credential_process"] = subprocess.Popen(python("boto3"), env=environment(own.home, AWS_PROFILE="own"), cwd=own.home,
+                                                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for name, job in jobs.items():
+            out, errors = job.communicate(timeout=120)
+            assert job.returncode == 0, f"{name}: {errors}"
+            assert int(out) > 40, name
+        lines = server.audit()[before:]
+        refused = [line for line in lines if line.get("status", 200) >= 400]
+        assert refused == []
+        sessions = [line for line in lines if "AssumeRoleWithWebIdentity" in json.dumps(line)]
+        # One renewal for all: no job has sessions of its own.
+        assert 5 <= len(sessions) <= 5 * TTL // 4
+    finally:
+        if server:
+            server.stop()
+        provider.stop()
