@@ -94,7 +94,11 @@ fn within(place: &StorePlace, text: &str) -> Vec<CompletionCandidate> {
     // What stands before the part that is completed: `s3://`, or `s3://BUCKET/`.
     let part = key_of(text).unwrap_or_else(|| rest_of(text));
     let base = text.strip_suffix(part).unwrap_or(text);
-    found.unwrap_or_default().into_iter().map(|name| CompletionCandidate::new(format!("{base}{name}"))).collect()
+    found
+        .unwrap_or_default()
+        .into_iter()
+        .map(|name| CompletionCandidate::new(format!("{base}{name}")))
+        .collect()
 }
 
 /// The address behind `s3://` or `PROFILE:`.
@@ -113,10 +117,15 @@ async fn names(client: &Client, place: &StorePlace, text: &str) -> Option<Vec<St
         let typed = rest_of(text);
         let buckets = client.list_buckets().await.ok()?;
         return Some(
-            buckets.into_iter().map(|bucket| format!("{}/", bucket.name)).filter(|name| name.starts_with(typed)).collect(),
+            buckets
+                .into_iter()
+                .map(|bucket| format!("{}/", bucket.name))
+                .filter(|name| name.starts_with(typed))
+                .collect(),
         );
     }
-    let query = ListQuery { prefix: place.key.clone(), delimiter: Some("/".to_owned()), ..ListQuery::default() };
+    let query =
+        ListQuery { prefix: place.key.clone(), delimiter: Some("/".to_owned()), ..ListQuery::default() };
     let mut entries = client.list(place.bucket.as_ref()?, query);
     let mut names = Vec::new();
     while let Some(entry) = entries.try_next().await.ok()? {

@@ -45,7 +45,12 @@ fn read(file: &Path, us: u32) -> Result<Option<String>, Failure> {
             return Ok(None);
         }
         Ok(_) => {}
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::PermissionDenied) => {
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::PermissionDenied
+            ) =>
+        {
             return Ok(None);
         }
         Err(error) => return Err(wrong(error.to_string())),

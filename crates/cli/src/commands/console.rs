@@ -15,6 +15,9 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let settings = context.settings_of(context.stored(args.name.as_deref())?)?;
     let store = settings.endpoint()?.value.origin().ascii_serialization();
-    Err(Failure::error(format!("the store of profile `{}`, {store}, has no console that Wigeon can open", settings.name()))
-        .hint(format!("what is there: wigeon --profile {} ls", settings.name())))
+    Err(Failure::error(format!(
+        "the store of profile `{}`, {store}, has no console that Wigeon can open",
+        settings.name()
+    ))
+    .hint(format!("what is there: wigeon --profile {} ls", settings.name())))
 }

@@ -49,11 +49,14 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             probes.listing(context, &mut findings).await;
         }
     }
-    let document = json!({ "profile": settings.name(), "healthy": findings.healthy(), "checks": findings.documents() });
+    let document =
+        json!({ "profile": settings.name(), "healthy": findings.healthy(), "checks": findings.documents() });
     context.output.result(&document, |_| printable(&findings.text()))?;
     match findings.worst() {
         State::Ok | State::Warning => Ok(()),
         State::Missing => Err(crate::errors::sign_in_needed(settings.name())),
-        State::Failed => Err(Failure::new(Kind::Error, format!("profile `{}` does not work", settings.name()))),
+        State::Failed => {
+            Err(Failure::new(Kind::Error, format!("profile `{}` does not work", settings.name())))
+        }
     }
 }

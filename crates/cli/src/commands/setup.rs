@@ -89,7 +89,8 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
 async fn recipe_of(args: &Args, context: &Context) -> Result<Recipe, Failure> {
     let settings = context.settings_of(context.stored(args.name.as_deref())?)?;
     let seen = Surroundings::of(&settings, context)?;
-    let program = std::env::current_exe().map_err(|error| cannot("find", Path::new("this program"), &error))?;
+    let program =
+        std::env::current_exe().map_err(|error| cannot("find", Path::new("this program"), &error))?;
     let alias = args.alias.clone().unwrap_or_else(|| seen.profile.clone());
     if !alias.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) || alias.is_empty() {
         return Err(Failure::usage(format!("`{alias}` cannot be a tool's name for a profile"))
@@ -129,7 +130,8 @@ fn done(piece: &Piece) -> Result<Option<Edit>, Failure> {
     match piece {
         Piece::Block(file, block) => {
             let old = read(file)?;
-            let new = block.put_into(old.as_deref().unwrap_or_default()).map_err(|error| refused(file, &error))?;
+            let new =
+                block.put_into(old.as_deref().unwrap_or_default()).map_err(|error| refused(file, &error))?;
             Ok(Some(Edit { file: file.clone(), old, new: Some(new) }))
         }
         Piece::Whole(file, text) => match read(file)? {
@@ -234,7 +236,9 @@ fn backup_of(file: &Path) -> PathBuf {
 fn refused(file: &Path, error: &Refused) -> Failure {
     let hint = match error {
         Refused::Edited(_) => "remove the block yourself, or keep it; --print shows what would be written",
-        Refused::Taken(_) => "give the tool another name for it: --as NAME; --print shows what would be written",
+        Refused::Taken(_) => {
+            "give the tool another name for it: --as NAME; --print shows what would be written"
+        }
     };
     let mut failure = Failure::error(format!("`{}` is left as it is", file.display()));
     failure.causes.push(error.to_string());

@@ -58,7 +58,12 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     }
 }
 
-async fn session(args: &Args, lent: &Lent, connection: &Connection, context: &Context) -> Result<i32, Failure> {
+async fn session(
+    args: &Args,
+    lent: &Lent,
+    connection: &Connection,
+    context: &Context,
+) -> Result<i32, Failure> {
     let port = connection.forward(lent.port).await?;
     let place = connection.stage(&variables(lent, port)?).await?;
     let then = if args.command.is_empty() {
@@ -67,7 +72,10 @@ async fn session(args: &Args, lent: &Lent, connection: &Connection, context: &Co
         // As ssh does: the words make a command line for the other machine's shell.
         format!("exec \"${{SHELL:-/bin/sh}}\" -c {}", Shell::Sh.quoted(&args.command.join(" ")))
     };
-    let script = format!("umask 077; export WIGEON_LOAN={place}; . \"$WIGEON_LOAN/env\"; {then}", place = Shell::Sh.quoted(&place));
+    let script = format!(
+        "umask 077; export WIGEON_LOAN={place}; . \"$WIGEON_LOAN/env\"; {then}",
+        place = Shell::Sh.quoted(&place)
+    );
     // The terminal is asked for where there is one here, so that a shell there is one for a person.
     let terminal = context.environment.stdin_is_terminal && args.command.is_empty();
     let mut command = connection.ssh();
@@ -101,7 +109,9 @@ fn variables(lent: &Lent, port: u16) -> Result<String, Failure> {
         text.push_str(&shell.set(name, &value)?);
     }
     let path = lent.access.url.splitn(4, '/').nth(3).unwrap_or_default();
-    text.push_str(&shell.set("AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("http://127.0.0.1:{port}/{path}"))?);
+    text.push_str(
+        &shell.set("AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("http://127.0.0.1:{port}/{path}"))?,
+    );
     text.push_str(&shell.set("AWS_CONTAINER_AUTHORIZATION_TOKEN", lent.access.token.expose())?);
     text.push_str(&shell.set("AWS_EC2_METADATA_DISABLED", "true")?);
     text.push_str(
@@ -125,7 +135,10 @@ struct Connection {
 impl Connection {
     async fn open(args: &Args, context: &Context) -> Result<Self, Failure> {
         // Sockets have short names: not below the state directory.
-        let dir = tempfile::Builder::new().prefix("wigeon-").tempdir().map_err(|error| cannot("make a directory", &error))?;
+        let dir = tempfile::Builder::new()
+            .prefix("wigeon-")
+            .tempdir()
+            .map_err(|error| cannot("make a directory", &error))?;
         let mut options: Vec<OsString> = Vec::new();
         if let Some(file) = &args.ssh_config {
             options.extend(["-F".into(), file.into()]);
@@ -141,7 +154,11 @@ impl Connection {
         master.arg(&connection.host).stdout(Stdio::null());
         let status = master.status().await.map_err(|error| {
             let failure = cannot("run ssh", &error);
-            if error.kind() == std::io::ErrorKind::NotFound { failure.hint("install OpenSSH's client") } else { failure }
+            if error.kind() == std::io::ErrorKind::NotFound {
+                failure.hint("install OpenSSH's client")
+            } else {
+                failure
+            }
         })?;
         if status.success() {
             tracing::debug!(host = connection.host, color = context.environment.color(), "connected");
@@ -162,7 +179,8 @@ impl Connection {
         let way = format!("127.0.0.1:0:127.0.0.1:{port}");
         command.args(["-O", "forward", "-R", &way, "--"]).arg(&self.host);
         let done = self.output(command, None).await?;
-        let given = String::from_utf8_lossy(&done.stdout).trim().parse().ok().filter(|_| done.status.success());
+        let given =
+            String::from_utf8_lossy(&done.stdout).trim().parse().ok().filter(|_| done.status.success());
         given.ok_or_else(|| {
             said(&done, format!("`{}` does not forward a port", self.host))
                 .hint("its sshd needs `AllowTcpForwarding remote` or `yes`")

@@ -146,7 +146,8 @@ fn sentence(name: &str, record: Option<&Record>, standing: Standing, now: Timest
         text.push_str(&format!(" Role {role}."));
     }
     let end = record.session.as_ref().and_then(|session| session.credentials.expires_at);
-    let until = renews_until(record).map_or_else(String::new, |end| format!(" until {}", clock_time(end, now)));
+    let until =
+        renews_until(record).map_or_else(String::new, |end| format!(" until {}", clock_time(end, now)));
     let renews = match renews_until(record) {
         // The ID token ends with the session, or before it: there is nothing to renew with.
         Some(until) if end.is_some_and(|end| until <= end) => String::new(),

@@ -37,7 +37,10 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     }
     let record = session.record()?.ok_or_else(|| sign_in_needed(session.profile()))?;
     let Some(id_token) = &record.id_token else {
-        return Err(Failure::error(format!("the sign-in of profile `{}` has no ID token", session.profile())));
+        return Err(Failure::error(format!(
+            "the sign-in of profile `{}` has no ID token",
+            session.profile()
+        )));
     };
     let now = context.clock.now();
     if args.raw {
@@ -46,8 +49,8 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         }
         return context.output.line(id_token.expose());
     }
-    let token = UnverifiedToken::parse(id_token.expose())
-        .map_err(|error| Failure::because(Kind::Error, &error))?;
+    let token =
+        UnverifiedToken::parse(id_token.expose()).map_err(|error| Failure::because(Kind::Error, &error))?;
     let claims = token.unverified_claims();
     let document = json!({
         "profile": session.profile(),
@@ -58,7 +61,12 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     });
     context.output.result(&document, |_| {
         let kid = token.kid().map_or_else(String::new, |kid| format!(", key {kid}"));
-        let mut text = format!("ID token of {} ({}), {}{kid}", record.identity.user, session.profile(), token.algorithm());
+        let mut text = format!(
+            "ID token of {} ({}), {}{kid}",
+            record.identity.user,
+            session.profile(),
+            token.algorithm()
+        );
         let width = claims.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
         for (name, value) in claims.iter() {
             text.push_str(&format!("\n  {name:width$}  {}", shown(name, value, now)));

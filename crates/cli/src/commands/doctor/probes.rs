@@ -99,7 +99,9 @@ impl Probes {
             Redirect::Loopback { text, port: None, .. } => {
                 findings.ok("redirect", format!("{text}, at any free port"));
             }
-            Redirect::CustomScheme(text) => findings.ok("redirect", format!("{text}, which the desktop hands over or you paste")),
+            Redirect::CustomScheme(text) => {
+                findings.ok("redirect", format!("{text}, which the desktop hands over or you paste"))
+            }
             Redirect::Elsewhere(text) => findings.ok("redirect", format!("{text}, which you paste")),
         }
     }
@@ -108,26 +110,48 @@ impl Probes {
     pub(super) async fn client(&self, provider: &Provider, findings: &mut Findings) {
         let Ok(sign_in) = self.session.sign_in() else { return };
         let id = sign_in.client.id.clone().unwrap_or_else(|| "(none)".to_owned());
-        let fix = format!("register the client `{id}` at the provider, or name another: wigeon login --client-id ID");
+        let fix = format!(
+            "register the client `{id}` at the provider, or name another: wigeon login --client-id ID"
+        );
         let none = Secret::new("wigeon-doctor-asks-whether-the-client-is-known");
-        match redeem(&self.connector, provider, sign_in.client, Grant::Refresh { token: &none, resource: None }).await {
+        match redeem(
+            &self.connector,
+            provider,
+            sign_in.client,
+            Grant::Refresh { token: &none, resource: None },
+        )
+        .await
+        {
             // The client is known, and the token is not: as it should be.
             Err(TokenEndpointError::Refused { code, .. }) if code == "invalid_grant" => {
                 findings.ok("client", format!("{id} is known to the provider"));
             }
             Err(TokenEndpointError::Refused { code, description }) => {
                 let words = wigeon_client::sign_in::words(&code, &description);
-                let known = matches!(code.as_str(), "unauthorized_client" | "unsupported_grant_type" | "invalid_scope" | "invalid_request");
+                let known = matches!(
+                    code.as_str(),
+                    "unauthorized_client" | "unsupported_grant_type" | "invalid_scope" | "invalid_request"
+                );
                 if known {
-                    let text = format!("{id}: the provider does not renew for this client, or does not say: {words}");
-                    findings.add("client", State::Warning, &text, &[], "allow the client refresh tokens (the grant `refresh_token`)");
+                    let text = format!(
+                        "{id}: the provider does not renew for this client, or does not say: {words}"
+                    );
+                    findings.add(
+                        "client",
+                        State::Warning,
+                        &text,
+                        &[],
+                        "allow the client refresh tokens (the grant `refresh_token`)",
+                    );
                 } else {
                     let text = format!("the provider does not accept the client `{id}`");
                     findings.add("client", State::Failed, &text, &[words], &fix);
                 }
             }
             Err(error) => findings.failed("client", &Failure::because(Kind::Error, &error), ""),
-            Ok(_) => findings.add("client", State::Warning, "the provider gives tokens for anything", &[], ""),
+            Ok(_) => {
+                findings.add("client", State::Warning, "the provider gives tokens for anything", &[], "")
+            }
         }
     }
 
@@ -161,14 +185,23 @@ impl Probes {
         match skew {
             None => findings.ok(step, format!("{origin} answers {secure}")),
             Some(skew) if skew.abs() <= SKEW_WARNING => {
-                findings.ok(step, format!("{origin} answers {secure}; the clocks agree within {} s", skew.abs().max(1)));
+                findings.ok(
+                    step,
+                    format!("{origin} answers {secure}; the clocks agree within {} s", skew.abs().max(1)),
+                );
             }
             Some(skew) => {
                 let way = if skew > 0 { "ahead of" } else { "behind" };
                 let far = duration(SignedDuration::from_secs(skew.abs()));
                 let text = format!("this machine's clock is {far} {way} {origin}'s");
                 let state = if skew.abs() > SKEW_FAILURE { State::Failed } else { State::Warning };
-                findings.add("clock", state, &text, &[], "let the machine keep its time by itself (NTP): timedatectl set-ntp true");
+                findings.add(
+                    "clock",
+                    state,
+                    &text,
+                    &[],
+                    "let the machine keep its time by itself (NTP): timedatectl set-ntp true",
+                );
             }
         }
     }
@@ -204,10 +237,19 @@ impl Probes {
             format!("ended at {}", iso8601(identity.expires_at))
         };
         let audience = identity.audience.join(", ");
-        let text = format!("{} (sub {}), iss {}, aud {audience}, {ends}", identity.user, identity.subject, identity.issuer);
+        let text = format!(
+            "{} (sub {}), iss {}, aud {audience}, {ends}",
+            identity.user, identity.subject, identity.issuer
+        );
         if refresh_token.is_none() && identity.expires_at <= self.now {
             let login = format!("wigeon login {}", self.session.profile());
-            findings.add("token", State::Missing, &text, &["there is no refresh token to renew it with".to_owned()], &login);
+            findings.add(
+                "token",
+                State::Missing,
+                &text,
+                &["there is no refresh token to renew it with".to_owned()],
+                &login,
+            );
             return false;
         }
         if refresh_token.is_none() {
@@ -228,7 +270,9 @@ impl Probes {
         match renewed {
             Ok(credentials) => {
                 let role = match self.session.record() {
-                    Ok(Some(record)) => crate::wording::role_name(&record).unwrap_or_else(|| "(the STS's own)".to_owned()),
+                    Ok(Some(record)) => {
+                        crate::wording::role_name(&record).unwrap_or_else(|| "(the STS's own)".to_owned())
+                    }
                     _ => "(unknown)".to_owned(),
                 };
                 let valid = credentials.expires_at.map_or_else(
@@ -244,7 +288,11 @@ impl Probes {
                     let login = format!("wigeon login {}", self.session.profile());
                     findings.add("exchange", State::Missing, &failure.message, &failure.causes, &login);
                 } else {
-                    findings.failed("exchange", &failure, "compare the role's trust policy with the token's iss, aud and sub above");
+                    findings.failed(
+                        "exchange",
+                        &failure,
+                        "compare the role's trust policy with the token's iss, aud and sub above",
+                    );
                 }
                 false
             }
@@ -277,7 +325,11 @@ impl Probes {
         let listed = match &place.bucket {
             None => client.list_buckets().await.map(|buckets| format!("{} buckets", buckets.len())),
             Some(bucket) => {
-                let query = ListQuery { prefix: place.key.clone(), delimiter: Some("/".to_owned()), ..ListQuery::default() };
+                let query = ListQuery {
+                    prefix: place.key.clone(),
+                    delimiter: Some("/".to_owned()),
+                    ..ListQuery::default()
+                };
                 let mut entries = client.list(bucket, query);
                 entries.try_next().await.map(|first| match first {
                     Some(_) => format!("{place} can be listed"),
@@ -292,7 +344,9 @@ impl Probes {
                     Ok(wigeon_client::profile::Role::Given(arn)) => Arn::to_string(&arn),
                     _ => "the role".to_owned(),
                 };
-                let fix = format!("give {role} s3:ListAllMyBuckets or s3:ListBucket, or name a bucket that it may list: `Default Path`");
+                let fix = format!(
+                    "give {role} s3:ListAllMyBuckets or s3:ListBucket, or name a bucket that it may list: `Default Path`"
+                );
                 findings.failed("listing", &Failure::from(error), &fix);
             }
         }

@@ -64,8 +64,11 @@ pub(super) async fn install(
 ) -> Result<(), Failure> {
     let fetched = fetch(context, url, path).await?;
     if name.is_some() && fetched.len() > 1 {
-        return Err(Failure::usage(format!("there are {} profiles at `{url}`, and --name is for one", fetched.len()))
-            .hint("choose one with --path FILE"));
+        return Err(Failure::usage(format!(
+            "there are {} profiles at `{url}`, and --name is for one",
+            fetched.len()
+        ))
+        .hint("choose one with --path FILE"));
     }
     let mut documents = Vec::new();
     for found in fetched {
@@ -83,7 +86,11 @@ pub(super) async fn update(context: &Context, name: Option<&str>, consent: Conse
     let shelf = context.shelf()?;
     let names = match name {
         Some(name) => vec![name.to_owned()],
-        None => shelf.names()?.into_iter().filter(|name| source_file(context, name).is_ok_and(|file| file.exists())).collect(),
+        None => shelf
+            .names()?
+            .into_iter()
+            .filter(|name| source_file(context, name).is_ok_and(|file| file.exists()))
+            .collect(),
     };
     let mut documents = Vec::new();
     for name in &names {
@@ -91,10 +98,14 @@ pub(super) async fn update(context: &Context, name: Option<&str>, consent: Conse
         let source = read_source(context, name)?;
         let mut fetched = fetch(context, &source.url, source.path.as_deref()).await?;
         let Some(found) = (fetched.len() == 1).then(|| fetched.pop()).flatten() else {
-            return Err(Failure::error(format!("`{}` no longer offers the profile `{name}` alone", source.url)));
+            return Err(Failure::error(format!(
+                "`{}` no longer offers the profile `{name}` alone",
+                source.url
+            )));
         };
         if found.profile == before.profile {
-            documents.push(json!({ "name": name, "changed": false, "said": format!("{name} is up to date.") }));
+            documents
+                .push(json!({ "name": name, "changed": false, "said": format!("{name} is up to date.") }));
             continue;
         }
         let stored = Stored { name: name.clone(), profile: found.profile, bookmark: before.bookmark };
@@ -126,8 +137,12 @@ fn keep(
     let settings = context.settings_of(stored.clone())?;
     let local = local_powers(&settings);
     if !local.is_empty() && !consent.local {
-        return Err(Failure::error(format!("the profile of `{}` would reach into this machine: {}", source.url, local.join(", ")))
-            .hint("if you know why, allow it: --allow-local"));
+        return Err(Failure::error(format!(
+            "the profile of `{}` would reach into this machine: {}",
+            source.url,
+            local.join(", ")
+        ))
+        .hint("if you know why, allow it: --allow-local"));
     }
     source.trusted = trusted(&settings);
     let changed = before.is_none_or(|before| *before != source.trusted);
@@ -139,7 +154,8 @@ fn keep(
     }
     context.shelf()?.save(&stored, before.is_some())?;
     let file = source_file(context, &name)?;
-    let text = serde_json::to_string_pretty(&source).map_err(|error| Failure::because(Kind::Error, &error))?;
+    let text =
+        serde_json::to_string_pretty(&source).map_err(|error| Failure::because(Kind::Error, &error))?;
     durable::replace(&file, text.as_bytes()).map_err(|error| cannot("write", &file, &error))?;
     for finding in check(&settings).iter().filter(|finding| finding.severity == Severity::Error) {
         context.output.note(&printable(&format!("{name}: {}", finding.text)));
@@ -168,7 +184,12 @@ fn local_powers(settings: &Settings) -> Vec<String> {
         let bare = key.rsplit('.').next().unwrap_or(&key);
         // Where a workload's token and access keys come from: a file, a variable, a program.
         let source = matches!(key.as_str(), "wigeon.token" | "wigeon.credentials" | "wigeon.sso_cache");
-        if source || bare.contains("command") || bare.contains("process") || bare.ends_with("_file") || bare.ends_with("_path") {
+        if source
+            || bare.contains("command")
+            || bare.contains("process")
+            || bare.ends_with("_file")
+            || bare.ends_with("_path")
+        {
             powers.push(format!("`{key}` is `{value}`"));
         }
     }
@@ -179,7 +200,11 @@ fn differences(name: &str, source: &Source, before: Option<&BTreeMap<String, Str
     let width = source.trusted.keys().map(String::len).max().unwrap_or_default();
     let Some(before) = before else {
         let lines = source.trusted.iter().map(|(key, value)| format!("\n  {key:width$}  {value}"));
-        return format!("The profile {name} of {} would trust and use:{}", source.url, lines.collect::<String>());
+        return format!(
+            "The profile {name} of {} would trust and use:{}",
+            source.url,
+            lines.collect::<String>()
+        );
     };
     let mut text = format!("The profile {name} of {} has changed what it trusts and uses:", source.url);
     let keys: std::collections::BTreeSet<_> = before.keys().chain(source.trusted.keys()).collect();
@@ -198,7 +223,10 @@ fn agreed(context: &Context) -> Result<bool, Failure> {
         return Err(Failure::usage("nobody can be asked whether to trust this, without a terminal")
             .hint("look at it, then agree beforehand with --yes"));
     }
-    Confirm::new("Keep it?").with_default(false).prompt().map_err(|error| Failure::because(Kind::Usage, &error))
+    Confirm::new("Keep it?")
+        .with_default(false)
+        .prompt()
+        .map_err(|error| Failure::because(Kind::Usage, &error))
 }
 
 fn named(context: &Context, profile: Profile, name: Option<String>) -> Result<Stored, Failure> {
@@ -213,13 +241,16 @@ fn named(context: &Context, profile: Profile, name: Option<String>) -> Result<St
 
 async fn fetch(context: &Context, url: &str, path: Option<&str>) -> Result<Vec<Fetched>, Failure> {
     let address = url.strip_prefix("git+").unwrap_or(url);
-    let parsed = Url::parse(address)
-        .map_err(|_| Failure::usage(format!("`{url}` is not an address")).hint("a file here: wigeon profile import FILE"))?;
+    let parsed = Url::parse(address).map_err(|_| {
+        Failure::usage(format!("`{url}` is not an address")).hint("a file here: wigeon profile import FILE")
+    })?;
     let secure = parsed.scheme() == "https" || (parsed.scheme() == "http" && is_loopback(&parsed));
     let is_git = url.starts_with("git+") || parsed.path().ends_with(".git");
     let over_ssh = is_git && parsed.scheme() == "ssh";
     if !(secure || over_ssh) {
-        return Err(Failure::error(format!("`{url}` is not https: anyone on the way could change the profile")));
+        return Err(Failure::error(format!(
+            "`{url}` is not https: anyone on the way could change the profile"
+        )));
     }
     if !parsed.username().is_empty() && parsed.scheme() != "ssh" || parsed.password().is_some() {
         return Err(Failure::usage("an address with a password in it is not kept"));
@@ -285,7 +316,8 @@ async fn from_repository(url: &str, path: Option<&str>) -> Result<Vec<Fetched>, 
             .hint("name one with --path FILE"));
     }
     if files.len() > COUNT_LIMIT {
-        return Err(Failure::error(format!("`{url}` has {} profiles", files.len())).hint("choose one with --path FILE"));
+        return Err(Failure::error(format!("`{url}` has {} profiles", files.len()))
+            .hint("choose one with --path FILE"));
     }
     files.iter().map(|file| of_checkout(&checkout, file, url)).collect()
 }

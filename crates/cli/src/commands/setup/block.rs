@@ -71,7 +71,7 @@ impl Block {
 
     /// Whether the text has the block as it is here.
     #[cfg(test)]
-     fn is_in(&self, text: &str) -> bool {
+    fn is_in(&self, text: &str) -> bool {
         self.find(text).is_ok_and(|found| found.is_some()) && text.contains(&self.rendered())
     }
 
@@ -95,7 +95,10 @@ impl Block {
             let next = at + line.len();
             match begun {
                 None if line.starts_with(&start) => {
-                    let given = line.trim_end().strip_prefix(&start).and_then(|rest| rest.trim().strip_suffix("] >>>"));
+                    let given = line
+                        .trim_end()
+                        .strip_prefix(&start)
+                        .and_then(|rest| rest.trim().strip_suffix("] >>>"));
                     begun = Some((at, next, given.unwrap_or_default()));
                 }
                 Some((from, body_from, given)) if line.trim_end() == end => {
@@ -193,7 +196,11 @@ mod tests {
     #[test]
     fn what_others_wrote_is_left_alone() {
         for theirs in ["[profile lab]\n", "[ profile lab ]\nx = y\n", "[profile \"lab\"]\n"] {
-            assert_eq!(block(BODY).put_into(theirs), Err(Refused::Taken("[profile lab]".to_owned())), "{theirs}");
+            assert_eq!(
+                block(BODY).put_into(theirs),
+                Err(Refused::Taken("[profile lab]".to_owned())),
+                "{theirs}"
+            );
         }
         let with = block(BODY).put_into("").unwrap();
         let edited = with.replace("region = x", "region = mine");

@@ -121,8 +121,11 @@ impl Ingredients<'_> {
     fn with_aws(&self, more: Option<Piece>, afterwards: String) -> Result<Recipe, Failure> {
         let alias = self.alias;
         let section = if alias == "default" { "default".to_owned() } else { format!("profile {alias}") };
-        let mut lines =
-            vec![format!("credential_process = {} credentials --format process {}", self.process(), self.seen.profile)];
+        let mut lines = vec![format!(
+            "credential_process = {} credentials --format process {}",
+            self.process(),
+            self.seen.profile
+        )];
         let services = format!("wigeon-{alias}");
         let mut endpoints = String::new();
         for (service, url) in [("s3", &self.seen.endpoint), ("sts", &self.seen.sts)] {
@@ -165,7 +168,8 @@ impl Ingredients<'_> {
         if let Some(url) = &self.seen.endpoint {
             body.push_str(&format!("endpoint = {url}\nforce_path_style = {}\n", self.seen.path_style));
         }
-        let named = self.file.clone().or_else(|| self.environment.variable("RCLONE_CONFIG").map(PathBuf::from));
+        let named =
+            self.file.clone().or_else(|| self.environment.variable("RCLONE_CONFIG").map(PathBuf::from));
         let file = match named {
             Some(file) => file,
             None => self.config_home()?.join("rclone/rclone.conf"),
@@ -189,7 +193,8 @@ impl Ingredients<'_> {
             parts.push(format!("URL_STYLE {}", quoted(if self.seen.path_style { "path" } else { "vhost" })));
             parts.push(format!("USE_SSL {}", !self.seen.is_http()));
         }
-        let name: String = self.alias.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        let name: String =
+            self.alias.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
         let body = format!("CREATE OR REPLACE SECRET wigeon_{name} (\n  {}\n);\n", parts.join(",\n  "));
         let file = match self.file.clone() {
             Some(file) => file,
@@ -239,8 +244,10 @@ impl Ingredients<'_> {
     }
 
     fn terraform(&self) -> String {
-        let mut text =
-            format!("provider \"aws\" {{\n  profile = \"{}\"\n  region  = \"{}\"\n", self.alias, self.seen.region);
+        let mut text = format!(
+            "provider \"aws\" {{\n  profile = \"{}\"\n  region  = \"{}\"\n",
+            self.alias, self.seen.region
+        );
         if let Some(url) = &self.seen.endpoint {
             let sts = self.seen.sts.as_ref().unwrap_or(url);
             text.push_str(&format!(
@@ -262,7 +269,8 @@ impl Ingredients<'_> {
                 options.push(("aws_allow_http", "true".to_owned()));
             }
         }
-        let options: String = options.iter().map(|(name, value)| format!("    \"{name}\": \"{value}\",\n")).collect();
+        let options: String =
+            options.iter().map(|(name, value)| format!("    \"{name}\": \"{value}\",\n")).collect();
         format!(
             "import polars as pl\n\ncredentials = pl.CredentialProviderAWS(profile_name=\"{}\")\n\
              storage_options = {{\n{options}}}\n",
@@ -313,13 +321,17 @@ impl Ingredients<'_> {
         let escaped = |text: &str| {
             percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
         };
-        let token = keys.session_token.as_ref().map_or_else(String::new, |token| format!(":{}", escaped(token.expose())));
+        let token = keys
+            .session_token
+            .as_ref()
+            .map_or_else(String::new, |token| format!(":{}", escaped(token.expose())));
         let value = format!(
             "{scheme}://{}:{}{token}@{host}",
             escaped(&keys.access_key_id),
             escaped(keys.secret_key.expose())
         );
-        let name: String = self.alias.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        let name: String =
+            self.alias.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
         let snippet = Shell::Sh.set(&format!("MC_HOST_{name}"), &value)?;
         let afterwards = format!("mc ls {name}/BUCKET   (mc takes keys alone: they end, and do not renew)");
         Ok(Recipe { pieces: vec![], snippet: Some(snippet), afterwards })
@@ -346,7 +358,8 @@ impl Ingredients<'_> {
                 whole(dir.join("wigeon-agent.service"), service),
             ],
             snippet: None,
-            afterwards: "systemctl --user daemon-reload && systemctl --user enable --now wigeon-agent.socket".to_owned(),
+            afterwards: "systemctl --user daemon-reload && systemctl --user enable --now wigeon-agent.socket"
+                .to_owned(),
         })
     }
 
@@ -372,7 +385,11 @@ impl Ingredients<'_> {
     /// This program, as one word of a command line.
     fn process(&self) -> String {
         let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
-        if self.program.chars().all(plain) { self.program.to_owned() } else { format!("\"{}\"", self.program) }
+        if self.program.chars().all(plain) {
+            self.program.to_owned()
+        } else {
+            format!("\"{}\"", self.program)
+        }
     }
 
     fn config_home(&self) -> Result<PathBuf, Failure> {
@@ -395,6 +412,10 @@ pub(super) fn is_ours(text: &str) -> bool {
     marks.into_iter().any(|at| {
         let Some(found) = text.get(at..at + 12) else { return false };
         found.bytes().all(|byte| byte.is_ascii_hexdigit())
-            && mark(&format!("{}{}", text.get(..at).unwrap_or_default(), text.get(at + 12..).unwrap_or_default())) == found
+            && mark(&format!(
+                "{}{}",
+                text.get(..at).unwrap_or_default(),
+                text.get(at + 12..).unwrap_or_default()
+            )) == found
     })
 }
