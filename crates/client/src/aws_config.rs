@@ -1,6 +1,6 @@
 //! AWS's own files, `~/.aws/config` and `~/.aws/credentials`, where a profile refers to a profile there.
 //!
-//! Enters: a profile's name. Leaves: an [`AwsProfile`]: one source, and the roles to assume from it, in order. Refused:
+//! Enters: a profile's name. Leaves: an `AwsProfile`: one source, and the roles to assume from it, in order. Refused:
 //! a name that is in neither file, a profile without anything to sign with, a circle of `source_profile`. Source: AWS
 //! SDKs and Tools Reference Guide, "Shared config and credentials files", "Assume role credential provider".
 

@@ -1,6 +1,6 @@
 //! The token of a workload: nobody signs in, the machine or the job has a token of its own.
 //!
-//! Enters: where it comes from ([`TokenSource`]). Leaves: a [`WorkloadToken`], read anew with each call, since whoever
+//! Enters: where it comes from ([`TokenSource`]). Leaves: a `WorkloadToken`, read anew with each call, since whoever
 //! makes such tokens replaces them. Refused: a source without a token, and what is no token. Whether it holds is for
 //! the STS to say; here it is only read for what it says of itself.
 //!

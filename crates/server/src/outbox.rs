@@ -3,7 +3,7 @@
 //! Enters: JSON values, one per record, offered without waiting. Leaves: POST requests with many of them. A queue
 //! of fixed length lies between: when it is full, because the collector is slow or gone, further records are dropped,
 //! counted, and the log says so. A batch that the collector does not take is sent again, later and later, up to
-//! [`LONGEST_PAUSE`]; one that it calls faulty is dropped and counted. A batch may arrive twice.
+//! `LONGEST_PAUSE`; one that it calls faulty is dropped and counted. A batch may arrive twice.
 //!
 //! Refused: a bearer token over plain HTTP, except on this machine.
 

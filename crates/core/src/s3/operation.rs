@@ -2,7 +2,7 @@
 //!
 //! Enters: method, level (service, bucket, object), query, headers. Leaves: an [`Operation`]. A request that no
 //! row describes, or that has a query parameter its row does not know, is refused: an unknown operation must
-//! never pass as a known one; those that [`super::refused`] lists are refused by their names. Source: Amazon S3
+//! never pass as a known one; those that `refused` lists are refused by their names. Source: Amazon S3
 //! API Reference, "Actions"; Service Authorization Reference, "Actions, resources, and condition keys for Amazon
 //! S3".
 
