@@ -277,7 +277,7 @@ def test_exec_keeps_the_terminal(own):
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(own.home)
-        os.execve(BINARY, [str(BINARY), "exec", "own", "--", "sh", "-c", "trap 'echo interrupted; exit 9' INT; test -t 0 && echo terminal; sleep 30 & wait"],
+        os.execve(BINARY, [str(BINARY), "exec", "own", "--", "sh", "-c", "trap 'echo interrupted; exit 9' INT; test -t 0 && echo terminal; i=0; while [ $i -lt 300 ] && sleep 0.1; do i=$((i+1)); done"],
                   environment(own.home))
     seen = b""
     while b"terminal" not in seen:
