@@ -21,6 +21,10 @@ mod checksum;
 
 mod retry;
 
+mod pace;
+
+mod memory;
+
 mod call;
 
 mod client;
@@ -43,6 +47,8 @@ mod list;
 
 mod multipart;
 
+mod uploads;
+
 mod presign;
 
 pub use buckets::BucketSummary;
@@ -60,6 +66,7 @@ pub use object::{ByteRange, Conditions, ETag, ObjectHead};
 pub use presign::{PresignMethod, Presigned};
 pub use put::{PutOptions, Stored, Verified};
 pub use retry::RetryPolicy;
+pub use uploads::{StoredPart, UnfinishedUpload};
 
 #[cfg(test)]
 pub(crate) mod test_store;
