@@ -52,6 +52,8 @@ mod download;
 
 mod copy;
 
+mod rewrite;
+
 mod batch;
 
 mod tree;
@@ -62,6 +64,7 @@ pub use file_time::{MTIME, mtime_of, mtime_text};
 pub use item::{Address, After, Done, Item, Place, Planned, Prefix, Report, Step};
 pub use names::{NameRefused, Placer, local_path, relative_key};
 pub use progress::{Progress, Silent};
+pub use rewrite::{as_encrypted, as_written};
 pub use tree::{LINK_SUFFIX, Links, plan_copy, plan_download, plan_removal, plan_upload};
 pub use tuning::Tuning;
 

@@ -17,7 +17,7 @@ use super::error::TransferError;
 use super::file_slice::blocking;
 use super::folder::{make_folder, make_link, no_links_below};
 use super::item::{After, Done, Item, Place, Planned, Report, Step};
-use crate::s3::{Client, ErrorKind, NotDeleted, Verified};
+use crate::s3::{Client, ErrorKind, Verified};
 
 /// The longest text that is taken for the target of a link.
 const LONGEST_LINK: u64 = 4096;
@@ -215,11 +215,7 @@ async fn remove_together(removals: Vec<(Item, Place)>) -> Vec<(Item, Result<Done
         Ok(kept) => {
             let outcome =
                 |place: &Place| match kept.iter().find(|kept| kept.key == place.address.key.as_str()) {
-                    Some(NotDeleted { key, code, message }) => Err(TransferError::NotRemoved(NotDeleted {
-                        key: key.clone(),
-                        code: code.clone(),
-                        message: message.clone(),
-                    })),
+                    Some(kept) => Err(TransferError::NotRemoved(kept.clone())),
                     None => Ok(REMOVED),
                 };
             removals
