@@ -5,6 +5,8 @@
 //! waits for another thread, none is handed over, and what a thread alone uses needs no coherence between caches. Work
 //! that blocks goes to the worker's own blocking threads.
 //!
+//! Where the runtime that starts them has one thread itself, that thread serves, and there are no others.
+//!
 //! The price is that a connection stays where it began, however busy its neighbors become: work that takes long without
 //! waiting belongs on a blocking thread.
 
@@ -16,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::{Builder, Handle, RuntimeFlavor};
 use tokio::sync::oneshot;
 
 /// The most threads for work that blocks, of all workers together.
@@ -52,9 +54,15 @@ struct Worker {
     runtime: Handle,
     /// How many connections it has.
     serving: Arc<AtomicUsize>,
-    /// Ends the thread when it is dropped.
+    /// `None` where the thread is the one that started it.
+    thread: Option<Thread>,
+}
+
+#[derive(Debug)]
+struct Thread {
+    /// Ends it when it is dropped.
     work: oneshot::Sender<()>,
-    /// Closed when the thread has ended.
+    /// Closed when it has ended.
     ended: oneshot::Receiver<()>,
 }
 
@@ -64,6 +72,11 @@ impl Workers {
     /// # Errors
     /// Where the system does not give them.
     pub fn start(count: NonZeroUsize) -> io::Result<Self> {
+        if let Ok(runtime) = Handle::try_current()
+            && runtime.runtime_flavor() == RuntimeFlavor::CurrentThread
+        {
+            return Ok(Self { workers: vec![Worker { runtime, serving: Arc::default(), thread: None }] });
+        }
         let most_blocking = (MOST_BLOCKING / count).max(1);
         let workers = (1..=count.get()).map(|seat| Worker::start(seat, most_blocking));
         Ok(Self { workers: workers.collect::<io::Result<_>>()? })
@@ -82,10 +95,10 @@ impl Workers {
         });
     }
 
-    /// Ends the threads, and cuts off what is still under way on them.
+    /// Ends the threads, if they are its own, and cuts off what is still under way on them.
     pub async fn stop(self) {
-        let (work, ended): (Vec<_>, Vec<_>) =
-            self.workers.into_iter().map(|worker| (worker.work, worker.ended)).unzip();
+        let threads = self.workers.into_iter().filter_map(|worker| worker.thread);
+        let (work, ended): (Vec<_>, Vec<_>) = threads.map(|thread| (thread.work, thread.ended)).unzip();
         drop(work);
         for ended in ended {
             let _ = ended.await;
@@ -110,7 +123,7 @@ impl Worker {
             runtime.shutdown_timeout(LAST_BLOCKING);
             drop(end);
         })?;
-        Ok(Self { runtime: handle, serving: Arc::default(), work, ended })
+        Ok(Self { runtime: handle, serving: Arc::default(), thread: Some(Thread { work, ended }) })
     }
 }
 
@@ -136,7 +149,7 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn connections_are_spread_and_stay_where_they_began() {
         let workers = Workers::start(NonZeroUsize::new(3).unwrap()).unwrap();
         let (tell, mut told) = mpsc::unbounded_channel();
@@ -162,7 +175,7 @@ mod tests {
         workers.stop().await;
     }
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn one_that_is_done_has_room_again_and_stopping_cuts_off() {
         let workers = Workers::start(NonZeroUsize::new(2).unwrap()).unwrap();
         let (tell, mut told) = mpsc::unbounded_channel::<usize>();
@@ -181,5 +194,14 @@ mod tests {
         }
         workers.stop().await;
         assert_eq!(cut.recv().await, None);
+    }
+
+    #[tokio::test]
+    async fn a_runtime_of_one_thread_serves_itself() {
+        let workers = Workers::start(NonZeroUsize::new(3).unwrap()).unwrap();
+        let (tell, told) = oneshot::channel();
+        workers.spawn(async move { tell.send(thread::current().id()).unwrap() });
+        assert_eq!(told.await, Ok(thread::current().id()));
+        workers.stop().await;
     }
 }
