@@ -30,7 +30,7 @@ use wigeon_server::backend::local::attributes::NewObject;
 use wigeon_server::backend::local::checksum::Checksums;
 use wigeon_server::backend::local::conditions::{PutCondition, ReadConditions};
 use wigeon_server::backend::local::request::{
-    CompletedPart, Completion, CopyRequest, ListQuery, NewUpload, UploadQuery,
+    CompletedPart, Completion, CopyRequest, Deletion, ListQuery, NewUpload, Source, UploadQuery,
 };
 use wigeon_server::backend::local::staging::Staged;
 use wigeon_server::backend::local::verify::Depth;
@@ -148,7 +148,7 @@ impl Worker {
                 }
                 6 => {
                     self.tell("begin", &key, &None)?;
-                    self.store.delete(&self.home, &key, PutCondition::Always).await?;
+                    self.store.delete(&self.home, Deletion::of(key.clone())).await?;
                     self.acknowledge(key, None)?;
                 }
                 7 | 8 => {
@@ -225,7 +225,7 @@ impl Worker {
         };
         self.tell("begin", &target, &recipe)?;
         let request = CopyRequest {
-            source: (self.home.clone(), source),
+            source: Source { bucket: self.home.clone(), key: source, version: None },
             source_conditions: ReadConditions::default(),
             target: (self.home.clone(), target.clone()),
             condition: PutCondition::Always,
@@ -380,7 +380,7 @@ async fn check(directory: &Path, known: &mut BTreeMap<String, Recipe>, told: Vec
 }
 
 async fn read(store: &Store, home: &BucketName, key: &str) -> Outcome<Option<Vec<u8>>> {
-    let (info, content) = match store.get(home, &ObjectKey::parse(key)?).await {
+    let (info, content) = match store.get(home, &ObjectKey::parse(key)?, None).await {
         Ok(found) => found,
         Err(StoreError::NoSuchKey(_)) => return Ok(None),
         Err(other) => return Err(other.into()),

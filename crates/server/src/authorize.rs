@@ -14,7 +14,6 @@
 //! What the server knows enters the condition context first, what the requester wrote last: a key cannot be set
 //! twice, so a header never becomes a server-derived key.
 
-use http::StatusCode;
 use wigeon_core::policy::{Context, Policy};
 use wigeon_core::s3::operation::{Operation, sees_object_tags};
 use wigeon_core::s3::uri::Target;
@@ -163,17 +162,9 @@ impl Permit {
     /// What a copy reads.
     ///
     /// # Errors
-    /// 500 for an operation that copies nothing; 404 for a version, which the store does not keep.
+    /// 500 for an operation that copies nothing.
     pub fn copy_source(&self) -> Result<&CopySource, Refusal> {
-        let source = self.classified.copy_source.as_ref();
-        let source = source.ok_or_else(|| Refusal::internal("the operation has no copy source"))?;
-        match source.version_id.as_deref() {
-            None | Some("null") => Ok(source),
-            Some(_) => {
-                let message = "The specified version does not exist.";
-                Err(Refusal::new("NoSuchVersion", StatusCode::NOT_FOUND, message))
-            }
-        }
+        self.source().ok_or_else(|| Refusal::internal("the operation has no copy source"))
     }
 
     /// What a copy reads, a version of it too; `None` for an operation that copies nothing.
@@ -291,7 +282,7 @@ impl Permit {
     /// # Errors
     /// 403 `AccessDenied`.
     pub fn allows_at_source(&self, action: &'static str) -> Result<(), Refusal> {
-        let source = self.source().ok_or_else(|| Refusal::internal("the operation has no copy source"))?;
+        let source = self.copy_source()?;
         let resource = format!("arn:aws:s3:::{}/{}", source.bucket, source.key);
         self.decide(&Ask { action, resource, on: On::CopySource }, Known::default()).map(drop)
     }

@@ -59,15 +59,16 @@
 //!
 //! # Versions
 //!
-//! `object` holds the current version of each key and a `version` column (0 is S3's `null` version).
-//! Older versions and delete markers will live in a table of their own, so that listing a versioned bucket
-//! will not have to step over them.
+//! `object` holds the current version of each key. Older versions and delete markers are rows of `version`, so that
+//! listing the objects of a versioned bucket never steps over them; see [`versions`] for how they change places.
 
 pub mod etag;
 
 pub mod checksum;
 
 pub mod attributes;
+
+pub mod version;
 
 pub mod object;
 
@@ -97,9 +98,13 @@ pub mod content;
 
 pub mod staging;
 
+mod versions;
+
 mod objects;
 
 pub mod uploads;
+
+mod completed;
 
 mod buckets;
 

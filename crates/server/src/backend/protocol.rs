@@ -22,9 +22,13 @@ pub mod cors;
 
 pub mod listing;
 
+pub mod versions;
+
 pub mod reading;
 
 pub mod writing;
+
+pub mod deleting;
 
 pub mod multipart;
 
@@ -53,9 +57,10 @@ impl Facts for LocalBackend {
         &self,
         bucket: &BucketName,
         key: &ObjectKey,
-        _version_id: Option<&str>,
+        version_id: Option<&str>,
     ) -> Result<Tags, Refusal> {
-        match self.store.head(bucket, key).await {
+        let Ok(version) = version_id.map(str::parse).transpose() else { return Ok(Tags::new()) };
+        match self.store.head(bucket, key, version).await {
             Ok(object) => Ok(object.tags),
             Err(error) if error.is_refusal() => Ok(Tags::new()),
             Err(error) => Err(error.into()),
@@ -132,7 +137,9 @@ impl LocalBackend {
             Op::PutBucketCors => cors::put(store, permit, body).await,
             Op::DeleteBucketCors => cors::delete(store, permit).await,
             other if unset::has(other) => unset::answer(store, permit).await,
-            Op::GetBucketVersioning => buckets::versioning(store, permit).await,
+            Op::GetBucketVersioning => versions::state(store, permit).await,
+            Op::PutBucketVersioning => versions::put_state(store, permit, body).await,
+            Op::ListObjectVersions => versions::list(store, permit).await,
             Op::ListObjects => listing::objects(store, permit).await,
             Op::ListObjectsV2 => listing::objects_v2(store, permit).await,
             Op::ListMultipartUploads => listing::uploads(store, permit).await,
@@ -143,8 +150,8 @@ impl LocalBackend {
             Op::GetObjectTagging => reading::tagging(store, permit).await,
             Op::PutObject | Op::PostObject => writing::put(store, permit, body).await,
             Op::CopyObject => writing::copy(store, permit).await,
-            Op::DeleteObject => writing::delete(store, permit).await,
-            Op::DeleteObjects => writing::delete_many(store, permit, body).await,
+            Op::DeleteObject => deleting::one(store, permit).await,
+            Op::DeleteObjects => deleting::many(store, permit, body).await,
             Op::PutObjectTagging => writing::put_tagging(store, permit, body).await,
             Op::DeleteObjectTagging => writing::delete_tagging(store, permit).await,
             Op::CreateMultipartUpload => multipart::create(store, permit).await,

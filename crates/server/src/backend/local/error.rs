@@ -2,6 +2,21 @@
 
 use std::io;
 
+use wigeon_core::time::Timestamp;
+
+use super::version::VersionId;
+
+/// A version that says that its key was deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeleteMarker {
+    /// Its name.
+    pub version: VersionId,
+    /// When it was made; whole milliseconds.
+    pub modified: Timestamp,
+    /// Its place among the versions of its key.
+    pub(super) seq: i64,
+}
+
 /// The store's refusals and failures.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -12,11 +27,20 @@ pub enum StoreError {
     #[error("bucket `{0}` exists already")]
     BucketAlreadyExists(String),
     /// A bucket that holds objects is not deleted.
-    #[error("bucket `{0}` is not empty; delete its objects first")]
+    #[error("bucket `{0}` is not empty; delete its objects and their versions first")]
     BucketNotEmpty(String),
     /// The object does not exist.
     #[error("key `{0}` does not exist")]
     NoSuchKey(String),
+    /// The key's latest version is a delete marker.
+    #[error("the key was deleted")]
+    Deleted(DeleteMarker),
+    /// The key has no such version.
+    #[error("version `{0}` does not exist")]
+    NoSuchVersion(String),
+    /// The version that was named is a delete marker, which has no content.
+    #[error("the version is a delete marker")]
+    IsDeleteMarker(DeleteMarker),
     /// The multipart upload does not exist: never begun, completed, aborted, or of another key.
     #[error("multipart upload `{0}` does not exist; it may have been completed or aborted")]
     NoSuchUpload(String),

@@ -1,26 +1,39 @@
 //! Reading rows of the index into the store's types, and the other way round.
 
 use rusqlite::types::{FromSql, ToSql};
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, Row};
 use wigeon_core::s3::{BucketName, ObjectKey};
 use wigeon_core::time::Timestamp;
 
 use super::attributes::{Attributes, StorageClass, Tags};
 use super::checksum::{ChecksumAlgorithm, ChecksumKind, Checksums};
-use super::error::StoreError;
+use super::error::{DeleteMarker, StoreError};
 use super::etag::ETag;
-use super::object::{BucketInfo, ObjectInfo, ObjectSummary, PartInfo, UploadId, UploadInfo};
+use super::object::{BucketInfo, ObjectInfo, ObjectSummary, PartInfo, UploadId, UploadInfo, VersionSummary};
 use super::places::ContentId;
+use super::version::{VersionId, Versioning};
 
-/// The row number of a bucket.
+/// A bucket's row, as far as what is done in it depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct BucketRow(pub(super) i64);
+pub(super) struct BucketRow {
+    pub(super) id: i64,
+    pub(super) versioning: Versioning,
+}
 
-/// An object's row.
+/// The row of a version that is an object.
 #[derive(Debug)]
 pub(super) struct ObjectRow {
     pub(super) info: ObjectInfo,
     pub(super) content: ContentId,
+    pub(super) seq: i64,
+    pub(super) token: Option<i64>,
+}
+
+impl ObjectRow {
+    /// The version's name, also where the bucket has no versions.
+    pub(super) fn version(&self) -> VersionId {
+        VersionId::from_columns(self.seq, self.token)
+    }
 }
 
 /// Sizes are far below 2⁶³.
@@ -119,45 +132,62 @@ pub(super) fn run(index: &Connection, sql: &str, parameters: &[&dyn ToSql]) -> R
     Ok(index.prepare_cached(sql)?.execute(parameters)?)
 }
 
-/// A bucket's row number.
+/// A bucket's row.
 ///
 /// # Errors
 /// [`StoreError::NoSuchBucket`].
 pub(super) fn bucket(index: &Connection, name: &BucketName) -> Result<BucketRow, StoreError> {
-    index
-        .prepare_cached("SELECT id FROM bucket WHERE name = ?1")?
-        .query_row([name.as_str()], |row| row.get(0).map(BucketRow))
-        .optional()?
+    let sql = "SELECT id, versioning FROM bucket WHERE name = ?1";
+    one(index, sql, &[&name.as_str()], |row| Ok(BucketRow { id: row.get(0)?, versioning: versioning(row)? }))?
         .ok_or_else(|| StoreError::NoSuchBucket(name.to_string()))
 }
 
-/// From `name`, `created`.
+fn versioning(row: &Row<'_>) -> Result<Versioning, StoreError> {
+    Versioning::from_code(column(row, "versioning")?).ok_or_else(|| unreadable("a bucket's versioning"))
+}
+
+/// From `name`, `created`, `versioning`.
 pub(super) fn bucket_info(row: &Row<'_>) -> Result<BucketInfo, StoreError> {
     let name = BucketName::parse_existing(&column::<String>(row, "name")?)
         .map_err(|_| unreadable("a bucket's name"))?;
-    Ok(BucketInfo { name, created: timestamp(column(row, "created")?)? })
+    Ok(BucketInfo { name, created: timestamp(column(row, "created")?)?, versioning: versioning(row)? })
 }
 
-/// An object.
-pub(super) fn object(
-    index: &Connection,
-    bucket: BucketRow,
-    key: &ObjectKey,
-) -> Result<Option<ObjectRow>, StoreError> {
-    let sql = "SELECT size, etag, parts, modified, storage_class, checksums, content, attributes, tags \
-               FROM object WHERE bucket = ?1 AND key = ?2";
-    one(index, sql, &[&bucket.0, &key.as_str().as_bytes()], |row| {
-        let (attributes, tags) = attributes_and_tags(row)?;
-        let info = ObjectInfo {
-            size: size(row)?,
-            etag: etag(row)?,
-            modified: timestamp(column(row, "modified")?)?,
-            storage_class: storage_class(row)?,
-            checksums: checksums(row)?,
-            attributes,
-            tags,
-        };
-        Ok(ObjectRow { info, content: column(row, "content")? })
+/// A version that is an object, from its row in `object` or `version`.
+pub(super) fn object_row(row: &Row<'_>, versioning: Versioning) -> Result<ObjectRow, StoreError> {
+    let (attributes, tags) = attributes_and_tags(row)?;
+    let (seq, token) = (column(row, "seq")?, column(row, "token")?);
+    let info = ObjectInfo {
+        version: (versioning != Versioning::Never).then(|| VersionId::from_columns(seq, token)),
+        size: size(row)?,
+        etag: etag(row)?,
+        modified: timestamp(column(row, "modified")?)?,
+        storage_class: storage_class(row)?,
+        checksums: checksums(row)?,
+        attributes,
+        tags,
+    };
+    Ok(ObjectRow { info, content: column(row, "content")?, seq, token })
+}
+
+/// From `seq`, `token`, `modified`.
+pub(super) fn marker(row: &Row<'_>) -> Result<DeleteMarker, StoreError> {
+    let seq = column(row, "seq")?;
+    let version = VersionId::from_columns(seq, column(row, "token")?);
+    Ok(DeleteMarker { version, modified: timestamp(column(row, "modified")?)?, seq })
+}
+
+/// A row of `object` or `version`; from the columns of a summary, `seq`, `token`, `latest`, and `content`.
+pub(super) fn version_summary(row: &Row<'_>) -> Result<VersionSummary, StoreError> {
+    Ok(VersionSummary {
+        key: key(row)?,
+        version: VersionId::from_columns(column(row, "seq")?, column(row, "token")?),
+        is_latest: column(row, "latest")?,
+        modified: timestamp(column(row, "modified")?)?,
+        object: match column::<Option<ContentId>>(row, "content")? {
+            Some(_) => Some(summary(row)?),
+            None => None,
+        },
     })
 }
 

@@ -6,6 +6,7 @@ use wigeon_core::time::Timestamp;
 use super::attributes::{Attributes, StorageClass, Tags};
 use super::checksum::{ChecksumAlgorithm, ChecksumKind, Checksums};
 use super::etag::ETag;
+use super::version::{VersionId, Versioning};
 
 /// A bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,11 +15,15 @@ pub struct BucketInfo {
     pub name: BucketName,
     /// When it was created; whole milliseconds.
     pub created: Timestamp,
+    /// Whether it keeps versions.
+    pub versioning: Versioning,
 }
 
 /// Everything about an object but its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectInfo {
+    /// Which version this is; `None` in a bucket that never had versions.
+    pub version: Option<VersionId>,
     /// Bytes.
     pub size: u64,
     /// Entity tag; tells also the number of parts.
@@ -50,6 +55,21 @@ pub struct ObjectSummary {
     pub storage_class: StorageClass,
     /// The additional checksums kept with it.
     pub checksums: Checksums,
+}
+
+/// What a listing tells of a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionSummary {
+    /// Its key.
+    pub key: ObjectKey,
+    /// Its name.
+    pub version: VersionId,
+    /// It is the latest of its key.
+    pub is_latest: bool,
+    /// When it was written; whole milliseconds.
+    pub modified: Timestamp,
+    /// What it holds; `None` of a delete marker.
+    pub object: Option<ObjectSummary>,
 }
 
 /// One part of a completed multipart object. Parts are numbered from 1 without gaps, whatever the numbers

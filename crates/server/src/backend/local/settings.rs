@@ -166,9 +166,9 @@ pub(super) fn set(
         Some(document) => run(
             index,
             "INSERT OR REPLACE INTO setting (bucket, name, document) VALUES (?1, ?2, ?3)",
-            &[&bucket.0, &name, &document],
+            &[&bucket.id, &name, &document],
         ),
-        None => run(index, "DELETE FROM setting WHERE bucket = ?1 AND name = ?2", &[&bucket.0, &name]),
+        None => run(index, "DELETE FROM setting WHERE bucket = ?1 AND name = ?2", &[&bucket.id, &name]),
     }?;
     Ok(())
 }

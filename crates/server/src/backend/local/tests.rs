@@ -7,6 +7,7 @@ mod multipart;
 mod operations;
 mod recovery;
 mod settings;
+mod versions;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use super::attributes::NewObject;
 use super::conditions::PutCondition;
 use super::error::StoreError;
 use super::object::ObjectInfo;
+use super::request::Deletion;
 use super::staging::Staged;
 use super::store::{Options, Store};
 use super::verify::{Depth, Report};
@@ -88,7 +90,7 @@ async fn put_if(
 }
 
 async fn read(store: &Store, at: &BucketName, name: &str) -> Result<Vec<u8>, StoreError> {
-    let (info, content) = store.get(at, &key(name)).await?;
+    let (info, content) = store.get(at, &key(name), None).await?;
     collect(content.read(0..info.size)?).await
 }
 

@@ -21,7 +21,7 @@ use super::index::{
 use super::object::{ObjectInfo, PartInfo, UploadId, UploadInfo};
 use super::objects;
 use super::places::ContentId;
-use super::request::{Completion, NewUpload};
+use super::request::{Completed, Completion, NewUpload};
 use super::staging::Staged;
 
 /// The highest part number.
@@ -68,7 +68,7 @@ pub(super) fn create(
         index,
         sql,
         &[
-            &bucket.0,
+            &bucket.id,
             &at.key.as_str().as_bytes(),
             &at.id.as_str(),
             &initiated,
@@ -93,7 +93,7 @@ pub(super) fn find(index: &Connection, at: &UploadAt) -> Result<UploadRow, Store
     let bucket = index::bucket(index, &at.bucket)?;
     let sql = "SELECT id, key, token, initiated, storage_class, checksum_algorithm, checksum_composite \
                FROM upload WHERE bucket = ?1 AND key = ?2 AND token = ?3";
-    one(index, sql, &[&bucket.0, &at.key.as_str().as_bytes(), &at.id.as_str()], |row| {
+    one(index, sql, &[&bucket.id, &at.key.as_str().as_bytes(), &at.id.as_str()], |row| {
         Ok(UploadRow { row: row.get(0)?, bucket, info: index::upload_info(row)? })
     })?
     .ok_or_else(|| StoreError::NoSuchUpload(at.id.as_str().to_owned()))
@@ -192,7 +192,7 @@ pub(super) fn abort_all(
     bucket: BucketRow,
 ) -> Result<(), StoreError> {
     let sql = "SELECT id FROM upload WHERE bucket = ?1";
-    for upload in all(index, sql, &[&bucket.0], |row| Ok(row.get::<_, i64>(0)?))? {
+    for upload in all(index, sql, &[&bucket.id], |row| Ok(row.get::<_, i64>(0)?))? {
         remove(index, effects, upload)?;
     }
     Ok(())
@@ -208,7 +208,7 @@ fn remove(index: &Connection, effects: &mut Effects, upload: i64) -> Result<(), 
     Ok(())
 }
 
-/// Makes an object of an upload's parts.
+/// Makes an object of an upload's parts; tells also the bucket's row.
 pub(super) fn complete(
     index: &Connection,
     effects: &mut Effects,
@@ -216,7 +216,7 @@ pub(super) fn complete(
     completion: &Completion,
     (id, min_part_size): (ContentId, u64),
     now: Timestamp,
-) -> Result<ObjectInfo, StoreError> {
+) -> Result<(BucketRow, Completed), StoreError> {
     let upload = find(index, at)?;
     let chosen = choose(parts(index, upload.row)?, completion, min_part_size)?;
     let size = chosen.iter().map(|(part, _)| part.size).sum();
@@ -235,13 +235,14 @@ pub(super) fn complete(
     let etag = ETag::of_parts(chosen.iter().map(|(part, _)| &part.etag));
     let info = objects::info(size, etag, new, now)?;
     let target = (upload.bucket, &at.key);
-    objects::replace(index, effects, target, &info, completion.condition, |index, _| {
+    let info = objects::replace(index, effects, target, info, completion.condition, |index, _| {
         let slices = join(index, upload.row, &chosen)?;
         insert_composite(index, id, &slices)?;
         Ok(id)
     })?;
     remove(index, effects, upload.row)?;
-    Ok(info)
+    let ObjectInfo { etag, size, version, checksums, .. } = info;
+    Ok((upload.bucket, Completed { etag, size, version, checksums }))
 }
 
 type Part = (PartInfo, ContentId);

@@ -97,6 +97,8 @@ fn references(index: &Connection, report: &mut Report) -> Result<(), StoreError>
     report.objects = one(index, "SELECT count(*) FROM object", &[], count)?.unwrap_or(0);
     let sql = "SELECT CAST(object.key AS TEXT) FROM object LEFT JOIN content ON content.id = object.content \
                WHERE content.size IS NOT object.size UNION ALL \
+               SELECT CAST(version.key AS TEXT) FROM version LEFT JOIN content ON content.id = version.content \
+               WHERE version.content IS NOT NULL AND content.size IS NOT version.size UNION ALL \
                SELECT 'part ' || part.number || ' of an upload' FROM part \
                LEFT JOIN content ON content.id = part.content WHERE content.size IS NOT part.size UNION ALL \
                SELECT printf('content %016x', segment.content) FROM segment \
@@ -107,7 +109,7 @@ fn references(index: &Connection, report: &mut Report) -> Result<(), StoreError>
     let dangling = all(index, sql, &[], |row| Ok(Damage::Reference(row.get(0)?)))?;
     report.damage.extend(dangling);
     let sql = "SELECT content.id, content.refs, count(used.id) FROM content LEFT JOIN \
-               (SELECT content AS id FROM object UNION ALL SELECT content FROM part \
+               (SELECT content AS id FROM object UNION ALL SELECT content FROM version UNION ALL SELECT content FROM part \
                UNION ALL SELECT source FROM segment) AS used ON used.id = content.id \
                GROUP BY content.id HAVING content.refs <> count(used.id)";
     let miscounted = all(index, sql, &[], |row| {

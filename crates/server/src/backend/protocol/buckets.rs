@@ -104,12 +104,6 @@ pub(crate) fn location_document(region: &str) -> Response<ResponseBody> {
     xml::answer(StatusCode::OK, body)
 }
 
-/// `GetBucketVersioning`: never enabled here.
-pub(super) async fn versioning(store: &Store, permit: &Permit) -> Answer {
-    store.bucket(permit.bucket()?).await?;
-    Ok(Xml::document("VersioningConfiguration", |_| {}).answer())
-}
-
 /// 204.
 pub(super) fn no_content() -> Response<ResponseBody> {
     let mut response = Response::new(empty());

@@ -17,6 +17,9 @@ use crate::backend::local::checksum::{ChecksumKind, Checksums};
 use crate::backend::local::conditions::{PutCondition, ReadConditions, TagMatch};
 use crate::backend::local::etag::ETag;
 use crate::backend::local::object::ObjectInfo;
+use crate::backend::local::request::Source;
+use crate::backend::local::version::VersionId;
+use crate::classify::CopySource;
 use crate::refusal::Refusal;
 use crate::request::Request;
 
@@ -42,13 +45,44 @@ pub fn refuse_unsupported(request: &Request) -> Result<(), Refusal> {
     if granted || !matches!(acl, "private" | "bucket-owner-full-control" | "bucket-owner-read") {
         return Err(Refusal::acls_not_supported());
     }
-    match request.query.value("versionId") {
-        None | Some("null") => Ok(()),
-        Some(_) => {
-            let message = "The specified version does not exist.";
-            Err(Refusal::new("NoSuchVersion", StatusCode::NOT_FOUND, message))
-        }
-    }
+    Ok(())
+}
+
+/// Which version the request means; `None` for the current one.
+///
+/// # Errors
+/// 400 `InvalidArgument` for what is no version id.
+pub fn version(request: &Request) -> Result<Option<VersionId>, Refusal> {
+    request.query.value("versionId").map(version_id).transpose()
+}
+
+/// Reads a version id.
+///
+/// # Errors
+/// 400 `InvalidArgument`.
+pub fn version_id(text: &str) -> Result<VersionId, Refusal> {
+    text.parse().map_err(|_| Refusal::invalid_argument("Invalid version id specified"))
+}
+
+/// What a copy reads.
+///
+/// # Errors
+/// 400 `InvalidArgument`.
+pub fn source(source: &CopySource) -> Result<Source, Refusal> {
+    let version = source.version_id.as_deref().map(version_id).transpose()?;
+    Ok(Source { bucket: source.bucket.clone(), key: source.key.clone(), version })
+}
+
+/// `x-amz-version-id`, where the bucket has versions.
+pub fn insert_version(headers: &mut HeaderMap, version: Option<VersionId>) {
+    let version = version.map(|version| version.to_string());
+    insert(headers, HeaderName::from_static("x-amz-version-id"), version.as_deref());
+}
+
+/// `x-amz-copy-source-version-id`, where the bucket has versions.
+pub fn insert_source_version(headers: &mut HeaderMap, version: Option<VersionId>) {
+    let version = version.map(|version| version.to_string());
+    insert(headers, HeaderName::from_static("x-amz-copy-source-version-id"), version.as_deref());
 }
 
 /// Refuses an ownership under which ACLs would count.
@@ -246,6 +280,7 @@ pub fn of_object(object: &ObjectInfo, request: &Request) -> HeaderMap {
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     insert(&mut headers, LAST_MODIFIED, Some(&time::http_date(object.modified)));
     insert(&mut headers, ETAG, Some(&quoted(&object.etag)));
+    insert_version(&mut headers, object.version);
     headers
 }
 
