@@ -122,7 +122,13 @@ fn each_action_is_asked_for_or_is_left_out_on_purpose() {
             Need::OnTarget(plain, versioned) | Need::BodyTags(plain, versioned) => {
                 asked.extend([*plain, *versioned]);
             }
-            Need::CopySource | Need::WrittenAttributes | Need::EachKey | Need::FormKey => {}
+            Need::BodyLock(action) => asked.extend([*action]),
+            Need::CopySource
+            | Need::WrittenAttributes
+            | Need::EachKey
+            | Need::FormKey
+            | Need::BypassedGovernance
+            | Need::BucketLock => {}
         }
     }
     let vocabulary: BTreeSet<&str> = include_str!("s3_model/actions.txt").lines().collect();

@@ -233,6 +233,7 @@ impl Worker {
             tags: None,
             storage_class: Default::default(),
             checksum: None,
+            lock: Default::default(),
         };
         self.store.copy(request).await?;
         self.acknowledge(target, recipe)

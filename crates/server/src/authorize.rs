@@ -22,7 +22,10 @@ use wigeon_core::sigv4::canonical::sha256_hex;
 
 use crate::authenticate::Authenticated;
 use crate::bucket::{BucketAccess, BucketPolicy};
-use crate::classify::{Ask, Classified, CopySource, On, Tags, request_context};
+use crate::classify::{
+    Ask, BYPASS_GOVERNANCE, Classified, CopySource, On, Tags, Written, WrittenLock, bypasses_governance,
+    request_context,
+};
 use crate::decided::DecidedBy;
 use crate::denial::Denial;
 use crate::directory::Snapshot;
@@ -70,8 +73,8 @@ pub trait Facts {
 /// What the backend found out for a decision.
 #[derive(Debug, Clone, Copy, Default)]
 struct Known<'a> {
-    /// The tags that will be written; `None` where `x-amz-tagging` says it.
-    written: Option<&'a Tags>,
+    /// What will be written, where the headers do not say it.
+    written: Written<'a>,
     /// The tags that the object has.
     existing: Option<&'a Tags>,
 }
@@ -120,7 +123,7 @@ pub async fn authorize(
             true => permit.tags_of(ask.on, facts).await?,
             false => None,
         };
-        let known = Known { written: None, existing: existing.as_ref() };
+        let known = Known { existing: existing.as_ref(), ..Known::default() };
         allowed_by = allowed_by.or(permit.decide(ask, known)?);
     }
     permit.allowed_by = allowed_by;
@@ -232,7 +235,32 @@ impl Permit {
         existing: Option<&Tags>,
     ) -> Result<(), Refusal> {
         let ask = Ask { action, resource: self.target().arn(), on: On::Target };
-        self.decide(&ask, Known { written: Some(tags), existing }).map(drop)
+        let written = Written { tags: Some(tags), ..Written::default() };
+        self.decide(&ask, Known { written, existing }).map(drop)
+    }
+
+    /// Whether the caller may protect the object of the path in this way: for what the body says. What headers say of it
+    /// then counts for nothing.
+    ///
+    /// # Errors
+    /// 403 `AccessDenied`.
+    pub fn allows_lock(&self, action: &'static str, lock: WrittenLock) -> Result<(), Refusal> {
+        let ask = Ask { action, resource: self.target().arn(), on: On::Target };
+        let written = Written { lock: Some(lock), ..Written::default() };
+        self.decide(&ask, Known { written, existing: None }).map(drop)
+    }
+
+    /// Whether the caller may delete a key that the body names, or a version of it, and if the request says so bypass
+    /// what protects it.
+    ///
+    /// # Errors
+    /// 403 `AccessDenied`.
+    pub fn allows_deletion(&self, key: &ObjectKey, of_a_version: bool) -> Result<(), Refusal> {
+        self.allows(if of_a_version { "s3:DeleteObjectVersion" } else { "s3:DeleteObject" }, key)?;
+        match bypasses_governance(&self.request) {
+            true => self.allows(BYPASS_GOVERNANCE, key),
+            false => Ok(()),
+        }
     }
 
     /// Asks again with the tags that the object of the path has, where policies look at them.
@@ -252,7 +280,7 @@ impl Permit {
     }
 
     fn ask_again(&self, on: On, existing: &Tags) -> Result<(), Refusal> {
-        let known = Known { written: None, existing: Some(existing) };
+        let known = Known { existing: Some(existing), ..Known::default() };
         let mut asks = self.classified.asks.iter().filter(|ask| ask.on == on && self.wants_tags(ask));
         asks.try_for_each(|ask| self.decide(ask, known).map(drop))
     }

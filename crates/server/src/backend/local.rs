@@ -66,13 +66,15 @@ pub mod etag;
 
 pub mod checksum;
 
-pub mod attributes;
-
 pub mod version;
 
-pub mod object;
-
 pub mod error;
+
+pub mod lock;
+
+pub mod attributes;
+
+pub mod object;
 
 pub mod conditions;
 
@@ -99,6 +101,8 @@ pub mod content;
 pub mod staging;
 
 mod versions;
+
+mod locks;
 
 mod objects;
 

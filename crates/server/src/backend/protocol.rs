@@ -2,7 +2,7 @@
 //!
 //! Each operation of S3 that the store can do has a function in one of the modules below; every other operation
 //! is refused with 501 `NotImplemented`, and so is every header that would change what is stored and is not
-//! understood (encryption, object lock). Source: Amazon S3 API Reference, the page of each operation.
+//! understood (encryption). Source: Amazon S3 API Reference, the page of each operation.
 
 pub mod xml;
 
@@ -29,6 +29,8 @@ pub mod reading;
 pub mod writing;
 
 pub mod deleting;
+
+pub mod locks;
 
 pub mod multipart;
 
@@ -140,6 +142,12 @@ impl LocalBackend {
             Op::GetBucketVersioning => versions::state(store, permit).await,
             Op::PutBucketVersioning => versions::put_state(store, permit, body).await,
             Op::ListObjectVersions => versions::list(store, permit).await,
+            Op::GetObjectLockConfiguration => locks::bucket(store, permit).await,
+            Op::PutObjectLockConfiguration => locks::put_bucket(store, permit, body).await,
+            Op::GetObjectRetention => locks::retention(store, permit).await,
+            Op::PutObjectRetention => locks::put_retention(store, permit, body).await,
+            Op::GetObjectLegalHold => locks::legal_hold(store, permit).await,
+            Op::PutObjectLegalHold => locks::put_legal_hold(store, permit, body).await,
             Op::ListObjects => listing::objects(store, permit).await,
             Op::ListObjectsV2 => listing::objects_v2(store, permit).await,
             Op::ListMultipartUploads => listing::uploads(store, permit).await,

@@ -66,6 +66,7 @@ use self::origin::Origin;
 pub use self::origin::UpstreamError;
 use self::settings::Settings;
 use self::upload::Outgoing;
+use super::protocol::locks::{permitted_legal_hold, permitted_retention};
 use super::protocol::upload::check_document;
 use super::protocol::xml::{Answer, LONGEST_BODY};
 use crate::authorize::Permit;
@@ -159,6 +160,15 @@ impl Upstreams {
                 let document = body.collect(LONGEST_BODY).await?;
                 check_document(permit.request(), body, &document)?;
                 tags::ask_of_document(permit, &document)?;
+                forward(&origin, permit, &place, head, Given::Document(document)).await
+            }
+            Operation::PutObjectRetention | Operation::PutObjectLegalHold => {
+                let document = body.collect(LONGEST_BODY).await?;
+                check_document(permit.request(), body, &document)?;
+                match operation {
+                    Operation::PutObjectRetention => permitted_retention(permit, &document).map(drop)?,
+                    _ => permitted_legal_hold(permit, &document).map(drop)?,
+                }
                 forward(&origin, permit, &place, head, Given::Document(document)).await
             }
             _ => forward(&origin, permit, &place, head, Given::Body(body)).await,

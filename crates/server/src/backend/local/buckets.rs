@@ -11,18 +11,19 @@ use super::object::BucketInfo;
 use super::uploads;
 use super::version::Versioning;
 
-/// Creates a bucket.
+/// Creates a bucket. One that locks versions keeps them.
 pub(super) fn create(
     index: &Connection,
     name: &BucketName,
+    locks: bool,
     now: Timestamp,
 ) -> Result<BucketInfo, StoreError> {
     let created = milliseconds(now);
-    let sql = "INSERT INTO bucket (name, created) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
-    match run(index, sql, &[&name.as_str(), &created])? {
-        1 => {
-            Ok(BucketInfo { name: name.clone(), created: timestamp(created)?, versioning: Versioning::Never })
-        }
+    let sql = "INSERT INTO bucket (name, created, versioning, object_lock) VALUES (?1, ?2, ?3, ?4) \
+               ON CONFLICT DO NOTHING";
+    let versioning = if locks { Versioning::Enabled } else { Versioning::Never };
+    match run(index, sql, &[&name.as_str(), &created, &versioning.code(), &locks])? {
+        1 => Ok(BucketInfo { name: name.clone(), created: timestamp(created)?, versioning }),
         _ => Err(StoreError::BucketAlreadyExists(name.to_string())),
     }
 }
@@ -50,6 +51,9 @@ pub(super) fn set_versioning(
     versioning: Versioning,
 ) -> Result<(), StoreError> {
     let bucket = index::bucket(index, name)?;
+    if bucket.locks && versioning != Versioning::Enabled {
+        return Err(StoreError::LockNeedsVersions(name.to_string()));
+    }
     run(index, "UPDATE bucket SET versioning = ?2 WHERE id = ?1", &[&bucket.id, &versioning.code()])?;
     Ok(())
 }

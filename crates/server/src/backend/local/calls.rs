@@ -9,3 +9,5 @@ pub mod uploads;
 pub mod listings;
 
 pub mod settings;
+
+pub mod locks;

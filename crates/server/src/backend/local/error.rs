@@ -41,6 +41,18 @@ pub enum StoreError {
     /// The version that was named is a delete marker, which has no content.
     #[error("the version is a delete marker")]
     IsDeleteMarker(DeleteMarker),
+    /// The version is protected: by a retention that is not over, or by a legal hold.
+    #[error("the version is protected by object lock")]
+    Locked,
+    /// The bucket does not lock versions, so nothing in it can be locked.
+    #[error("the bucket has no object lock")]
+    NoBucketLock,
+    /// A bucket that locks versions has to keep them.
+    #[error("bucket `{0}` has to keep versions for object lock")]
+    LockNeedsVersions(String),
+    /// A retention that is over before it begins.
+    #[error("a retention has to end in the future")]
+    RetentionInThePast,
     /// The multipart upload does not exist: never begun, completed, aborted, or of another key.
     #[error("multipart upload `{0}` does not exist; it may have been completed or aborted")]
     NoSuchUpload(String),

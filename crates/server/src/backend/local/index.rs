@@ -9,6 +9,7 @@ use super::attributes::{Attributes, StorageClass, Tags};
 use super::checksum::{ChecksumAlgorithm, ChecksumKind, Checksums};
 use super::error::{DeleteMarker, StoreError};
 use super::etag::ETag;
+use super::lock::Lock;
 use super::object::{BucketInfo, ObjectInfo, ObjectSummary, PartInfo, UploadId, UploadInfo, VersionSummary};
 use super::places::ContentId;
 use super::version::{VersionId, Versioning};
@@ -18,6 +19,8 @@ use super::version::{VersionId, Versioning};
 pub(super) struct BucketRow {
     pub(super) id: i64,
     pub(super) versioning: Versioning,
+    /// It locks versions.
+    pub(super) locks: bool,
 }
 
 /// The row of a version that is an object.
@@ -137,8 +140,11 @@ pub(super) fn run(index: &Connection, sql: &str, parameters: &[&dyn ToSql]) -> R
 /// # Errors
 /// [`StoreError::NoSuchBucket`].
 pub(super) fn bucket(index: &Connection, name: &BucketName) -> Result<BucketRow, StoreError> {
-    let sql = "SELECT id, versioning FROM bucket WHERE name = ?1";
-    one(index, sql, &[&name.as_str()], |row| Ok(BucketRow { id: row.get(0)?, versioning: versioning(row)? }))?
+    let sql = "SELECT id, versioning, object_lock FROM bucket WHERE name = ?1";
+    let read = |row: &Row<'_>| {
+        Ok(BucketRow { id: row.get(0)?, versioning: versioning(row)?, locks: column(row, "object_lock")? })
+    };
+    one(index, sql, &[&name.as_str()], read)?
         .ok_or_else(|| StoreError::NoSuchBucket(name.to_string()))
 }
 
@@ -166,8 +172,14 @@ pub(super) fn object_row(row: &Row<'_>, versioning: Versioning) -> Result<Object
         checksums: checksums(row)?,
         attributes,
         tags,
+        lock: lock(row)?,
     };
     Ok(ObjectRow { info, content: column(row, "content")?, seq, token })
+}
+
+/// From `lock`.
+pub(super) fn lock(row: &Row<'_>) -> Result<Lock, StoreError> {
+    Lock::from_column(column::<Option<String>>(row, "lock")?.as_deref()).ok_or_else(|| unreadable("a lock"))
 }
 
 /// From `seq`, `token`, `modified`.

@@ -6,6 +6,7 @@ use wigeon_core::time::Timestamp;
 use super::attributes::{Attributes, StorageClass, Tags};
 use super::checksum::{ChecksumAlgorithm, ChecksumKind, Checksums};
 use super::etag::ETag;
+use super::lock::{DefaultRetention, Lock};
 use super::version::{VersionId, Versioning};
 
 /// A bucket.
@@ -17,6 +18,13 @@ pub struct BucketInfo {
     pub created: Timestamp,
     /// Whether it keeps versions.
     pub versioning: Versioning,
+}
+
+/// That a bucket locks versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BucketLock {
+    /// What new ones are retained for, where their writers say nothing.
+    pub default: Option<DefaultRetention>,
 }
 
 /// Everything about an object but its bytes.
@@ -38,6 +46,8 @@ pub struct ObjectInfo {
     pub attributes: Attributes,
     /// Tags.
     pub tags: Tags,
+    /// What protects it.
+    pub lock: Lock,
 }
 
 /// What a listing tells of an object.

@@ -1,7 +1,6 @@
 //! Changes to objects, within the writing transaction.
 
 use rusqlite::Connection;
-use rusqlite::types::ToSql;
 use wigeon_core::s3::{BucketName, ObjectKey};
 use wigeon_core::time::Timestamp;
 
@@ -12,13 +11,14 @@ use super::conditions::{PutCondition, ReadOutcome};
 use super::contents::{self, acquire};
 use super::error::StoreError;
 use super::etag::ETag;
+use super::locks;
 use super::index::{self, BucketRow, milliseconds, run, signed, to_json};
 use super::object::ObjectInfo;
 use super::places::ContentId;
 use super::request::{Copied, CopyRequest, Deleted, Deletion, Source};
 use super::staging::{Digests, Staged};
 use super::version::{VersionId, Versioning};
-use super::versions::{Found, current, find, insert_marker, make_way, named, remove};
+use super::versions::{Found, current, find, insert_marker, make_way, named, remove, update};
 
 /// Makes staged content an object.
 pub(super) fn put(
@@ -41,9 +41,9 @@ pub(super) fn put(
 
 /// What is known of a new object; its time in the precision in which it is stored.
 pub(super) fn info(size: u64, etag: ETag, new: NewObject, now: Timestamp) -> Result<ObjectInfo, StoreError> {
-    let NewObject { attributes, tags, storage_class, checksums } = new;
+    let NewObject { attributes, tags, storage_class, checksums, lock } = new;
     let modified = index::timestamp(milliseconds(now))?;
-    Ok(ObjectInfo { version: None, size, etag, modified, storage_class, checksums, attributes, tags })
+    Ok(ObjectInfo { version: None, size, etag, modified, storage_class, checksums, attributes, tags, lock })
 }
 
 /// Enters an object as the current version of its key; what was that before is kept or given up. `content` enters or
@@ -58,11 +58,12 @@ pub(super) fn replace(
 ) -> Result<ObjectInfo, StoreError> {
     let before = current(index, bucket, key)?;
     condition.check(key.as_str(), before.as_ref().map(|before| &before.info.etag))?;
+    let lock = locks::of_new(index, bucket, info.lock, info.modified)?;
     let content = content(index, effects)?;
     let next = make_way(index, effects, bucket, key, before.as_ref(), info.modified)?;
     let sql = "INSERT OR REPLACE INTO object (bucket, key, seq, token, size, etag, parts, modified, storage_class, \
-               checksums, content, attributes, tags) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+               checksums, content, attributes, tags, lock) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
     run(
         index,
         sql,
@@ -80,9 +81,10 @@ pub(super) fn replace(
             &content,
             &to_json(&info.attributes),
             &to_json(&info.tags),
+            &lock.to_column(),
         ],
     )?;
-    Ok(ObjectInfo { version: next.id(bucket), ..info })
+    Ok(ObjectInfo { version: next.id(bucket), lock, ..info })
 }
 
 /// Deletes what is named: without a version, the object of a key, which leaves a delete marker where the bucket keeps
@@ -94,7 +96,7 @@ pub(super) fn delete(
     deletion: &Deletion,
     now: Timestamp,
 ) -> Result<Deleted, StoreError> {
-    let Deletion { key, version, condition } = deletion;
+    let Deletion { key, version, condition, bypass_governance } = deletion;
     // A condition is one on the current version, whichever version is deleted.
     if *condition != PutCondition::Always {
         let before = current(index, bucket, key)?;
@@ -109,6 +111,11 @@ pub(super) fn delete(
         }
     };
     let found = named(index, bucket, key, version)?;
+    if let Some(Found::Object(row)) = &found
+        && row.info.lock.forbids_deletion(now, *bypass_governance)
+    {
+        return Err(StoreError::Locked);
+    }
     if let Some(found) = &found {
         remove(index, effects, bucket, key, found)?;
     }
@@ -174,6 +181,7 @@ pub(super) fn copy(
         tags: request.tags.unwrap_or(source.info.tags),
         storage_class: request.storage_class,
         checksums,
+        lock: request.lock,
     };
     let target = (index::bucket(index, &request.target.0)?, &request.target.1);
     let info = info(source.info.size, etag, new, now)?;
@@ -197,22 +205,4 @@ pub(super) fn set_tags(
     let row = find(index, bucket, key, version)?;
     update(index, bucket, key, row.seq, "tags", &to_json(tags))?;
     Ok(row.info.version)
-}
-
-/// Changes one column of a version, wherever it is.
-fn update(
-    index: &Connection,
-    bucket: BucketRow,
-    key: &ObjectKey,
-    seq: i64,
-    column: &str,
-    value: &dyn ToSql,
-) -> Result<(), StoreError> {
-    for table in ["object", "version"] {
-        let sql = format!("UPDATE {table} SET {column} = ?4 WHERE bucket = ?1 AND key = ?2 AND seq = ?3");
-        if run(index, &sql, &[&bucket.id, &key.as_str().as_bytes(), &seq, value])? == 1 {
-            break;
-        }
-    }
-    Ok(())
 }

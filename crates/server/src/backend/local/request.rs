@@ -8,6 +8,7 @@ use super::attributes::{Attributes, StorageClass, Tags};
 use super::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind, Checksums};
 use super::conditions::{PutCondition, ReadConditions};
 use super::etag::ETag;
+use super::lock::Lock;
 use super::object::{ObjectInfo, ObjectSummary, PartInfo, UploadId, UploadInfo, VersionSummary};
 use super::version::VersionId;
 
@@ -34,13 +35,15 @@ pub struct Deletion {
     pub version: Option<VersionId>,
     /// What must hold of the current version.
     pub condition: PutCondition,
+    /// Whoever deletes may bypass a retention of mode `GOVERNANCE`.
+    pub bypass_governance: bool,
 }
 
 impl Deletion {
     /// Of an object, whatever it is.
     #[must_use]
     pub fn of(key: ObjectKey) -> Self {
-        Self { key, version: None, condition: PutCondition::Always }
+        Self { key, version: None, condition: PutCondition::Always, bypass_governance: false }
     }
 }
 
@@ -74,6 +77,8 @@ pub struct CopyRequest {
     pub storage_class: StorageClass,
     /// A checksum that the copy shall have; it is computed if the source has none. `None` keeps the source's.
     pub checksum: Option<ChecksumAlgorithm>,
+    /// What shall protect the copy; the source's lock stays with the source.
+    pub lock: Lock,
 }
 
 /// What a copy made.
@@ -96,6 +101,8 @@ pub struct NewUpload {
     pub storage_class: StorageClass,
     /// The checksum it shall have.
     pub checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
+    /// What shall protect it.
+    pub lock: Lock,
 }
 
 /// A part to be taken from an object of the store.

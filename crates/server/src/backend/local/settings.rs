@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use wigeon_core::s3::BucketName;
 
 use super::error::StoreError;
-use super::index::{self, all, run, unreadable};
+use super::index::{self, BucketRow, all, one, run, unreadable};
 
 /// The subject of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -151,6 +151,16 @@ fn read(index: &Connection, before: &Snapshot) -> Result<Snapshot, StoreError> {
         Ok(())
     })?;
     Ok(snapshot.into_iter().map(|(bucket, settings)| (bucket, Arc::new(settings))).collect())
+}
+
+/// One of a bucket's settings, as the writing transaction has it.
+pub(super) fn read_one(
+    index: &Connection,
+    bucket: BucketRow,
+    setting: Setting,
+) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT document FROM setting WHERE bucket = ?1 AND name = ?2";
+    one(index, sql, &[&bucket.id, &setting.name()], |row| Ok(row.get(0)?))
 }
 
 /// Changes a setting within the writing transaction; `None` removes it.

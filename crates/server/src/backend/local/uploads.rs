@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
 use wigeon_core::s3::{BucketName, ObjectKey};
 use wigeon_core::time::Timestamp;
 
@@ -19,6 +19,7 @@ use super::index::{
     self, BucketRow, all, attributes_and_tags, milliseconds, one, part_info, run, signed, to_json,
 };
 use super::object::{ObjectInfo, PartInfo, UploadId, UploadInfo};
+use super::locks;
 use super::objects;
 use super::places::ContentId;
 use super::request::{Completed, Completion, NewUpload};
@@ -61,9 +62,11 @@ pub(super) fn create(
     now: Timestamp,
 ) -> Result<UploadInfo, StoreError> {
     let bucket = index::bucket(index, &at.bucket)?;
+    // What cannot be locked is refused before its bytes come, and once more when they have.
+    locks::of_new(index, bucket, new.lock, now)?;
     let initiated = milliseconds(now);
     let sql = "INSERT INTO upload (bucket, key, token, initiated, storage_class, checksum_algorithm, \
-               checksum_composite, attributes, tags) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+               checksum_composite, attributes, tags, lock) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     run(
         index,
         sql,
@@ -77,6 +80,7 @@ pub(super) fn create(
             &new.checksum.map(|(_, kind)| kind == ChecksumKind::Composite),
             &to_json(&new.attributes),
             &to_json(&new.tags),
+            &new.lock.to_column(),
         ],
     )?;
     Ok(UploadInfo {
@@ -224,13 +228,15 @@ pub(super) fn complete(
         return Err(StoreError::DigestMismatch("size"));
     }
     let checksum = checksum(&upload.info, &chosen, completion)?;
-    let sql = "SELECT attributes, tags FROM upload WHERE id = ?1";
-    let (attributes, tags) = one(index, sql, &[&upload.row], attributes_and_tags)?.unwrap_or_default();
+    let sql = "SELECT attributes, tags, lock FROM upload WHERE id = ?1";
+    let read = |row: &Row<'_>| Ok((attributes_and_tags(row)?, index::lock(row)?));
+    let ((attributes, tags), lock) = one(index, sql, &[&upload.row], read)?.unwrap_or_default();
     let new = NewObject {
         attributes,
         tags,
         storage_class: upload.info.storage_class,
         checksums: checksum.into_iter().collect(),
+        lock,
     };
     let etag = ETag::of_parts(chosen.iter().map(|(part, _)| &part.etag));
     let info = objects::info(size, etag, new, now)?;

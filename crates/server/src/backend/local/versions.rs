@@ -7,6 +7,7 @@
 
 use aws_lc_rs::rand;
 use rusqlite::Connection;
+use rusqlite::types::ToSql;
 use wigeon_core::s3::ObjectKey;
 use wigeon_core::time::Timestamp;
 
@@ -265,6 +266,24 @@ fn promote(index: &Connection, bucket: BucketRow, key: &ObjectKey) -> Result<(),
             run(index, sql, &[&bucket.id, &name, &seq])?;
             let sql = "DELETE FROM version WHERE bucket = ?1 AND key = ?2 AND seq = ?3";
             run(index, sql, &[&bucket.id, &name, &seq])?;
+        }
+    }
+    Ok(())
+}
+
+/// Changes one column of a version, wherever it is.
+pub(super) fn update(
+    index: &Connection,
+    bucket: BucketRow,
+    key: &ObjectKey,
+    seq: i64,
+    column: &str,
+    value: &dyn ToSql,
+) -> Result<(), StoreError> {
+    for table in ["object", "version"] {
+        let sql = format!("UPDATE {table} SET {column} = ?4 WHERE bucket = ?1 AND key = ?2 AND seq = ?3");
+        if run(index, &sql, &[&bucket.id, &key.as_str().as_bytes(), &seq, value])? == 1 {
+            break;
         }
     }
     Ok(())

@@ -15,6 +15,7 @@ use crate::backend::local::etag::ETag;
 use crate::backend::local::request::{Deleted, Deletion};
 use crate::backend::local::version::VersionId;
 use crate::body::RequestBody;
+use crate::classify::bypasses_governance;
 use crate::refusal::Refusal;
 
 /// The most keys that one `DeleteObjects` takes.
@@ -28,7 +29,9 @@ pub(super) async fn one(store: &Store, permit: &Permit) -> Answer {
         Some(_) => headers::put_condition(permit.request())?,
     };
     let version = headers::version(permit.request())?;
-    let deleted = store.delete(bucket, Deletion { key: key.clone(), version, condition }).await?;
+    let bypass_governance = bypasses_governance(permit.request());
+    let deletion = Deletion { key: key.clone(), version, condition, bypass_governance };
+    let deleted = store.delete(bucket, deletion).await?;
     let mut response = no_content();
     headers::insert_version(response.headers_mut(), deleted.version);
     if deleted.marker {
@@ -106,21 +109,17 @@ fn written(xml: &mut Xml, deletion: &Deletion, done: &Deleted) {
 fn named(node: Node<'_, '_>) -> Result<Named, Refusal> {
     let text = |name| child_text(node, name).map(str::to_owned);
     let key = text("Key").ok_or_else(|| Refusal::malformed_xml("An Object to delete has no Key."))?;
-    Ok(Named { key, etag: text("ETag"), version: text("VersionId") })
+    Ok(Named { key, etag: text("ETag"), version: text("VersionId").filter(|version| !version.is_empty()) })
 }
 
 fn permitted(permit: &Permit, named: &Named) -> Result<Deletion, Refusal> {
     let key = ObjectKey::parse(named.key.clone())?;
-    let action = match named.version {
-        None => "s3:DeleteObject",
-        Some(_) => "s3:DeleteObjectVersion",
-    };
-    permit.allows(action, &key)?;
+    permit.allows_deletion(&key, named.version.is_some())?;
     let condition = match named.etag.as_deref() {
         None => PutCondition::Always,
         Some("*") => PutCondition::IfPresent,
         Some(tag) => tag.parse::<ETag>().map_or(PutCondition::Never, PutCondition::IfMatches),
     };
     let version = named.version.as_deref().map(headers::version_id).transpose()?;
-    Ok(Deletion { key, version, condition })
+    Ok(Deletion { key, version, condition, bypass_governance: bypasses_governance(permit.request()) })
 }

@@ -59,6 +59,7 @@ pub(super) async fn create(store: &Store, permit: &Permit) -> Answer {
         tags: headers::tagging(request)?,
         storage_class: headers::storage_class(request)?,
         checksum,
+        lock: headers::lock(request)?,
     };
     let upload = store.create_upload(bucket, key, upload).await?;
     let document = Xml::document("InitiateMultipartUploadResult", |xml| {

@@ -40,6 +40,19 @@ impl From<StoreError> for Refusal {
                 let refusal = Self::new("MethodNotAllowed", StatusCode::METHOD_NOT_ALLOWED, message);
                 Self { headers: Some(Box::new(headers)), ..refusal }
             }
+            StoreError::Locked => Self {
+                message: "Access Denied because object protected by object lock.".to_owned(),
+                ..Self::access_denied(error.to_string())
+            },
+            StoreError::NoBucketLock => Self::invalid_request("Bucket is missing Object Lock Configuration"),
+            StoreError::LockNeedsVersions(_) => Self::new(
+                "InvalidBucketState",
+                StatusCode::CONFLICT,
+                "Versioning must be 'Enabled' on a bucket with an Object Lock configuration.",
+            ),
+            StoreError::RetentionInThePast => {
+                Self::invalid_argument("The retain until date must be in the future!")
+            }
             StoreError::NoSuchUpload(_) => not_found(
                 "NoSuchUpload",
                 "The specified upload does not exist. The upload ID may be invalid, or the upload may have been \

@@ -25,6 +25,7 @@ pub(super) async fn put(store: &Store, permit: &Permit, body: &mut RequestBody<'
         attributes: headers::attributes(request)?,
         tags: headers::tagging(request)?,
         storage_class: headers::storage_class(request)?,
+        lock: headers::lock(request)?,
         ..NewObject::default()
     };
     // Before the body is asked for: nobody should send 5 GiB to a bucket that does not exist.
@@ -88,6 +89,7 @@ pub(super) async fn copy(store: &Store, permit: &Permit) -> Answer {
             tags: Some(tags.unwrap_or(there.tags)),
             storage_class: headers::storage_class(request)?,
             checksum: requested_algorithm(request)?,
+            lock: headers::lock(request)?,
         })
         .await?;
     let mut response = Xml::document("CopyObjectResult", |xml| copy_result(xml, &copied.object)).answer();

@@ -16,7 +16,16 @@ impl Store {
     /// [`StoreError::BucketAlreadyExists`].
     pub async fn create_bucket(&self, bucket: &BucketName) -> Result<BucketInfo, StoreError> {
         let bucket = bucket.clone();
-        self.write(move |index, _, clock| buckets::create(index, &bucket, clock.now())).await
+        self.write(move |index, _, clock| buckets::create(index, &bucket, false, clock.now())).await
+    }
+
+    /// Creates a bucket that locks versions, and therefore keeps them.
+    ///
+    /// # Errors
+    /// [`StoreError::BucketAlreadyExists`].
+    pub async fn create_locking_bucket(&self, bucket: &BucketName) -> Result<BucketInfo, StoreError> {
+        let bucket = bucket.clone();
+        self.write(move |index, _, clock| buckets::create(index, &bucket, true, clock.now())).await
     }
 
     /// Deletes an empty bucket, and aborts its multipart uploads.
@@ -54,7 +63,7 @@ impl Store {
     /// Has a bucket keep versions, or stop making new ones. It never forgets again that it had some.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchBucket`].
+    /// [`StoreError::NoSuchBucket`]; [`StoreError::LockNeedsVersions`] of one that locks versions.
     pub async fn set_versioning(&self, bucket: &BucketName, enabled: bool) -> Result<(), StoreError> {
         let bucket = bucket.clone();
         let versioning = if enabled { Versioning::Enabled } else { Versioning::Suspended };

@@ -9,6 +9,7 @@ use crate::backend::local::attributes::StorageClass;
 use crate::backend::local::conditions::ReadConditions;
 use crate::backend::local::etag::ETag;
 use crate::backend::local::object::{PartInfo, UploadId};
+use crate::backend::local::lock::Lock;
 use crate::backend::local::request::{
     CompletedPart, Completion, CopyRequest, ListQuery, NewUpload, PartCopyRequest, Source,
 };
@@ -116,6 +117,7 @@ impl Both {
                     tags: None,
                     storage_class: StorageClass::Standard,
                     checksum: None,
+                    lock: Lock::default(),
                 };
                 match (store.copy(request).await, self.objects.get(&from).cloned()) {
                     (Ok(copied), Some(object)) => {

@@ -8,6 +8,7 @@ use crate::backend::local::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind,
 use crate::backend::local::conditions::ReadConditions;
 use crate::backend::local::etag::ETag;
 use crate::backend::local::object::{PartInfo, UploadId};
+use crate::backend::local::lock::Lock;
 use crate::backend::local::request::{
     Completed, CompletedPart, Completion, CopyRequest, NewUpload, PartCopyRequest, Source, UploadQuery,
     VersionQuery,
@@ -181,6 +182,7 @@ async fn a_copy_of_parts_is_in_one_piece() {
         tags: None,
         storage_class: StorageClass::Standard,
         checksum: None,
+        lock: Lock::default(),
     };
     let copy = upload.store.copy(request).await.unwrap().object;
     let whole = [bytes(1, 1000), bytes(2, 500)].concat();

@@ -26,6 +26,7 @@ fn described() -> NewObject {
         tags: BTreeMap::from([("kind".to_owned(), "test".to_owned())]),
         storage_class: StorageClass::StandardIa,
         checksums: Checksums::default(),
+        lock: Default::default(),
     }
 }
 
@@ -39,6 +40,7 @@ fn copy_of(source: (&BucketName, &str), target: (&BucketName, &str)) -> CopyRequ
         tags: None,
         storage_class: StorageClass::Standard,
         checksum: None,
+        lock: Default::default(),
     }
 }
 

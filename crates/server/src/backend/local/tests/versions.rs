@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::backend::local::attributes::StorageClass;
 use crate::backend::local::conditions::ReadConditions;
+use crate::backend::local::lock::Lock;
 use crate::backend::local::request::{
     CompletedPart, Completion, CopyRequest, ListQuery, NewUpload, Source, VersionQuery,
 };
@@ -150,6 +151,7 @@ impl Both {
                     tags: None,
                     storage_class: StorageClass::Standard,
                     checksum: None,
+                    lock: Lock::default(),
                 };
                 match (store.copy(request).await, expected) {
                     (Ok(copied), Some(Version { content: Some(content), tag, id })) => {
