@@ -74,6 +74,8 @@ pub mod lock;
 
 pub mod attributes;
 
+pub mod lifecycle;
+
 pub mod object;
 
 pub mod conditions;
@@ -110,6 +112,8 @@ pub mod uploads;
 
 mod completed;
 
+pub mod expire;
+
 mod buckets;
 
 mod listing;
@@ -117,6 +121,10 @@ mod listing;
 mod recovery;
 
 pub mod verify;
+
+pub mod inspect;
+
+pub mod repair;
 
 pub mod store;
 

@@ -20,6 +20,8 @@ pub mod unset;
 
 pub mod cors;
 
+pub mod lifecycle;
+
 pub mod listing;
 
 pub mod versions;
@@ -142,6 +144,9 @@ impl LocalBackend {
             Op::GetBucketVersioning => versions::state(store, permit).await,
             Op::PutBucketVersioning => versions::put_state(store, permit, body).await,
             Op::ListObjectVersions => versions::list(store, permit).await,
+            Op::GetBucketLifecycleConfiguration => lifecycle::get(store, permit).await,
+            Op::PutBucketLifecycleConfiguration => lifecycle::put(store, permit, body).await,
+            Op::DeleteBucketLifecycle => lifecycle::delete(store, permit).await,
             Op::GetObjectLockConfiguration => locks::bucket(store, permit).await,
             Op::PutObjectLockConfiguration => locks::put_bucket(store, permit, body).await,
             Op::GetObjectRetention => locks::retention(store, permit).await,

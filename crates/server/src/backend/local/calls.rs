@@ -11,3 +11,5 @@ pub mod listings;
 pub mod settings;
 
 pub mod locks;
+
+pub mod lifecycle;

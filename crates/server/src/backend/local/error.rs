@@ -103,6 +103,9 @@ pub enum StoreError {
     /// What is stored contradicts itself: a missing or short file, an unreadable row.
     #[error("the store is damaged: {0}; run `wigeon store verify`")]
     Corrupt(String),
+    /// There is no store in the directory.
+    #[error("there is no store in `{0}`")]
+    NoStore(String),
     /// Another process has the store open.
     #[error("the store in `{0}` is in use by another process; stop that one first")]
     InUse(String),
@@ -112,6 +115,14 @@ pub enum StoreError {
         /// The format found.
         found: i64,
         /// The newest format this program knows.
+        known: i64,
+    },
+    /// The store was written by an older program, and nothing brought it forward yet.
+    #[error("the store has format {found}, this program writes {known}; open it once for writing, with `wigeon serve` or `--repair`")]
+    OlderFormat {
+        /// The format found.
+        found: i64,
+        /// The format this program writes.
         known: i64,
     },
     /// An earlier failure to write means that the disk's state is not known: no more writes until the store
@@ -149,7 +160,9 @@ impl StoreError {
         !matches!(
             self,
             Self::Corrupt(_)
+                | Self::NoStore(_)
                 | Self::InUse(_)
+                | Self::OlderFormat { .. }
                 | Self::NewerFormat { .. }
                 | Self::Stopped
                 | Self::Index(_)

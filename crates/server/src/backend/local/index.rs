@@ -141,11 +141,18 @@ pub(super) fn run(index: &Connection, sql: &str, parameters: &[&dyn ToSql]) -> R
 /// [`StoreError::NoSuchBucket`].
 pub(super) fn bucket(index: &Connection, name: &BucketName) -> Result<BucketRow, StoreError> {
     let sql = "SELECT id, versioning, object_lock FROM bucket WHERE name = ?1";
-    let read = |row: &Row<'_>| {
-        Ok(BucketRow { id: row.get(0)?, versioning: versioning(row)?, locks: column(row, "object_lock")? })
-    };
-    one(index, sql, &[&name.as_str()], read)?
+    one(index, sql, &[&name.as_str()], bucket_row)?
         .ok_or_else(|| StoreError::NoSuchBucket(name.to_string()))
+}
+
+/// A bucket's row by its number.
+pub(super) fn bucket_of(index: &Connection, id: i64) -> Result<BucketRow, StoreError> {
+    let sql = "SELECT id, versioning, object_lock FROM bucket WHERE id = ?1";
+    one(index, sql, &[&id], bucket_row)?.ok_or_else(|| unreadable("a bucket's number"))
+}
+
+fn bucket_row(row: &Row<'_>) -> Result<BucketRow, StoreError> {
+    Ok(BucketRow { id: column(row, "id")?, versioning: versioning(row)?, locks: column(row, "object_lock")? })
 }
 
 fn versioning(row: &Row<'_>) -> Result<Versioning, StoreError> {

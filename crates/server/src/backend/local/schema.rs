@@ -4,6 +4,7 @@
 //! are listed are `WITHOUT ROWID`: a row lies in the tree of its key, and a page of a listing is read in
 //! sequence. Times are milliseconds since 1970.
 
+use std::cmp::Ordering;
 use std::path::Path;
 use std::time::Duration;
 
@@ -178,6 +179,17 @@ pub(super) fn open_writing(path: &Path) -> Result<Connection, StoreError> {
         index.execute_batch(&format!("BEGIN; {steps} PRAGMA user_version = {FORMAT}; COMMIT"))?;
     }
     Ok(index)
+}
+
+/// Opens a connection that only reads, on a store that nobody may have brought forward.
+pub(super) fn open_looking(path: &Path) -> Result<Connection, StoreError> {
+    let index = open_reading(path)?;
+    let found: i64 = index.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    match found.cmp(&FORMAT) {
+        Ordering::Equal => Ok(index),
+        Ordering::Less => Err(StoreError::OlderFormat { found, known: FORMAT }),
+        Ordering::Greater => Err(StoreError::NewerFormat { found, known: FORMAT }),
+    }
 }
 
 /// Opens a connection that only reads.

@@ -2,6 +2,7 @@
 
 mod concurrency;
 mod listing;
+mod lifecycle;
 mod locks;
 mod model;
 mod multipart;

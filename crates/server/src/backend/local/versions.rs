@@ -289,6 +289,24 @@ pub(super) fn update(
     Ok(())
 }
 
+/// Puts the versions of a key in order: the latest becomes the current one, whatever was.
+pub(super) fn restore_order(index: &Connection, bucket: BucketRow, key: &ObjectKey) -> Result<(), StoreError> {
+    let name = key.as_str().as_bytes();
+    let parameters: &[&dyn ToSql] = &[&bucket.id, &name];
+    let sql = concat!(
+        "INSERT OR IGNORE INTO version (bucket, key, replaced, ",
+        columns!(),
+        ") SELECT bucket, key, modified, ",
+        columns!(),
+        " FROM object WHERE bucket = ?1 AND key = ?2"
+    );
+    run(index, sql, parameters)?;
+    run(index, "DELETE FROM object WHERE bucket = ?1 AND key = ?2", parameters)?;
+    let sql = "UPDATE version SET replaced = modified WHERE bucket = ?1 AND key = ?2 AND replaced IS NULL";
+    run(index, sql, parameters)?;
+    promote(index, bucket, key)
+}
+
 /// Enters a delete marker as the latest version of a key.
 pub(super) fn insert_marker(
     index: &Connection,

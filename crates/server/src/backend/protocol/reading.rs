@@ -8,6 +8,7 @@ use http::{HeaderMap, Response, StatusCode};
 use wigeon_core::time::http_date;
 
 use super::headers::{insert, insert_checksums, insert_lock, insert_version, of_object, quoted, read_conditions, version};
+use super::lifecycle::insert_expiration;
 use super::xml::{Answer, Xml};
 use crate::authorize::Permit;
 use crate::backend::local::conditions::ReadOutcome;
@@ -24,7 +25,7 @@ pub(super) async fn get(store: &Store, permit: &Permit) -> Answer {
     let (object, content) = store.get(bucket, key, version(permit.request())?).await?;
     permit.allows_tagged(&object.tags)?;
     let part = selected_part(store, permit, &object).await?;
-    match head_of(permit, &object, part)? {
+    match head_of(store, permit, &object, part)? {
         Head::NotModified(response) => Ok(response),
         Head::Content { status, headers, range } => {
             let mut response = Response::new(match range.is_empty() {
@@ -44,7 +45,7 @@ pub(super) async fn head(store: &Store, permit: &Permit) -> Answer {
     let object = store.head(bucket, key, version(permit.request())?).await?;
     permit.allows_tagged(&object.tags)?;
     let part = selected_part(store, permit, &object).await?;
-    match head_of(permit, &object, part)? {
+    match head_of(store, permit, &object, part)? {
         Head::NotModified(response) => Ok(response),
         Head::Content { status, headers, range: _ } => {
             let mut response = Response::new(empty());
@@ -86,10 +87,20 @@ enum Head {
 }
 
 /// Status and headers, which GET and HEAD share.
-fn head_of(permit: &Permit, object: &ObjectInfo, part: Option<Part>) -> Result<Head, Refusal> {
+fn head_of(
+    store: &Store,
+    permit: &Permit,
+    object: &ObjectInfo,
+    part: Option<Part>,
+) -> Result<Head, Refusal> {
     let request = permit.request();
     let mut headers = of_object(object, request);
-    insert_lock(&mut headers, permit, permit.object()?.1, object.lock);
+    let (bucket, key) = permit.object()?;
+    insert_lock(&mut headers, permit, key, object.lock);
+    // Of a version that is named, nobody knows here whether it is the current one.
+    if version(request)?.is_none() {
+        insert_expiration(&mut headers, store, bucket, key.as_str(), object);
+    }
     match read_conditions(request, "").evaluate(object) {
         ReadOutcome::Proceed => {}
         ReadOutcome::NotModified => {

@@ -103,7 +103,9 @@ impl From<StoreError> for Refusal {
                 "The server's disk is full. Nothing was changed.",
             ),
             StoreError::Corrupt(_)
+            | StoreError::NoStore(_)
             | StoreError::InUse(_)
+            | StoreError::OlderFormat { .. }
             | StoreError::NewerFormat { .. }
             | StoreError::Stopped
             | StoreError::Index(_)

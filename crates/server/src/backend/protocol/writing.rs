@@ -5,6 +5,7 @@ use wigeon_core::time::iso8601_millis;
 
 use super::buckets::no_content;
 use super::headers;
+use super::lifecycle::insert_expiration;
 use super::reading::written;
 use super::upload::{LARGEST, checked_body, receive, requested_algorithm};
 use super::xml::{self, Answer, LONGEST_BODY, Xml, child_text, children};
@@ -33,7 +34,9 @@ pub(super) async fn put(store: &Store, permit: &Permit, body: &mut RequestBody<'
     let received = receive(store, request, body, None).await?;
     object.checksums = received.checksums;
     let object = store.put(bucket, key, received.staged, object, condition).await?;
-    Ok(written(&object))
+    let mut response = written(&object);
+    insert_expiration(response.headers_mut(), store, bucket, key.as_str(), &object);
+    Ok(response)
 }
 
 /// `CopyObject`
@@ -95,6 +98,7 @@ pub(super) async fn copy(store: &Store, permit: &Permit) -> Answer {
     let mut response = Xml::document("CopyObjectResult", |xml| copy_result(xml, &copied.object)).answer();
     headers::insert_version(response.headers_mut(), copied.object.version);
     headers::insert_source_version(response.headers_mut(), copied.source_version);
+    insert_expiration(response.headers_mut(), store, bucket, key.as_str(), &copied.object);
     Ok(response)
 }
 
