@@ -276,9 +276,14 @@ pub fn request_context<'a>(
     }
     let until = match written.lock {
         Some(WrittenLock { mode, until, legal_hold }) => {
-            mode.into_iter().for_each(|mode| context.set("s3:object-lock-mode", mode));
-            legal_hold.into_iter().for_each(|hold| context.set("s3:object-lock-legal-hold", hold));
-            until.into_iter().for_each(|until| context.set("s3:object-lock-retain-until-date", until));
+            for (key, value) in [("s3:object-lock-mode", mode), ("s3:object-lock-legal-hold", legal_hold)] {
+                if let Some(value) = value {
+                    context.set(key, value);
+                }
+            }
+            if let Some(until) = until {
+                context.set("s3:object-lock-retain-until-date", until);
+            }
             until
         }
         None => request.header("x-amz-object-lock-retain-until-date").and_then(|until| until.parse().ok()),

@@ -71,6 +71,7 @@ struct Mended {
     unreferenced_contents: usize,
     unreferenced_files: usize,
     version_orders: usize,
+    bucket_counts: usize,
 }
 
 /// Looks, repairs if told to, and looks again.
@@ -137,6 +138,7 @@ impl Verified {
                 unreferenced_contents: done.contents,
                 unreferenced_files: done.files,
                 version_orders: done.keys,
+                bucket_counts: done.buckets,
             }),
         }
     }
@@ -152,8 +154,12 @@ impl Verified {
         )];
         if let Some(done) = &self.repaired {
             lines.push(format!(
-                "repaired: {} reference counts, {} unreferenced contents, {} unreferenced files, {} keys with versions out of order",
-                done.reference_counts, done.unreferenced_contents, done.unreferenced_files, done.version_orders
+                "repaired: {} reference counts, {} unreferenced contents, {} unreferenced files, {} keys with versions out of order, {} buckets' counts",
+                done.reference_counts,
+                done.unreferenced_contents,
+                done.unreferenced_files,
+                done.version_orders,
+                done.bucket_counts
             ));
         }
         if self.in_flight > 0 || self.to_unlink > 0 {

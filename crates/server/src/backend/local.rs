@@ -90,6 +90,8 @@ mod pins;
 
 mod index;
 
+mod usage;
+
 pub mod settings;
 
 mod keeper;

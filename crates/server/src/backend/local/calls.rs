@@ -13,3 +13,5 @@ pub mod settings;
 pub mod locks;
 
 pub mod lifecycle;
+
+pub mod usage;

@@ -41,6 +41,9 @@ pub enum StoreError {
     /// The version that was named is a delete marker, which has no content.
     #[error("the version is a delete marker")]
     IsDeleteMarker(DeleteMarker),
+    /// The bucket would hold more than it may. Nothing was changed.
+    #[error("the bucket's quota does not allow for more; delete something first, or ask for a higher quota")]
+    QuotaExceeded,
     /// The version is protected: by a retention that is not over, or by a legal hold.
     #[error("the version is protected by object lock")]
     Locked,

@@ -10,7 +10,9 @@ use super::checksum::{ChecksumAlgorithm, ChecksumKind, Checksums};
 use super::error::{DeleteMarker, StoreError};
 use super::etag::ETag;
 use super::lock::Lock;
-use super::object::{BucketInfo, ObjectInfo, ObjectSummary, PartInfo, UploadId, UploadInfo, VersionSummary};
+use super::object::{
+    BucketInfo, ObjectInfo, ObjectSummary, PartInfo, UploadId, UploadInfo, Usage, VersionSummary,
+};
 use super::places::ContentId;
 use super::version::{VersionId, Versioning};
 
@@ -21,6 +23,8 @@ pub(super) struct BucketRow {
     pub(super) versioning: Versioning,
     /// It locks versions.
     pub(super) locks: bool,
+    /// What it holds, where that is limited.
+    pub(super) limited: Option<Usage>,
 }
 
 /// The row of a version that is an object.
@@ -61,7 +65,8 @@ fn column<T: FromSql>(row: &Row<'_>, name: &'static str) -> Result<T, StoreError
     row.get(name).map_err(|_| unreadable(name))
 }
 
-fn size(row: &Row<'_>) -> Result<u64, StoreError> {
+/// From `size`.
+pub(super) fn size(row: &Row<'_>) -> Result<u64, StoreError> {
     u64::try_from(column::<i64>(row, "size")?).map_err(|_| unreadable("a size"))
 }
 
@@ -140,19 +145,28 @@ pub(super) fn run(index: &Connection, sql: &str, parameters: &[&dyn ToSql]) -> R
 /// # Errors
 /// [`StoreError::NoSuchBucket`].
 pub(super) fn bucket(index: &Connection, name: &BucketName) -> Result<BucketRow, StoreError> {
-    let sql = "SELECT id, versioning, object_lock FROM bucket WHERE name = ?1";
+    let sql = "SELECT id, versioning, object_lock, bytes, objects, \
+               quota_bytes IS NOT NULL OR quota_objects IS NOT NULL AS limited FROM bucket WHERE name = ?1";
     one(index, sql, &[&name.as_str()], bucket_row)?
         .ok_or_else(|| StoreError::NoSuchBucket(name.to_string()))
 }
 
 /// A bucket's row by its number.
 pub(super) fn bucket_of(index: &Connection, id: i64) -> Result<BucketRow, StoreError> {
-    let sql = "SELECT id, versioning, object_lock FROM bucket WHERE id = ?1";
+    let sql = "SELECT id, versioning, object_lock, bytes, objects, \
+               quota_bytes IS NOT NULL OR quota_objects IS NOT NULL AS limited FROM bucket WHERE id = ?1";
     one(index, sql, &[&id], bucket_row)?.ok_or_else(|| unreadable("a bucket's number"))
 }
 
 fn bucket_row(row: &Row<'_>) -> Result<BucketRow, StoreError> {
-    Ok(BucketRow { id: column(row, "id")?, versioning: versioning(row)?, locks: column(row, "object_lock")? })
+    let size = |name| u64::try_from(column::<i64>(row, name)?).map_err(|_| unreadable("a bucket's usage"));
+    let usage = Usage { bytes: size("bytes")?, objects: size("objects")? };
+    Ok(BucketRow {
+        id: column(row, "id")?,
+        versioning: versioning(row)?,
+        locks: column(row, "object_lock")?,
+        limited: column::<bool>(row, "limited")?.then_some(usage),
+    })
 }
 
 fn versioning(row: &Row<'_>) -> Result<Versioning, StoreError> {

@@ -27,6 +27,24 @@ pub struct BucketLock {
     pub default: Option<DefaultRetention>,
 }
 
+/// What a bucket holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Bytes of all versions and parts.
+    pub bytes: u64,
+    /// Versions that are objects.
+    pub objects: u64,
+}
+
+/// The most that a bucket may hold; `None` is without limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Quota {
+    /// Bytes.
+    pub bytes: Option<u64>,
+    /// Objects.
+    pub objects: Option<u64>,
+}
+
 /// Everything about an object but its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectInfo {

@@ -17,6 +17,7 @@ use super::object::ObjectInfo;
 use super::places::ContentId;
 use super::request::{Copied, CopyRequest, Deleted, Deletion, Source};
 use super::staging::{Digests, Staged};
+use super::usage;
 use super::version::{VersionId, Versioning};
 use super::versions::{Found, current, find, insert_marker, make_way, named, remove, update};
 
@@ -84,6 +85,8 @@ pub(super) fn replace(
             &lock.to_column(),
         ],
     )?;
+    usage::came(index, bucket, info.size, 1)?;
+    usage::check(index, bucket)?;
     Ok(ObjectInfo { version: next.id(bucket), lock, ..info })
 }
 

@@ -1,5 +1,5 @@
-//! Mending what verification found, as far as no data is at stake: counts of references, files that nothing refers to,
-//! versions out of order. Bytes that are lost stay lost, and what refers to them stays as it is.
+//! Mending what verification found, as far as no data is at stake: counts of references and of what buckets hold,
+//! files that nothing refers to, versions out of order. Bytes that are lost stay lost, and what refers to them stays as it is.
 
 use rusqlite::Connection;
 use wigeon_core::s3::ObjectKey;
@@ -9,6 +9,7 @@ use super::contents::release;
 use super::error::StoreError;
 use super::index::{self, run};
 use super::places::ContentId;
+use super::usage;
 use super::verify::{disordered, miscounted};
 use super::versions::restore_order;
 
@@ -23,6 +24,8 @@ pub struct Repaired {
     pub files: usize,
     /// Keys whose versions were not in order.
     pub keys: usize,
+    /// Buckets that held something else than they counted.
+    pub buckets: usize,
 }
 
 /// Mends, within the writing transaction.
@@ -49,6 +52,10 @@ pub(super) fn repair(
         repaired.contents += 1;
     }
     repaired.counts = wrong.len() - repaired.contents;
+    for (bucket, [_, _, bytes, objects]) in usage::miscounted(index)? {
+        usage::recount(index, bucket, bytes, objects)?;
+        repaired.buckets += 1;
+    }
     for id in orphans {
         run(index, "INSERT OR IGNORE INTO garbage (content) VALUES (?1)", &[id])?;
         effects.garbage.push(*id);

@@ -23,8 +23,6 @@ pub enum Setting {
     Policy,
     /// Rules for requests of web pages.
     Cors,
-    /// The most bytes and objects.
-    Quota,
     /// The bucket's own tags.
     Tagging,
     /// What public access is blocked.
@@ -39,10 +37,9 @@ pub enum Setting {
 
 impl Setting {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 7] = [
         Self::Policy,
         Self::Cors,
-        Self::Quota,
         Self::Tagging,
         Self::PublicAccessBlock,
         Self::OwnershipControls,
@@ -55,7 +52,6 @@ impl Setting {
         match self {
             Self::Policy => "policy",
             Self::Cors => "cors",
-            Self::Quota => "quota",
             Self::Tagging => "tagging",
             Self::PublicAccessBlock => "public-access-block",
             Self::OwnershipControls => "ownership-controls",

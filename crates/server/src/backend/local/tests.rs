@@ -9,6 +9,7 @@ mod multipart;
 mod operations;
 mod recovery;
 mod settings;
+mod usage;
 mod versions;
 
 use std::path::Path;

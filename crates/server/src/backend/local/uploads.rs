@@ -24,6 +24,7 @@ use super::objects;
 use super::places::ContentId;
 use super::request::{Completed, Completion, NewUpload};
 use super::staging::Staged;
+use super::usage;
 
 /// The highest part number.
 pub const MAX_PART: u32 = 10_000;
@@ -170,23 +171,28 @@ fn replace_part(
     checksums: Checksums,
     now: Timestamp,
 ) -> Result<PartInfo, StoreError> {
-    let sql = "SELECT content FROM part WHERE upload = ?1 AND number = ?2";
-    let before = one(index, sql, &[&upload.row, &number], |row| Ok(row.get::<_, ContentId>(0)?))?;
+    let sql = "SELECT content, size FROM part WHERE upload = ?1 AND number = ?2";
+    let before = one(index, sql, &[&upload.row, &number], |row| {
+        Ok((row.get::<_, ContentId>(0)?, index::size(row)?))
+    })?;
     let modified = milliseconds(now);
     let sql = "INSERT OR REPLACE INTO part (upload, number, content, size, etag, modified, checksums) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     let column = checksums.to_column();
     run(index, sql, &[&upload.row, &number, &content, &signed(size), etag.digest(), &modified, &column])?;
-    if let Some(before) = before {
+    if let Some((before, size)) = before {
+        usage::went(index, upload.bucket, size, 0)?;
         release(index, effects, before)?;
     }
+    usage::came(index, upload.bucket, size, 0)?;
+    usage::check(index, upload.bucket)?;
     Ok(PartInfo { number, size, etag, modified: index::timestamp(modified)?, checksums })
 }
 
 /// Aborts an upload.
 pub(super) fn abort(index: &Connection, effects: &mut Effects, at: &UploadAt) -> Result<(), StoreError> {
     let upload = find(index, at)?;
-    remove(index, effects, upload.row)
+    remove(index, effects, upload.bucket, upload.row)
 }
 
 /// Aborts every upload of a bucket.
@@ -197,15 +203,22 @@ pub(super) fn abort_all(
 ) -> Result<(), StoreError> {
     let sql = "SELECT id FROM upload WHERE bucket = ?1";
     for upload in all(index, sql, &[&bucket.id], |row| Ok(row.get::<_, i64>(0)?))? {
-        remove(index, effects, upload)?;
+        remove(index, effects, bucket, upload)?;
     }
     Ok(())
 }
 
 /// Deletes an upload's rows and gives up the contents of the parts that are still there.
-fn remove(index: &Connection, effects: &mut Effects, upload: i64) -> Result<(), StoreError> {
-    let sql = "DELETE FROM part WHERE upload = ?1 RETURNING content";
-    for content in all(index, sql, &[&upload], |row| Ok(row.get::<_, ContentId>(0)?))? {
+fn remove(
+    index: &Connection,
+    effects: &mut Effects,
+    bucket: BucketRow,
+    upload: i64,
+) -> Result<(), StoreError> {
+    let sql = "DELETE FROM part WHERE upload = ?1 RETURNING content, size";
+    let gone = all(index, sql, &[&upload], |row| Ok((row.get::<_, ContentId>(0)?, index::size(row)?)))?;
+    for (content, size) in gone {
+        usage::went(index, bucket, size, 0)?;
         release(index, effects, content)?;
     }
     run(index, "DELETE FROM upload WHERE id = ?1", &[&upload])?;
@@ -241,12 +254,12 @@ pub(super) fn complete(
     let etag = ETag::of_parts(chosen.iter().map(|(part, _)| &part.etag));
     let info = objects::info(size, etag, new, now)?;
     let target = (upload.bucket, &at.key);
-    let info = objects::replace(index, effects, target, info, completion.condition, |index, _| {
-        let slices = join(index, upload.row, &chosen)?;
+    let info = objects::replace(index, effects, target, info, completion.condition, |index, effects| {
+        let slices = join(index, effects, &upload, &chosen)?;
         insert_composite(index, id, &slices)?;
         Ok(id)
     })?;
-    remove(index, effects, upload.row)?;
+    remove(index, effects, upload.bucket, upload.row)?;
     let ObjectInfo { etag, size, version, checksums, .. } = info;
     Ok((upload.bucket, Completed { etag, size, version, checksums }))
 }
@@ -313,19 +326,26 @@ fn checksum(
 }
 
 /// Takes the parts' contents over into slices. A part that is one content hands its reference over; one that
-/// is a composite lends its segments' sources, and is given up with the upload.
-fn join(index: &Connection, upload: i64, chosen: &[Part]) -> Result<Vec<Slice>, StoreError> {
+/// is a composite hands its segments' sources over, and is given up.
+fn join(
+    index: &Connection,
+    effects: &mut Effects,
+    upload: &UploadRow,
+    chosen: &[Part],
+) -> Result<Vec<Slice>, StoreError> {
     let mut joined = Vec::with_capacity(chosen.len());
     for (number, (part, content)) in (1_u32..).zip(chosen) {
         let mut own = segments(index, *content)?;
         if own.is_empty() {
             own = slices(index, *content)?;
-            run(index, "DELETE FROM part WHERE upload = ?1 AND number = ?2", &[&upload, &part.number])?;
         } else {
             for slice in &own {
                 acquire(index, slice.source)?;
             }
+            release(index, effects, *content)?;
         }
+        run(index, "DELETE FROM part WHERE upload = ?1 AND number = ?2", &[&upload.row, &part.number])?;
+        usage::went(index, upload.bucket, part.size, 0)?;
         for (position, slice) in own.into_iter().enumerate() {
             let checksums = if position == 0 { part.checksums.clone() } else { Checksums::default() };
             joined.push(Slice { part: number, checksums, ..slice });

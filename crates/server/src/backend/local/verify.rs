@@ -15,6 +15,7 @@ use super::index::{all, one};
 use super::pins::Pins;
 use super::places::{ContentId, Places};
 use super::schema::open_reading;
+use super::usage;
 use super::version::VersionId;
 
 /// How thoroughly to look.
@@ -102,6 +103,16 @@ pub enum Damage {
         /// The key.
         key: String,
     },
+    /// A bucket holds something else than it counts.
+    #[error("bucket `{bucket}` counts {counted} and holds {found}")]
+    Usage {
+        /// The bucket.
+        bucket: String,
+        /// As counted.
+        counted: String,
+        /// As found.
+        found: String,
+    },
     /// An object or part refers to a content that is not there, or has another size.
     #[error("`{0}` refers to a content that is not there or has another size")]
     Reference(String),
@@ -120,6 +131,7 @@ pub(super) fn verify(
     report.damage.extend(check.into_iter().filter(|line| line != "ok").map(Damage::Index));
     references(index, &mut report)?;
     order(index, &mut report)?;
+    usage(index, &mut report)?;
     let referenced = contents(index, places, pins, depth, &mut report)?;
     orphans(index, places, &referenced, &mut report)?;
     report.affected = affected(index, &report.damage)?;
@@ -172,6 +184,19 @@ pub(super) fn disordered(index: &Connection) -> Result<Vec<(i64, Vec<u8>)>, Stor
     all(index, sql, &[], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
+fn usage(index: &Connection, report: &mut Report) -> Result<(), StoreError> {
+    for (bucket, [bytes, objects, found_bytes, found_objects]) in usage::miscounted(index)? {
+        let name = one(index, "SELECT name FROM bucket WHERE id = ?1", &[&bucket], |row| Ok(row.get(0)?))?;
+        let text = |bytes, objects| format!("{bytes} bytes in {objects} objects");
+        report.damage.push(Damage::Usage {
+            bucket: name.unwrap_or_default(),
+            counted: text(bytes, objects),
+            found: text(found_bytes, found_objects),
+        });
+    }
+    Ok(())
+}
+
 fn order(index: &Connection, report: &mut Report) -> Result<(), StoreError> {
     for (bucket, key) in disordered(index)? {
         let name = one(index, "SELECT name FROM bucket WHERE id = ?1", &[&bucket], |row| Ok(row.get(0)?))?;
@@ -196,7 +221,11 @@ fn affected(index: &Connection, damage: &[Damage]) -> Result<Vec<Affected>, Stor
     let mut affected = Vec::new();
     let lost = damage.iter().filter_map(|damage| match damage {
         Damage::Missing(content) | Damage::Size { content, .. } | Damage::Bytes(content) => Some(content),
-        Damage::Index(_) | Damage::References { .. } | Damage::Versions { .. } | Damage::Reference(_) => None,
+        Damage::Index(_)
+        | Damage::References { .. }
+        | Damage::Versions { .. }
+        | Damage::Usage { .. }
+        | Damage::Reference(_) => None,
     });
     for id in lost.filter_map(|content| ContentId::of_file_name(content)).take(MOST_NAMED) {
         affected.extend(all(index, sql, &[&id], |row| {

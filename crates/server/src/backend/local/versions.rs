@@ -16,6 +16,7 @@ use super::contents::release;
 use super::error::{DeleteMarker, StoreError};
 use super::index::{self, BucketRow, ObjectRow, milliseconds, object_row, one, run};
 use super::places::ContentId;
+use super::usage;
 use super::version::{VersionId, Versioning};
 
 /// The columns that [`object_row`] reads.
@@ -146,7 +147,7 @@ pub(super) fn make_way(
     now: Timestamp,
 ) -> Result<Next, StoreError> {
     if bucket.versioning == Versioning::Never {
-        before.map_or(Ok(()), |before| release(index, effects, before.content))?;
+        before.map_or(Ok(()), |before| give_up(index, effects, bucket, before.content, before.info.size))?;
         return Ok(Next { seq: 0, token: None });
     }
     let name = key.as_str().as_bytes();
@@ -160,7 +161,7 @@ pub(super) fn make_way(
     let replaced = milliseconds(now);
     match (before, latest) {
         (Some(before), _) if bucket.versioning == Versioning::Suspended && before.token.is_none() => {
-            release(index, effects, before.content)?;
+            give_up(index, effects, bucket, before.content, before.info.size)?;
         }
         (Some(_), _) => {
             let sql = concat!(
@@ -196,6 +197,18 @@ fn random_token() -> Result<i64, StoreError> {
     Ok(i64::from_be_bytes(random))
 }
 
+/// Gives up the content of a version that goes.
+fn give_up(
+    index: &Connection,
+    effects: &mut Effects,
+    bucket: BucketRow,
+    content: ContentId,
+    size: u64,
+) -> Result<(), StoreError> {
+    usage::went(index, bucket, size, 1)?;
+    release(index, effects, content)
+}
+
 /// Deletes the `null` version, where it is not the current one.
 fn forget_null(
     index: &Connection,
@@ -203,11 +216,14 @@ fn forget_null(
     bucket: BucketRow,
     key: &ObjectKey,
 ) -> Result<(), StoreError> {
-    let sql = "DELETE FROM version WHERE bucket = ?1 AND key = ?2 AND token IS NULL RETURNING content";
-    let content = one(index, sql, &[&bucket.id, &key.as_str().as_bytes()], |row| {
-        Ok(row.get::<_, Option<ContentId>>(0)?)
+    let sql = "DELETE FROM version WHERE bucket = ?1 AND key = ?2 AND token IS NULL RETURNING content, size";
+    let found = one(index, sql, &[&bucket.id, &key.as_str().as_bytes()], |row| {
+        Ok((row.get::<_, Option<ContentId>>(0)?, index::size(row)?))
     })?;
-    content.flatten().map_or(Ok(()), |content| release(index, effects, content))
+    match found {
+        Some((Some(content), size)) => give_up(index, effects, bucket, content, size),
+        Some((None, _)) | None => Ok(()),
+    }
 }
 
 /// Deletes a version that was found, and lets the one before it take its place.
@@ -220,7 +236,7 @@ pub(super) fn remove(
 ) -> Result<(), StoreError> {
     let name = key.as_str().as_bytes();
     let (seq, content) = match found {
-        Found::Object(row) => (row.seq, Some(row.content)),
+        Found::Object(row) => (row.seq, Some((row.content, row.info.size))),
         Found::Marker(marker) => (marker.seq, None),
     };
     let in_object = "DELETE FROM object WHERE bucket = ?1 AND key = ?2 AND seq = ?3";
@@ -228,8 +244,8 @@ pub(super) fn remove(
         let in_version = "DELETE FROM version WHERE bucket = ?1 AND key = ?2 AND seq = ?3";
         run(index, in_version, &[&bucket.id, &name, &seq])?;
     }
-    if let Some(content) = content {
-        release(index, effects, content)?;
+    if let Some((content, size)) = content {
+        give_up(index, effects, bucket, content, size)?;
     }
     match bucket.versioning {
         Versioning::Never => Ok(()),

@@ -40,6 +40,10 @@ impl From<StoreError> for Refusal {
                 let refusal = Self::new("MethodNotAllowed", StatusCode::METHOD_NOT_ALLOWED, message);
                 Self { headers: Some(Box::new(headers)), ..refusal }
             }
+            StoreError::QuotaExceeded => {
+                let message = "The bucket's quota does not allow for more. Nothing was changed.";
+                Self::new("QuotaExceeded", StatusCode::FORBIDDEN, message)
+            }
             StoreError::Locked => Self {
                 message: "Access Denied because object protected by object lock.".to_owned(),
                 ..Self::access_denied(error.to_string())
