@@ -31,6 +31,8 @@ mod object;
 
 mod buckets;
 
+mod quota;
+
 mod get;
 
 mod put;
@@ -58,6 +60,7 @@ pub use list::{Entry, ListPage, ListQuery, ObjectSummary};
 pub use multipart::{MultipartUpload, Part};
 pub use object::{ByteRange, Conditions, ETag, ObjectHead};
 pub use presign::{PresignMethod, Presigned};
+pub use quota::BucketQuota;
 pub use put::{PutOptions, Stored, Verified};
 pub use retry::RetryPolicy;
 

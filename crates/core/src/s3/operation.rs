@@ -169,6 +169,9 @@ operations! {
     UpdateBucketMetadataJournalTableConfiguration: PUT Bucket, &["metadataJournalTable"], &[], None, &[Need::OnTarget("s3:UpdateBucketMetadataJournalTableConfiguration", "s3:UpdateBucketMetadataJournalTableConfiguration")];
     GetBucketAbac: GET Bucket, &["abac"], &[], None, &[Need::OnTarget("s3:GetBucketAbac", "s3:GetBucketAbac")];
     PutBucketAbac: PUT Bucket, &["abac"], &[], None, &[Need::OnTarget("s3:PutBucketAbac", "s3:PutBucketAbac")];
+    // Wigeon's own, beside S3's: what a bucket holds, and the most that it may.
+    GetBucketQuota: GET Bucket, &["quota"], &[], None, &[Need::OnTarget("wigeon:GetBucketQuota", "wigeon:GetBucketQuota")];
+    PutBucketQuota: PUT Bucket, &["quota"], &[], None, &[Need::OnTarget("wigeon:PutBucketQuota", "wigeon:PutBucketQuota")];
     GetObject: GET Object, &[], &["versionId", "partNumber", "response-cache-control", "response-content-disposition", "response-content-encoding", "response-content-language", "response-content-type", "response-expires"], None, &[Need::OnTarget("s3:GetObject", "s3:GetObjectVersion")];
     HeadObject: HEAD Object, &[], &["versionId", "partNumber", "response-cache-control", "response-content-disposition", "response-content-encoding", "response-content-language", "response-content-type", "response-expires"], None, &[Need::OnTarget("s3:GetObject", "s3:GetObjectVersion")];
     PutObject: PUT Object, &[], &[], None, &[Need::OnTarget("s3:PutObject", "s3:PutObject"), Need::WrittenAttributes];

@@ -22,6 +22,8 @@ pub mod cors;
 
 pub mod lifecycle;
 
+pub mod quota;
+
 pub mod listing;
 
 pub mod versions;
@@ -147,6 +149,8 @@ impl LocalBackend {
             Op::GetBucketLifecycleConfiguration => lifecycle::get(store, permit).await,
             Op::PutBucketLifecycleConfiguration => lifecycle::put(store, permit, body).await,
             Op::DeleteBucketLifecycle => lifecycle::delete(store, permit).await,
+            Op::GetBucketQuota => quota::get(store, permit).await,
+            Op::PutBucketQuota => quota::put(store, permit, body).await,
             Op::GetObjectLockConfiguration => locks::bucket(store, permit).await,
             Op::PutObjectLockConfiguration => locks::put_bucket(store, permit, body).await,
             Op::GetObjectRetention => locks::retention(store, permit).await,

@@ -153,6 +153,9 @@ impl Upstreams {
         self.map_copy_source(&origin, permit, &mut head).await?;
         match operation {
             Operation::PostObject => Err(Refusal::not_implemented("A browser form for this bucket")),
+            Operation::GetBucketQuota | Operation::PutBucketQuota => {
+                Err(Refusal::not_implemented("A quota of a bucket of another store"))
+            }
             Operation::GetBucketLocation => buckets::location(&origin, permit, &place).await,
             Operation::CreateBucket => buckets::create(&origin, permit, &place, head, body).await,
             Operation::DeleteObjects => deleting::serve(&origin, permit, &place, head, body).await,
