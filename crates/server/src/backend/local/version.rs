@@ -31,13 +31,6 @@ impl VersionId {
     pub(super) fn from_columns(seq: i64, token: Option<i64>) -> Self {
         token.map_or(Self::Null, |token| Self::Made { seq, token })
     }
-
-    pub(super) fn token(self) -> Option<i64> {
-        match self {
-            Self::Null => None,
-            Self::Made { token, .. } => Some(token),
-        }
-    }
 }
 
 impl fmt::Display for VersionId {

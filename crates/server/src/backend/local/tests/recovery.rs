@@ -181,7 +181,7 @@ async fn damage_is_told_and_never_passed_on() {
     fs::write(closed.settled(id), &closed.content).unwrap();
     fs::write(closed.settled(77), b"lost").unwrap();
     let report = verify(Depth::Digests).await;
-    assert_eq!((report.damage, report.orphans), (vec![], vec![format!("{:016x}", 77)]));
+    assert_eq!((&report.damage, &report.orphans), (&vec![], &vec![format!("{:016x}", 77)]));
 
     closed.index().execute("UPDATE content SET refs = 2", []).unwrap();
     let counted = Damage::References { content: name, counted: 2, found: 1 };
