@@ -175,9 +175,17 @@ impl StoreError {
     }
 }
 
+/// `SQLITE_IOERR_SHMSIZE`
+const SHARED_MEMORY_SIZE: i32 = 4874;
+
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode::{DatabaseCorrupt, DiskFull, NotADatabase};
+        // No room for the index of the log.
+        let no_room = error.sqlite_error().is_some_and(|error| error.extended_code == SHARED_MEMORY_SIZE);
+        if no_room {
+            return Self::Full(io::Error::new(io::ErrorKind::StorageFull, error));
+        }
         match error.sqlite_error_code() {
             Some(DiskFull) => Self::Full(io::Error::new(io::ErrorKind::StorageFull, error)),
             Some(DatabaseCorrupt | NotADatabase) => {

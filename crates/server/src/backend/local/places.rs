@@ -123,6 +123,12 @@ impl Places {
         private_file().create_new(true).open(self.incoming(id))
     }
 
+    /// Bytes of the disk that are free, and all of it.
+    pub(super) fn space(&self) -> io::Result<(u64, u64)> {
+        let space = fs4::statvfs(&self.root)?;
+        Ok((space.available_space(), space.total_space()))
+    }
+
     /// Opens a content file wherever it is. It moves one way only, so that a third look finds what moved
     /// between the first two.
     pub(super) fn open(&self, id: ContentId) -> io::Result<File> {

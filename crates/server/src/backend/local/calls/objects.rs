@@ -32,6 +32,7 @@ impl Store {
         object: NewObject,
         condition: PutCondition,
     ) -> Result<ObjectInfo, StoreError> {
+        self.shared.staging.check_room(0)?;
         let (bucket, key) = (bucket.clone(), key.clone());
         self.write(move |index, effects, clock| {
             objects::put(index, effects, (&bucket, &key), staged, object, condition, clock.now())
@@ -158,6 +159,7 @@ impl Store {
     /// # Errors
     /// Those of [`Store::head`] for the source, and of [`Store::put`].
     pub async fn copy(&self, request: CopyRequest) -> Result<Copied, StoreError> {
+        self.shared.staging.check_room(0)?;
         loop {
             let computed = self.compute(&request).await?;
             let request = request.clone();

@@ -26,6 +26,7 @@ impl Store {
         key: &ObjectKey,
         upload: NewUpload,
     ) -> Result<UploadInfo, StoreError> {
+        self.shared.staging.check_room(0)?;
         let mut random = [0; 16];
         rand::fill(&mut random).map_err(|_| StoreError::Stopped)?;
         let (bucket, key) = (bucket.clone(), key.clone());
@@ -65,6 +66,7 @@ impl Store {
         checksums: Checksums,
     ) -> Result<PartInfo, StoreError> {
         uploads::check_number(number)?;
+        self.shared.staging.check_room(0)?;
         let at = UploadAt::new(bucket, key, upload);
         self.write(move |index, effects, clock| {
             uploads::put_part(index, effects, &at, number, staged, checksums, clock.now())
