@@ -60,8 +60,8 @@ pub use list::{Entry, ListPage, ListQuery, ObjectSummary};
 pub use multipart::{MultipartUpload, Part};
 pub use object::{ByteRange, Conditions, ETag, ObjectHead};
 pub use presign::{PresignMethod, Presigned};
-pub use quota::BucketQuota;
 pub use put::{PutOptions, Stored, Verified};
+pub use quota::BucketQuota;
 pub use retry::RetryPolicy;
 
 #[cfg(test)]

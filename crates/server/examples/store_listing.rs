@@ -54,7 +54,9 @@ async fn measure(keys: u64, directory: &Path) -> Outcome<()> {
     let store = Store::open(directory, Options::new(Arc::new(System)))?;
     let home = BucketName::parse("bench")?;
     store.create_bucket(&home).await?;
-    println!("| keys | first 1,000 | 1,000 from the middle | 1,000 prefixes at the top | one directory | 1,000 versions | puts/s |");
+    println!(
+        "| keys | first 1,000 | 1,000 from the middle | 1,000 prefixes at the top | one directory | 1,000 versions | puts/s |"
+    );
     println!("|---|---|---|---|---|---|---|");
     let mut filled = 0;
     for goal in [10_000, 100_000, keys].into_iter().filter(|goal| *goal <= keys) {
@@ -76,7 +78,9 @@ async fn measure(keys: u64, directory: &Path) -> Outcome<()> {
         let top = page(&store, &home, list("", "/", ""), 1000).await?;
         let one = page(&store, &home, list("dir00500/", "/", ""), 0).await?;
         let versions = versions(&store, &home).await?;
-        println!("| {goal} | {first:.2?} | {middle:.2?} | {top:.2?} | {one:.2?} | {versions:.2?} | {rate:.0} |");
+        println!(
+            "| {goal} | {first:.2?} | {middle:.2?} | {top:.2?} | {one:.2?} | {versions:.2?} | {rate:.0} |"
+        );
     }
     Ok(())
 }
@@ -122,8 +126,7 @@ async fn page(store: &Store, home: &BucketName, query: ListQuery, entries: usize
 
 async fn versions(store: &Store, home: &BucketName) -> Outcome<Duration> {
     let mut times = Vec::new();
-    let query =
-        VersionQuery { after_key: "dir01000/".to_owned(), max_keys: 1000, ..VersionQuery::default() };
+    let query = VersionQuery { after_key: "dir01000/".to_owned(), max_keys: 1000, ..VersionQuery::default() };
     for _ in 0..ROUNDS {
         let began = Instant::now();
         store.list_versions(home, query.clone()).await?;

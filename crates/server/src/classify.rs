@@ -209,9 +209,7 @@ pub fn bypasses_governance(request: &Request) -> bool {
 /// Whether a request makes a bucket that locks its versions.
 #[must_use]
 pub fn locks_versions(request: &Request) -> bool {
-    request
-        .header("x-amz-bucket-object-lock-enabled")
-        .is_some_and(|locks| locks.eq_ignore_ascii_case("true"))
+    request.header("x-amz-bucket-object-lock-enabled").is_some_and(|locks| locks.eq_ignore_ascii_case("true"))
 }
 
 /// Enters what the request says of itself, under the keys that AWS documents for it. Of what `written` says, headers say

@@ -38,8 +38,10 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let client = store::open(context, &place)?;
     let mut quota = client.quota(&bucket).await?;
     if args.unlimited || args.bytes.is_some() || args.objects.is_some() {
-        let kept = |given: Option<u64>, before: Option<u64>| if args.unlimited { given } else { given.or(before) };
-        let (max_bytes, max_objects) = (kept(args.bytes, quota.max_bytes), kept(args.objects, quota.max_objects));
+        let kept =
+            |given: Option<u64>, before: Option<u64>| if args.unlimited { given } else { given.or(before) };
+        let (max_bytes, max_objects) =
+            (kept(args.bytes, quota.max_bytes), kept(args.objects, quota.max_objects));
         client.set_quota(&bucket, max_bytes, max_objects).await?;
         quota = client.quota(&bucket).await?;
     }

@@ -94,9 +94,12 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         (0, 0) => Ok(()),
         (0, _) => Err(Failure::error("the store keeps files that nothing refers to")
             .hint("stop the server, then: wigeon store verify --repair")),
-        (_, _) if repair => Err(Failure::error("the store is damaged, and what is left cannot be mended from within")
-            .hint("bring the objects above back from a backup, or delete them")),
-        _ => Err(Failure::error("the store is damaged").hint("stop the server, then: wigeon store verify --repair")),
+        (_, _) if repair => {
+            Err(Failure::error("the store is damaged, and what is left cannot be mended from within")
+                .hint("bring the objects above back from a backup, or delete them"))
+        }
+        _ => Err(Failure::error("the store is damaged")
+            .hint("stop the server, then: wigeon store verify --repair")),
     }
 }
 
@@ -114,7 +117,8 @@ async fn mend(directory: &Path, depth: Depth, context: &Context) -> Result<Repai
     if !directory.join("lock").exists() {
         return Err(Failure::error(format!("there is no store in `{}`", directory.display())));
     }
-    let store = Store::open(directory, Options::new(Arc::clone(&context.clock))).map_err(|error| failed(&error))?;
+    let store =
+        Store::open(directory, Options::new(Arc::clone(&context.clock))).map_err(|error| failed(&error))?;
     let report = store.verify(depth).await.map_err(|error| failed(&error))?;
     store.repair(&report).await.map_err(|error| failed(&error))
 }

@@ -159,7 +159,8 @@ impl Worker {
                     self.acknowledge(key, None)?;
                 }
                 7 | 8 => {
-                    let pieces: Vec<_> = (0..=self.random.below(3)).map(|_| piece(&mut self.random)).collect();
+                    let pieces: Vec<_> =
+                        (0..=self.random.below(3)).map(|_| piece(&mut self.random)).collect();
                     self.tell("begin", &key, &Some(pieces.clone()))?;
                     self.upload(&key, &pieces).await?;
                     self.acknowledge(key, Some(pieces))?;

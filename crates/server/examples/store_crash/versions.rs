@@ -91,7 +91,9 @@ impl Worker {
                     let at = usize::try_from(self.random.below(made.len() as u64))?;
                     let (key, id) = made.swap_remove(at);
                     tell(&format!("v-delete\t{key}\t{id}"))?;
-                    self.store.delete(&home, Deletion { version: Some(id), ..Deletion::of(key.clone()) }).await?;
+                    self.store
+                        .delete(&home, Deletion { version: Some(id), ..Deletion::of(key.clone()) })
+                        .await?;
                     tell(&format!("v-deleted\t{key}\t{id}"))?;
                 }
             }
@@ -171,7 +173,9 @@ impl Known {
         let mut going: BTreeSet<(String, String)> = BTreeSet::new();
         for line in told {
             let fields: Vec<&str> = line.split('\t').collect();
-            let [word, key, what] = fields.as_slice() else { return Err(format!("unreadable line {line:?}").into()) };
+            let [word, key, what] = fields.as_slice() else {
+                return Err(format!("unreadable line {line:?}").into());
+            };
             match *word {
                 "v-begin" => drop(under_way.insert((*key).to_owned(), serde_json::from_str(what)?)),
                 "v-made" => {
@@ -191,7 +195,9 @@ impl Known {
         for (key, id, latest, is_object) in all_versions(store).await? {
             let first = !found.contains_key(&key);
             if latest != first {
-                return Err(format!("`{key}` {id} is the latest and not the first, or the other way round").into());
+                return Err(
+                    format!("`{key}` {id} is the latest and not the first, or the other way round").into()
+                );
             }
             let known = self.versions.get(&key).and_then(|versions| versions.get(&id)).cloned();
             let recipe = known.or_else(|| under_way.get(&key).cloned());

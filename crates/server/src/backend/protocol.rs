@@ -6,9 +6,9 @@
 
 pub mod xml;
 
-pub mod refusals;
-
 pub mod headers;
+
+pub mod refusals;
 
 pub mod upload;
 

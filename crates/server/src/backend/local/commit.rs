@@ -221,7 +221,8 @@ impl WritingThread {
                 if !self.stopped {
                     // What the log holds moves into the index, and the log begins anew: room for the next commit.
                     let shortened = self.index.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-                    shortened.unwrap_or_else(|error| tracing::warn!(%error, "could not shorten the index's log"));
+                    shortened
+                        .unwrap_or_else(|error| tracing::warn!(%error, "could not shorten the index's log"));
                 }
                 batch.into_iter().for_each(|mutation| mutation.answer(Err(repeat(&failure))));
             }

@@ -121,7 +121,9 @@ pub enum StoreError {
         known: i64,
     },
     /// The store was written by an older program, and nothing brought it forward yet.
-    #[error("the store has format {found}, this program writes {known}; open it once for writing, with `wigeon serve` or `--repair`")]
+    #[error(
+        "the store has format {found}, this program writes {known}; open it once for writing, with `wigeon serve` or `--repair`"
+    )]
     OlderFormat {
         /// The format found.
         found: i64,

@@ -160,7 +160,8 @@ fn uploads_over(
     after: i64,
     now: Timestamp,
 ) -> Result<(Vec<Over>, Option<Cursor>), StoreError> {
-    let sql = "SELECT id, key, token, initiated FROM upload WHERE bucket = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
+    let sql =
+        "SELECT id, key, token, initiated FROM upload WHERE bucket = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
     let mut last = after;
     let found = all(index, sql, &[&bucket.id, &after, &PAGE], |row| {
         last = row.get("id")?;
@@ -200,16 +201,21 @@ pub(super) fn expire(
             }
             Over::Marker { key, version } => {
                 let sql = "SELECT count(*) FROM version WHERE bucket = ?1 AND key = ?2";
-                let versions = one(index, sql, &[&bucket.id, &key.as_str().as_bytes()], |row| {
-                    Ok(row.get::<_, i64>(0)?)
-                })?;
+                let versions =
+                    one(
+                        index,
+                        sql,
+                        &[&bucket.id, &key.as_str().as_bytes()],
+                        |row| Ok(row.get::<_, i64>(0)?),
+                    )?;
                 let alone = versions == Some(1) && current(index, bucket, &key)?.is_none();
                 let is_marker = matches!(named(index, bucket, &key, version)?, Some(Found::Marker(_)));
                 if alone && is_marker && discard(index, effects, bucket, key, version, now)? {
                     expired.markers += 1;
                 }
             }
-            Over::Upload { key, id } => match uploads::abort(index, effects, &UploadAt::new(name, &key, &id)) {
+            Over::Upload { key, id } => match uploads::abort(index, effects, &UploadAt::new(name, &key, &id))
+            {
                 Ok(()) => expired.uploads += 1,
                 Err(StoreError::NoSuchUpload(_)) => {}
                 Err(failure) => return Err(failure),

@@ -147,8 +147,7 @@ pub(super) fn run(index: &Connection, sql: &str, parameters: &[&dyn ToSql]) -> R
 pub(super) fn bucket(index: &Connection, name: &BucketName) -> Result<BucketRow, StoreError> {
     let sql = "SELECT id, versioning, object_lock, bytes, objects, \
                quota_bytes IS NOT NULL OR quota_objects IS NOT NULL AS limited FROM bucket WHERE name = ?1";
-    one(index, sql, &[&name.as_str()], bucket_row)?
-        .ok_or_else(|| StoreError::NoSuchBucket(name.to_string()))
+    one(index, sql, &[&name.as_str()], bucket_row)?.ok_or_else(|| StoreError::NoSuchBucket(name.to_string()))
 }
 
 /// A bucket's row by its number.

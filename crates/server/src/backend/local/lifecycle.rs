@@ -159,7 +159,8 @@ impl Lifecycle {
         now: Timestamp,
     ) -> bool {
         self.of(subject).filter_map(|rule| rule.noncurrent).any(|noncurrent| {
-            rank > noncurrent.newer.unwrap_or(0) && after_days(replaced, noncurrent.days) <= now.as_millisecond()
+            rank > noncurrent.newer.unwrap_or(0)
+                && after_days(replaced, noncurrent.days) <= now.as_millisecond()
         })
     }
 

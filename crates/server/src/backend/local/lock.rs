@@ -79,7 +79,9 @@ impl Lock {
         let Some(text) = text else { return Some(Self::default()) };
         let Column { mode, until, hold } = serde_json::from_str(text).ok()?;
         let retention = match (mode, until) {
-            (Some(mode), Some(until)) => Some(Retention { mode, until: Timestamp::from_millisecond(until).ok()? }),
+            (Some(mode), Some(until)) => {
+                Some(Retention { mode, until: Timestamp::from_millisecond(until).ok()? })
+            }
             (None, None) => None,
             _ => return None,
         };
@@ -142,8 +144,9 @@ pub enum Period {
 impl DefaultRetention {
     /// From its setting's document.
     pub(super) fn parse(document: &str) -> Result<Self, StoreError> {
-        serde_json::from_str(document)
-            .map_err(|_| StoreError::Corrupt("the index holds a default retention that cannot be read".to_owned()))
+        serde_json::from_str(document).map_err(|_| {
+            StoreError::Corrupt("the index holds a default retention that cannot be read".to_owned())
+        })
     }
 
     /// The retention of what is written now.

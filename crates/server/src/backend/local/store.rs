@@ -149,7 +149,8 @@ impl Store {
     /// # Errors
     /// Failures of the store only.
     pub async fn repair(&self, report: &Report) -> Result<Repaired, StoreError> {
-        let orphans: Vec<_> = report.orphans.iter().filter_map(|name| ContentId::of_file_name(name)).collect();
+        let orphans: Vec<_> =
+            report.orphans.iter().filter_map(|name| ContentId::of_file_name(name)).collect();
         self.write(move |index, effects, _| repair(index, effects, &orphans)).await
     }
 

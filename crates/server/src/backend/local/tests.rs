@@ -1,8 +1,8 @@
 //! The store as a whole: against a model, under concurrency, after crashes, at size.
 
 mod concurrency;
-mod listing;
 mod lifecycle;
+mod listing;
 mod locks;
 mod model;
 mod multipart;

@@ -18,8 +18,8 @@ use super::etag::ETag;
 use super::index::{
     self, BucketRow, all, attributes_and_tags, milliseconds, one, part_info, run, signed, to_json,
 };
-use super::object::{ObjectInfo, PartInfo, UploadId, UploadInfo};
 use super::locks;
+use super::object::{ObjectInfo, PartInfo, UploadId, UploadInfo};
 use super::objects;
 use super::places::ContentId;
 use super::request::{Completed, Completion, NewUpload};
@@ -172,9 +172,8 @@ fn replace_part(
     now: Timestamp,
 ) -> Result<PartInfo, StoreError> {
     let sql = "SELECT content, size FROM part WHERE upload = ?1 AND number = ?2";
-    let before = one(index, sql, &[&upload.row, &number], |row| {
-        Ok((row.get::<_, ContentId>(0)?, index::size(row)?))
-    })?;
+    let before =
+        one(index, sql, &[&upload.row, &number], |row| Ok((row.get::<_, ContentId>(0)?, index::size(row)?)))?;
     let modified = milliseconds(now);
     let sql = "INSERT OR REPLACE INTO part (upload, number, content, size, etag, modified, checksums) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";

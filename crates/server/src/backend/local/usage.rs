@@ -63,7 +63,9 @@ fn change(index: &Connection, bucket: BucketRow, bytes: i64, objects: i64) -> Re
 pub(super) fn check(index: &Connection, bucket: BucketRow) -> Result<(), StoreError> {
     let Some(before) = bucket.limited else { return Ok(()) };
     let (after, quota) = of(index, bucket)?;
-    let past = |limit: Option<u64>, before: u64, after: u64| limit.is_some_and(|most| after > most && after > before);
+    let past = |limit: Option<u64>, before: u64, after: u64| {
+        limit.is_some_and(|most| after > most && after > before)
+    };
     match past(quota.bytes, before.bytes, after.bytes) || past(quota.objects, before.objects, after.objects) {
         true => Err(StoreError::QuotaExceeded),
         false => Ok(()),
@@ -80,9 +82,7 @@ pub(super) fn miscounted(index: &Connection) -> Result<Vec<(i64, [i64; 4])>, Sto
                (SELECT count(*) FROM object WHERE bucket = bucket.id) + \
                (SELECT count(content) FROM version WHERE bucket = bucket.id) AS found_objects FROM bucket) \
                WHERE bytes <> found_bytes OR objects <> found_objects";
-    index::all(index, sql, &[], |row| {
-        Ok((row.get(0)?, [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?]))
-    })
+    index::all(index, sql, &[], |row| Ok((row.get(0)?, [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?])))
 }
 
 /// Counts anew what a bucket holds.

@@ -306,7 +306,11 @@ pub(super) fn update(
 }
 
 /// Puts the versions of a key in order: the latest becomes the current one, whatever was.
-pub(super) fn restore_order(index: &Connection, bucket: BucketRow, key: &ObjectKey) -> Result<(), StoreError> {
+pub(super) fn restore_order(
+    index: &Connection,
+    bucket: BucketRow,
+    key: &ObjectKey,
+) -> Result<(), StoreError> {
     let name = key.as_str().as_bytes();
     let parameters: &[&dyn ToSql] = &[&bucket.id, &name];
     let sql = concat!(

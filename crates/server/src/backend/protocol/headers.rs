@@ -14,11 +14,11 @@ use wigeon_core::sigv4::canonical::Query;
 use wigeon_core::time::{self, Timestamp};
 
 use crate::authorize::Permit;
+use crate::backend::local::StoreError;
 use crate::backend::local::attributes::{Attributes, StorageClass, SystemHeaders, Tags};
 use crate::backend::local::checksum::{ChecksumKind, Checksums};
 use crate::backend::local::conditions::{PutCondition, ReadConditions, TagMatch};
 use crate::backend::local::etag::ETag;
-use crate::backend::local::StoreError;
 use crate::backend::local::lock::{Lock, Retention, RetentionMode};
 use crate::backend::local::object::ObjectInfo;
 use crate::backend::local::request::Source;
@@ -232,7 +232,8 @@ pub fn lock(request: &Request) -> Result<Lock, Refusal> {
 /// # Errors
 /// 400 `InvalidArgument`.
 pub fn retention(mode: &str, until: &str) -> Result<Retention, Refusal> {
-    let mode = RetentionMode::parse(mode).ok_or_else(|| Refusal::invalid_argument("Unknown wormMode directive."))?;
+    let mode =
+        RetentionMode::parse(mode).ok_or_else(|| Refusal::invalid_argument("Unknown wormMode directive."))?;
     let until: Option<Timestamp> = until.parse().ok();
     // Whole milliseconds are kept.
     let until = until.and_then(|until| Timestamp::from_millisecond(until.as_millisecond()).ok());

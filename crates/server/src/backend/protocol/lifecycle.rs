@@ -73,7 +73,9 @@ fn written(xml: &mut Xml, rule: &Rule) {
         });
     }
     if let Some(days) = rule.abort_after_days {
-        xml.element("AbortIncompleteMultipartUpload", |xml| xml.text("DaysAfterInitiation", &days.to_string()));
+        xml.element("AbortIncompleteMultipartUpload", |xml| {
+            xml.text("DaysAfterInitiation", &days.to_string())
+        });
     }
 }
 
@@ -100,7 +102,9 @@ pub(super) async fn put(store: &Store, permit: &Permit, body: &mut RequestBody<'
     }
     let names: BTreeSet<&str> = rules.iter().map(|rule| rule.id.as_str()).collect();
     if names.len() < rules.len() {
-        return Err(Refusal::invalid_argument("Rule ID must be unique. Found same ID for more than one rule"));
+        return Err(Refusal::invalid_argument(
+            "Rule ID must be unique. Found same ID for more than one rule",
+        ));
     }
     let text =
         serde_json::to_string(&Lifecycle(rules)).map_err(|error| Refusal::internal(error.to_string()))?;
@@ -144,8 +148,9 @@ fn read(node: Node<'_, '_>) -> Result<Rule, Refusal> {
             .map(|node| days(node, "DaysAfterInitiation", "AbortIncompleteMultipartUpload"))
             .transpose()?,
     };
-    let looks_inside =
-        !rule.filter.tags.is_empty() || rule.filter.larger_than.is_some() || rule.filter.smaller_than.is_some();
+    let looks_inside = !rule.filter.tags.is_empty()
+        || rule.filter.larger_than.is_some()
+        || rule.filter.smaller_than.is_some();
     if rule.expiration.is_none() && rule.noncurrent.is_none() && rule.abort_after_days.is_none() {
         return Err(Refusal::invalid_request("At least one action needs to be specified in a rule"));
     }
@@ -173,7 +178,11 @@ fn filter(rule: Node<'_, '_>) -> Result<Filter, Refusal> {
     let prefix = child_text(rule, "Prefix").map(str::to_owned);
     let Some(filter) = filter else {
         let missing = || Refusal::malformed_xml("A Rule needs a Filter or a Prefix.");
-        return Ok(Filter { form: FilterForm::Rule, prefix: Some(prefix.ok_or_else(missing)?), ..Filter::default() });
+        return Ok(Filter {
+            form: FilterForm::Rule,
+            prefix: Some(prefix.ok_or_else(missing)?),
+            ..Filter::default()
+        });
     };
     if prefix.is_some() {
         return Err(Refusal::malformed_xml("A Rule has a Filter or a Prefix, not both."));
@@ -207,7 +216,9 @@ fn filter(rule: Node<'_, '_>) -> Result<Filter, Refusal> {
         return Err(Refusal::malformed_xml("A Filter with more than one condition needs an And."));
     }
     if found.larger_than.zip(found.smaller_than).is_some_and(|(larger, smaller)| smaller <= larger + 1) {
-        return Err(Refusal::invalid_request("'ObjectSizeLessThan' has to be greater than 'ObjectSizeGreaterThan'"));
+        return Err(Refusal::invalid_request(
+            "'ObjectSizeLessThan' has to be greater than 'ObjectSizeGreaterThan'",
+        ));
     }
     Ok(found)
 }
@@ -220,7 +231,8 @@ fn expiration(node: Node<'_, '_>) -> Result<Expiration, Refusal> {
         (true, None, None) => Ok(Expiration::Days(days(node, "Days", "Expiration")?)),
         (false, Some(date), None) => {
             let at: Option<Timestamp> = date.parse().ok();
-            let at = at.ok_or_else(|| Refusal::malformed_xml("Date is no date of ISO 8601."))?.as_millisecond();
+            let at =
+                at.ok_or_else(|| Refusal::malformed_xml("Date is no date of ISO 8601."))?.as_millisecond();
             match at.rem_euclid(86_400_000) {
                 0 => Ok(Expiration::Date(at)),
                 _ => Err(Refusal::invalid_argument("'Date' must be at midnight GMT")),
@@ -238,7 +250,8 @@ fn noncurrent(node: Node<'_, '_>) -> Result<Noncurrent, Refusal> {
         None => None,
         Some(Ok(newer)) if (1..=100).contains(&newer) => Some(newer),
         Some(_) => {
-            let message = "'NewerNoncurrentVersions' for NoncurrentVersionExpiration action must be between 1 and 100";
+            let message =
+                "'NewerNoncurrentVersions' for NoncurrentVersionExpiration action must be between 1 and 100";
             return Err(Refusal::invalid_argument(message));
         }
     };

@@ -7,7 +7,9 @@ use http::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 use wigeon_core::time::http_date;
 
-use super::headers::{insert, insert_checksums, insert_lock, insert_version, of_object, quoted, read_conditions, version};
+use super::headers::{
+    insert, insert_checksums, insert_lock, insert_version, of_object, quoted, read_conditions, version,
+};
 use super::lifecycle::insert_expiration;
 use super::xml::{Answer, Xml};
 use crate::authorize::Permit;
@@ -87,12 +89,7 @@ enum Head {
 }
 
 /// Status and headers, which GET and HEAD share.
-fn head_of(
-    store: &Store,
-    permit: &Permit,
-    object: &ObjectInfo,
-    part: Option<Part>,
-) -> Result<Head, Refusal> {
+fn head_of(store: &Store, permit: &Permit, object: &ObjectInfo, part: Option<Part>) -> Result<Head, Refusal> {
     let request = permit.request();
     let mut headers = of_object(object, request);
     let (bucket, key) = permit.object()?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wigeon_core::s3::BucketName;
 
 use super::super::error::StoreError;
-use super::super::expire::{self, Expired, Cursor};
+use super::super::expire::{self, Cursor, Expired};
 use super::super::index;
 use super::super::lifecycle::Lifecycle;
 use super::super::settings::Setting;

@@ -72,9 +72,7 @@ impl Store {
     ) -> Result<Option<VersionId>, StoreError> {
         let (bucket, key) = (bucket.clone(), key.clone());
         self.write(move |index, _, _| {
-            locks::change(index, (&bucket, &key), version, |lock| {
-                Ok(Lock { legal_hold: Some(hold), ..lock })
-            })
+            locks::change(index, (&bucket, &key), version, |lock| Ok(Lock { legal_hold: Some(hold), ..lock }))
         })
         .await
     }

@@ -34,7 +34,8 @@ impl Home {
         // A midnight.
         let clock = Arc::new(Set(AtomicI64::new(20_000 * DAY)));
         let store =
-            Store::open(directory.path(), Options { inline_limit: 16, ..Options::new(clock.clone()) }).unwrap();
+            Store::open(directory.path(), Options { inline_limit: 16, ..Options::new(clock.clone()) })
+                .unwrap();
         let home = bucket("home");
         store.create_bucket(&home).await.unwrap();
         let text = serde_json::to_string(&Lifecycle(rules)).unwrap();
@@ -138,7 +139,8 @@ async fn versions_expire_into_markers_and_markers_go_last() {
     // What was current is the newer one now.
     assert_eq!(home.expire().await, Expired { objects: 2, versions: 1, ..Expired::default() });
     let is_object = |name: &str, object| (name.to_owned(), object);
-    let left = [is_object("k", false), is_object("k", true), is_object("other", false), is_object("other", true)];
+    let left =
+        [is_object("k", false), is_object("k", true), is_object("other", false), is_object("other", true)];
     assert_eq!(home.left().await, left);
     // The newest that was replaced stays for ever; so do the markers above it.
     home.days_pass(30);

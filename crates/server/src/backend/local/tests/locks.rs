@@ -73,7 +73,10 @@ async fn what_is_retained_stays() {
         store.set_retention(&home, &key("k"), second.version, retention, bypass).await
     };
     assert!(matches!(set(None, true).await, Err(StoreError::Locked)));
-    assert!(matches!(set(until(RetentionMode::Compliance, 1), true).await, Err(StoreError::RetentionInThePast)));
+    assert!(matches!(
+        set(until(RetentionMode::Compliance, 1), true).await,
+        Err(StoreError::RetentionInThePast)
+    ));
     assert_eq!(set(until(RetentionMode::Compliance, LATER + 1), false).await.unwrap(), second.version);
     let found = store.head(&home, &key("k"), None).await.unwrap();
     assert_eq!(found.lock.retention, until(RetentionMode::Compliance, LATER + 1));

@@ -8,8 +8,8 @@ use super::*;
 use crate::backend::local::attributes::StorageClass;
 use crate::backend::local::conditions::ReadConditions;
 use crate::backend::local::etag::ETag;
-use crate::backend::local::object::{PartInfo, UploadId};
 use crate::backend::local::lock::Lock;
+use crate::backend::local::object::{PartInfo, UploadId};
 use crate::backend::local::request::{
     CompletedPart, Completion, CopyRequest, ListQuery, NewUpload, PartCopyRequest, Source,
 };

@@ -80,7 +80,8 @@ async fn versions_and_parts_count() {
     assert!(matches!(part(3, 1).await, Err(StoreError::QuotaExceeded)));
     assert_eq!(home.holds().await, (1000, 3));
     // Completing takes no more room than the parts did.
-    let parts = [first, second].map(|part| CompletedPart { number: part.number, etag: part.etag, checksum: None });
+    let parts =
+        [first, second].map(|part| CompletedPart { number: part.number, etag: part.etag, checksum: None });
     let completion = Completion { parts: parts.to_vec(), ..Completion::default() };
     home.store.complete_upload(&home.home, &key("up"), &id, completion).await.unwrap();
     assert_eq!(home.holds().await, (1000, 4));
