@@ -99,7 +99,8 @@ async fn what_was_given_up_is_unlinked() {
         closed
             .index()
             .execute_batch(&format!(
-                "BEGIN; DELETE FROM object; DELETE FROM content; INSERT INTO garbage VALUES ({id}); COMMIT"
+                "BEGIN; DELETE FROM object; DELETE FROM content; UPDATE bucket SET bytes = 0, objects = 0; \
+                 INSERT INTO garbage VALUES ({id}); COMMIT"
             ))
             .unwrap();
         if !settled {
@@ -237,8 +238,13 @@ async fn versions_are_put_in_order() {
         .execute_batch("DELETE FROM content WHERE id = (SELECT content FROM object); DELETE FROM object")
         .unwrap();
     let report = store.verify(Depth::Digests).await.unwrap();
-    assert_eq!(report.damage, [Damage::Versions { bucket: "home".to_owned(), key: "k".to_owned() }]);
-    assert_eq!(store.repair(&report).await.unwrap(), Repaired { keys: 1, ..Repaired::default() });
+    let order = Damage::Versions { bucket: "home".to_owned(), key: "k".to_owned() };
+    assert!(
+        matches!(report.damage.as_slice(), [first, Damage::Usage { .. }] if *first == order),
+        "{report:?}"
+    );
+    let repaired = store.repair(&report).await.unwrap();
+    assert_eq!(repaired, Repaired { keys: 1, buckets: 1, ..Repaired::default() });
     check(&store).await;
     assert_eq!(read(&store, &home, "k").await.unwrap(), b"2");
     // Something nothing refers to any more is given up.
