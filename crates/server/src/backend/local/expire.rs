@@ -128,7 +128,8 @@ fn versions_over(
     let sql = "SELECT key, seq, token, size, modified, replaced, content IS NULL AS marker, NULL AS attributes, tags \
                FROM version WHERE bucket = ?1 AND key >= ?2 AND (key > ?2 OR seq < ?3) \
                ORDER BY key, seq DESC LIMIT ?4";
-    let found = all(index, sql, &[&bucket.id, &at.clone(), &place.clone(), &PAGE], |row| {
+    let (from, below) = (at.clone(), place);
+    let found = all(index, sql, &[&bucket.id, &from, &below, &PAGE], |row| {
         let name = key_of(row)?;
         if name != at {
             (at, seen) = (name, 0);
