@@ -214,6 +214,16 @@ def test_versions_have_permissions_of_their_own(server, identity, s3, versioned)
     assert refused(hers.list_object_versions, Bucket=versioned)[0] == "AccessDenied"
     many = hers.delete_objects(Bucket=versioned, Delete={"Objects": [{"Key": "k", "VersionId": old}]})
     assert many["Errors"][0]["Code"] == "AccessDenied"
+    # A version that is denied by its id is denied to a multi-delete and to a copy as well.
+    everything = {**statement, "Action": "s3:*"}
+    denied = {**statement, "Effect": "Deny", "Action": ["s3:GetObjectVersion", "s3:DeleteObjectVersion"], "Condition": {"StringEquals": {"s3:VersionId": old}}}
+    s3.put_bucket_policy(Bucket=versioned, Policy=json.dumps({"Version": "2012-10-17", "Statement": [everything, denied]}))
+    many = hers.delete_objects(Bucket=versioned, Delete={"Objects": [{"Key": "k", "VersionId": old}]})
+    assert many["Errors"][0]["Code"] == "AccessDenied"
+    source = {"Bucket": versioned, "Key": "k", "VersionId": old}
+    assert refused(hers.copy_object, Bucket=versioned, Key="copy", CopySource=source)[0] == "AccessDenied"
+    other = s3.get_object(Bucket=versioned, Key="k")["VersionId"]
+    hers.copy_object(Bucket=versioned, Key="copy", CopySource={**source, "VersionId": other})
     hers.delete_object(Bucket=versioned, Key="k")
     assert s3.get_object(Bucket=versioned, Key="k", VersionId=old)["Body"].read() == b"old"
 

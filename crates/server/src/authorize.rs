@@ -77,6 +77,8 @@ struct Known<'a> {
     written: Written<'a>,
     /// The tags that the object has.
     existing: Option<&'a Tags>,
+    /// The version that the body names.
+    version: Option<&'a str>,
 }
 
 /// Decides whether a request may go ahead. The tags of an object are looked at only where policies do.
@@ -236,7 +238,7 @@ impl Permit {
     ) -> Result<(), Refusal> {
         let ask = Ask { action, resource: self.target().arn(), on: On::Target };
         let written = Written { tags: Some(tags), ..Written::default() };
-        self.decide(&ask, Known { written, existing }).map(drop)
+        self.decide(&ask, Known { written, existing, version: None }).map(drop)
     }
 
     /// Whether the caller may protect the object of the path in this way: for what the body says. What headers say of it
@@ -247,7 +249,7 @@ impl Permit {
     pub fn allows_lock(&self, action: &'static str, lock: WrittenLock) -> Result<(), Refusal> {
         let ask = Ask { action, resource: self.target().arn(), on: On::Target };
         let written = Written { lock: Some(lock), ..Written::default() };
-        self.decide(&ask, Known { written, existing: None }).map(drop)
+        self.decide(&ask, Known { written, ..Known::default() }).map(drop)
     }
 
     /// Whether the caller may delete a key that the body names, or a version of it, and if the request says so bypass
@@ -255,12 +257,15 @@ impl Permit {
     ///
     /// # Errors
     /// 403 `AccessDenied`.
-    pub fn allows_deletion(&self, key: &ObjectKey, of_a_version: bool) -> Result<(), Refusal> {
-        self.allows(if of_a_version { "s3:DeleteObjectVersion" } else { "s3:DeleteObject" }, key)?;
-        match bypasses_governance(&self.request) {
-            true => self.allows(BYPASS_GOVERNANCE, key),
-            false => Ok(()),
+    pub fn allows_deletion(&self, key: &ObjectKey, version: Option<&str>) -> Result<(), Refusal> {
+        let resource = format!("arn:aws:s3:::{}/{key}", self.bucket()?);
+        let delete = if version.is_some() { "s3:DeleteObjectVersion" } else { "s3:DeleteObject" };
+        let bypass = bypasses_governance(&self.request).then_some(BYPASS_GOVERNANCE);
+        for action in std::iter::once(delete).chain(bypass) {
+            let ask = Ask { action, resource: resource.clone(), on: On::Target };
+            self.decide(&ask, Known { version, ..Known::default() })?;
         }
+        Ok(())
     }
 
     /// Asks again with the tags that the object of the path has, where policies look at them.
@@ -364,6 +369,11 @@ impl Permit {
             context.set(format!("s3:ExistingObjectTag/{name}"), value.as_str());
         }
         request_context(&self.request, &self.classified, known.written, &mut context);
+        let of_source = self.source().filter(|_| ask.on == On::CopySource);
+        let version = known.version.or(of_source.and_then(|source| source.version_id.as_deref()));
+        if let Some(version) = version {
+            context.set("s3:VersionId", version);
+        }
         self.rights.decide(ask.action, &ask.resource, policy, &context)
     }
 

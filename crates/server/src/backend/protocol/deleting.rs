@@ -114,7 +114,7 @@ fn named(node: Node<'_, '_>) -> Result<Named, Refusal> {
 
 fn permitted(permit: &Permit, named: &Named) -> Result<Deletion, Refusal> {
     let key = ObjectKey::parse(named.key.clone())?;
-    permit.allows_deletion(&key, named.version.is_some())?;
+    permit.allows_deletion(&key, named.version.as_deref())?;
     let condition = match named.etag.as_deref() {
         None => PutCondition::Always,
         Some("*") => PutCondition::IfPresent,
