@@ -258,10 +258,13 @@ pub fn request_context<'a>(
             context.set(key, value);
         }
     }
-    let of_locks = OF_LOCKS.into_iter().filter(|_| written.lock.is_none());
-    for (header, key) in FROM_HEADERS.into_iter().chain(of_locks) {
-        if let Some(value) = request.header(header) {
-            context.set(key, value);
+    // A request has few of them.
+    for name in request.headers().keys() {
+        let of_locks = OF_LOCKS.iter().filter(|_| written.lock.is_none());
+        if let Some((header, key)) = FROM_HEADERS.iter().chain(of_locks).find(|(header, _)| header == name)
+            && let Some(value) = request.header(header)
+        {
+            context.set(*key, value);
         }
     }
     if let Some(CopySource { bucket, key, .. }) = &classified.copy_source {

@@ -150,20 +150,22 @@ impl Upstreams {
         }
         let mut head = Head::of(permit.request(), &place, permit.target().key(), origin.dot_segments)?;
         listing::there(&mut head, permit, &place);
-        self.map_copy_source(&origin, permit, &mut head).await?;
+        if permit.source().is_some() {
+            Box::pin(self.map_copy_source(&origin, permit, &mut head)).await?;
+        }
         match operation {
             Operation::PostObject => Err(Refusal::not_implemented("A browser form for this bucket")),
             Operation::GetBucketQuota | Operation::PutBucketQuota => {
                 Err(Refusal::not_implemented("A quota of a bucket of another store"))
             }
-            Operation::GetBucketLocation => buckets::location(&origin, permit, &place).await,
-            Operation::CreateBucket => buckets::create(&origin, permit, &place, head, body).await,
-            Operation::DeleteObjects => deleting::serve(&origin, permit, &place, head, body).await,
+            Operation::GetBucketLocation => Box::pin(buckets::location(&origin, permit, &place)).await,
+            Operation::CreateBucket => Box::pin(buckets::create(&origin, permit, &place, head, body)).await,
+            Operation::DeleteObjects => Box::pin(deleting::serve(&origin, permit, &place, head, body)).await,
             Operation::PutObjectTagging => {
                 let document = body.collect(LONGEST_BODY).await?;
                 check_document(permit.request(), body, &document)?;
                 tags::ask_of_document(permit, &document)?;
-                forward(&origin, permit, &place, head, Given::Document(document)).await
+                Box::pin(forward(&origin, permit, &place, head, Given::Document(document))).await
             }
             Operation::PutObjectRetention | Operation::PutObjectLegalHold => {
                 let document = body.collect(LONGEST_BODY).await?;
@@ -172,9 +174,9 @@ impl Upstreams {
                     Operation::PutObjectRetention => permitted_retention(permit, &document).map(drop)?,
                     _ => permitted_legal_hold(permit, &document).map(drop)?,
                 }
-                forward(&origin, permit, &place, head, Given::Document(document)).await
+                Box::pin(forward(&origin, permit, &place, head, Given::Document(document))).await
             }
-            _ => forward(&origin, permit, &place, head, Given::Body(body)).await,
+            _ => Box::pin(forward(&origin, permit, &place, head, Given::Body(body))).await,
         }
     }
 
@@ -250,7 +252,7 @@ async fn forward(
         Given::Document(document) => Outgoing::document(document),
     };
     match listing::root(permit.operation()).filter(|_| place.differs()) {
-        Some(root) => listing::renamed(origin, permit, place, (&head, outgoing), root).await,
+        Some(root) => Box::pin(listing::renamed(origin, permit, place, (&head, outgoing), root)).await,
         None => {
             let received = origin.send(Some(place.bucket().as_str()), &head, outgoing).await?;
             answer::relayed(received, permit, place)
