@@ -64,6 +64,10 @@ mod token;
 
 mod keys;
 
+mod store;
+
+mod quota;
+
 mod explain;
 
 mod policy;
@@ -134,6 +138,10 @@ pub(crate) enum Command {
     Serve(serve::Args),
     /// List and rotate the keys that seal sessions
     Keys(keys::Args),
+    /// Check and repair the server's local store
+    Store(store::Args),
+    /// Show and set the most that a bucket of a Wigeon server may hold
+    Quota(quota::Args),
     /// Say why a token, a request or a policy is refused, and what to change
     Explain(explain::Args),
     /// Look through policies for what can hardly be meant
@@ -177,6 +185,8 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Failu
         Command::Presign(args) => presign::run(args, context).await,
         Command::Serve(args) => serve::run(args, context).await,
         Command::Keys(args) => keys::run(&args, context),
+        Command::Store(args) => store::run(args, context).await,
+        Command::Quota(args) => quota::run(args, context).await,
         Command::Explain(args) => explain::run(args, context).await,
         Command::Policy(args) => policy::run(args, context).await,
         Command::Revoke(args) => revoke::run(args, context).await,

@@ -19,7 +19,9 @@ pub mod audit;
 pub mod upstreams;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 use wigeon_core::s3::BucketName;
@@ -58,6 +60,8 @@ pub struct Config {
     pub audit: AuditConfig,
     /// The listener's certificate; without one it speaks plain HTTP.
     pub tls: Option<Certificate>,
+    /// How often lifecycle rules are carried out.
+    pub lifecycle_every: Duration,
     /// Stores behind this one, and the environment that their credentials may be found in: empty, until whoever
     /// starts the server fills it.
     pub upstreams: Settings,
@@ -77,6 +81,7 @@ struct File {
     root: Option<RootTable>,
     audit: Option<AuditKey>,
     tls: Option<Certificate>,
+    lifecycle_every_seconds: Option<NonZeroU32>,
     #[serde(default)]
     upstream: Vec<UpstreamTable>,
     #[serde(default)]
@@ -97,6 +102,7 @@ impl Config {
             root: None,
             audit: AuditConfig::default(),
             tls: None,
+            lifecycle_every: Duration::from_secs(3600),
             upstreams: Settings::default(),
         }
     }
@@ -120,6 +126,9 @@ impl Config {
             root: file.root.map(|root| root.read(place)).transpose()?,
             audit: file.audit.map(|audit| audit.read(place)).transpose()?.unwrap_or_default(),
             tls: file.tls.map(|tls| tls.at(place)),
+            lifecycle_every: file
+                .lifecycle_every_seconds
+                .map_or(plain.lifecycle_every, |seconds| Duration::from_secs(seconds.get().into())),
             upstreams: upstreams::read(file.upstream, file.local_buckets, place)?,
             ..plain
         })

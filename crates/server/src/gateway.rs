@@ -395,6 +395,7 @@ fn refused(
     recording.refused(refusal.code, reason, refusal.by.clone().map(|by| *by));
     let document = ErrorDocument { encoded_message, ..refusal.document(parts.uri.path(), id) };
     let mut response = answer(refusal.status, document.to_xml());
+    response.headers_mut().extend(refusal.headers.map(|headers| *headers).unwrap_or_default());
     if parts.method == Method::HEAD {
         *response.body_mut() = empty();
     }

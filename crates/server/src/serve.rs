@@ -19,6 +19,7 @@ use wigeon_core::time::Clock;
 
 use crate::audit::{Audit, AuditFile};
 use crate::authenticate::Authenticator;
+use crate::backend::local::expire::Expired;
 use crate::backend::local::{Options, Store, StoreError};
 use crate::backend::protocol::LocalBackend;
 use crate::backend::stores::Stores;
@@ -248,6 +249,7 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Se
         listener.local_addr().map_err(|source| ServeError::Listen { address: config.listen, source })?;
     let workers = Workers::start(workers::count()).map_err(ServeError::Workers)?;
     let time = Arc::clone(&clock);
+    let (expiring, lifecycle_every) = (store.clone(), config.lifecycle_every);
     let gateway = Arc::new(Gateway {
         authenticator: Authenticator::new(
             Arc::clone(&sealer),
@@ -277,6 +279,7 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Se
             () = watching.watch(Duration::from_secs(1)) => {}
             () = renew(tls.as_deref()) => {}
             () = follow(&keys, &following, &*time) => {}
+            () = expire(&expiring, lifecycle_every) => {}
         }
     });
     tracing::info!(%address, secure, "serving");
@@ -297,6 +300,20 @@ async fn follow(keys: &RingFile, directory: &Directory, clock: &dyn Clock) {
                 tracing::error!(error = %crate::chain::chain(&error), "the session keys stay as they were")
             }
         }
+    }
+}
+
+/// Carries out the buckets' lifecycle rules, for ever.
+async fn expire(store: &Store, every: Duration) {
+    loop {
+        match store.expire().await {
+            Ok(expired) if expired == Expired::default() => {}
+            Ok(expired) => tracing::info!(?expired, "carried out lifecycle rules"),
+            Err(error) => {
+                tracing::error!(error = %crate::chain::chain(&error), "could not carry out lifecycle rules");
+            }
+        }
+        tokio::time::sleep(every).await;
     }
 }
 
