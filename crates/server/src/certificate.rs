@@ -45,7 +45,7 @@ impl<'d> Der<'d> {
 
 /// When the certificate ends; `None` where it does not say so in a way that can be read.
 #[must_use]
-pub fn expires_at(der: &[u8]) -> Option<Timestamp> {
+pub(crate) fn expires_at(der: &[u8]) -> Option<Timestamp> {
     // Certificate ::= SEQUENCE { tbsCertificate SEQUENCE { [0] version, serialNumber, signature, issuer, validity …
     let mut certificate = Der(der).take(SEQUENCE)?.take(SEQUENCE)?;
     if certificate.next_is(VERSION) {

@@ -84,33 +84,31 @@ impl Tracer {
         &self.outbox
     }
 
-    /// A request begins: its trace, where it is in the sample.
+    /// A request begins: its trace, where it is in the sample. The request's id is random already, and decides for those
+    /// that come without a decision.
     #[must_use]
-    pub fn begin(&self, headers: &HeaderMap, at: Timestamp) -> Option<Trace> {
+    pub fn begin(&self, headers: &HeaderMap, request_id: &str, at: Timestamp) -> Option<Trace> {
         let parent = Parent::of(headers);
         let sampled = match &parent {
             Some(parent) if self.follow => parent.sampled,
             // Parts of one trace decide alike: by its id.
-            Some(parent) => self.samples(parent.trace),
-            None => false,
+            Some(parent) => self.samples(parent.trace.lot()),
+            None => self.samples(lot_of(request_id)),
         };
-        if parent.is_some() && !sampled {
+        if !sampled {
             return None;
         }
         let trace = match &parent {
             Some(parent) => parent.trace,
             None => TraceId::random()?,
         };
-        if parent.is_none() && !self.samples(trace) {
-            return None;
-        }
         let [own, backend] = SpanId::random()?;
         let parent = parent.map(|parent| parent.span);
         Some(Trace { trace, parent, own, backend, at, began: Instant::now(), steps: Vec::with_capacity(6) })
     }
 
-    fn samples(&self, trace: TraceId) -> bool {
-        u64::from(trace.lot()) < self.sample
+    fn samples(&self, lot: u32) -> bool {
+        u64::from(lot) < self.sample
     }
 
     /// A request has ended: its spans go to the collector.
@@ -119,6 +117,11 @@ impl Tracer {
             self.outbox.offer(Bytes::from(spans));
         }
     }
+}
+
+/// A number out of a request's id, which is eight random bytes in hex.
+fn lot_of(request_id: &str) -> u32 {
+    request_id.get(8..16).and_then(|digits| u32::from_str_radix(digits, 16).ok()).unwrap_or(u32::MAX)
 }
 
 /// How traces stand in a request to the collector: records are spans.

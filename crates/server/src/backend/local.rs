@@ -109,6 +109,8 @@ mod recovery;
 
 pub mod verify;
 
+pub mod figures;
+
 pub mod store;
 
 pub mod calls;
@@ -117,4 +119,5 @@ pub mod calls;
 mod tests;
 
 pub use self::error::StoreError;
+pub use self::figures::Figures as StoreFigures;
 pub use self::store::{Options, Store};

@@ -13,7 +13,7 @@ const CELLS: usize = 1 << 16;
 
 /// Rates of many clients.
 #[derive(Debug)]
-pub struct Rates {
+pub(super) struct Rates {
     cells: Box<[AtomicU64]>,
     since: Instant,
     /// What one unit costs, in nanoseconds times 2^`SHIFT`, so that bytes have a price as well.
