@@ -281,7 +281,7 @@ def test_limits_answer_clearly(tmp_path, identity):
 [metrics]
 listen = "{monitor}"
 [limits]
-connections_per_address = 6
+connections_per_address = 12
 head_bytes = 8192
 body_silence = 2
 identity_rate = {{ per_second = 1, burst = 8 }}
@@ -309,8 +309,8 @@ sts_address_rate = {{ per_second = 1, burst = 5 }}
             patient.list_buckets()
         # Exchanges of one address.
         throttled = None
+        sts = client(server, {"aws_access_key_id": "x", "aws_secret_access_key": "x"}, service="sts", config=once)
         for _ in range(10):
-            sts = client(server, {"aws_access_key_id": "x", "aws_secret_access_key": "x"}, service="sts", config=once)
             try:
                 sts.assume_role_with_web_identity(RoleArn=server.role, RoleSessionName="ops", WebIdentityToken=token)
             except ClientError as error:
@@ -331,7 +331,7 @@ sts_address_rate = {{ per_second = 1, burst = 5 }}
         # Connections of one address.
         address = server.address.split(":")
         with contextlib.ExitStack() as held:
-            for _ in range(6):
+            for _ in range(12):
                 held.enter_context(socket.create_connection(address))
             time.sleep(0.2)
             with socket.create_connection(address) as refused:
@@ -456,7 +456,7 @@ def test_a_service_of_systemd(tmp_path, identity):
             os.set_inheritable(3, True)
 
         # LISTEN_PID has to be the pid of the service itself, which a shell knows when it becomes it.
-        command = ["sh", "-c", 'LISTEN_PID=$$ exec "$0" "$@"', BINARY, "serve", "--config", config]
+        command = ["sh", "-c", 'export LISTEN_PID=$$; exec "$0" "$@"', BINARY, "serve", "--config", config]
         with open(tmp_path / "serve.log", "ab") as log:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=variables,
                                        preexec_fn=hand_over, close_fds=False)

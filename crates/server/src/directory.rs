@@ -302,7 +302,9 @@ impl Directory {
     pub fn reload(&self) -> Result<(), DirectoryError> {
         let Home::File(file) = &self.home else { return Ok(()) };
         let mut loaded = file.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        let (entries, fingerprint) = file::load(&file.path)?;
+        let read = file::load(&file.path);
+        self.looks.note(read.as_ref().map(|_| true));
+        let (entries, fingerprint) = read?;
         self.current.store(Arc::new(Snapshot::of(entries, 0)));
         *loaded = fingerprint;
         Ok(())
