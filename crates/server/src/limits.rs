@@ -21,6 +21,7 @@ use std::time::Duration;
 use wigeon_core::sts::{FaultCode, StsError};
 
 pub use self::pace::{Pace, Purse};
+pub use self::rates::Rate;
 use self::rates::Rates;
 pub use self::visitors::{Visitor, Visitors};
 use crate::meter::Table;
@@ -73,15 +74,6 @@ impl Limit {
             Self::Bandwidth => "identity_bandwidth",
         }
     }
-}
-
-/// So many per second, and so many at once after a pause.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
-    /// Per second.
-    pub per_second: u32,
-    /// At once.
-    pub burst: u32,
 }
 
 /// What may be used. What is not set has no limit.

@@ -6,10 +6,17 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::Rate;
-
 /// How many clients are told apart.
 const CELLS: usize = 1 << 16;
+
+/// So many per second, and so many at once after a pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// Per second.
+    pub per_second: u32,
+    /// At once.
+    pub burst: u32,
+}
 
 /// Rates of many clients.
 #[derive(Debug)]
