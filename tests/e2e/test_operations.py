@@ -398,7 +398,7 @@ serves = ["s3"]
         client(server, url=f"http://{s3}").create_bucket(Bucket="shared")
         secure = f"https://{sts.replace('127.0.0.1', 'localhost')}"
         sts_client = client(server, {"aws_access_key_id": "x", "aws_secret_access_key": "x"}, secure, "sts", verify=str(certificates.ca))
-        got = sts_client.assume_role_with_web_identity(RoleArn=server.role, RoleSessionName="x", WebIdentityToken=identity.token())
+        got = sts_client.assume_role_with_web_identity(RoleArn=server.role, RoleSessionName="ops", WebIdentityToken=identity.token())
         assert got["Credentials"]["AccessKeyId"]
         with pytest.raises(ClientError) as elsewhere:
             exchanged(server, identity.token(), f"http://{s3}")
