@@ -21,7 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use crate::connection::Pulse;
 use crate::figures::Connection;
 use crate::gateway::Gateway;
-use crate::limits::{Limit, Visitor, Visitors};
+use crate::limits::{Limit, Visitor, Visitors, network};
 use crate::listener::{Accepted, Listener};
 use crate::request::Entrance;
 use crate::service::Services;
@@ -35,6 +35,9 @@ const USUAL_HEADERS: usize = 100;
 
 /// How many refused connections are told so at once.
 const MOST_REFUSALS: usize = 64;
+
+/// More than any system has; what is configured beyond it is no limit.
+const MOST_CONNECTIONS: usize = 1 << 24;
 
 /// What a connection too many is told; it has not asked for anything yet.
 const TOO_MANY: &[u8] =
@@ -55,7 +58,7 @@ pub struct Door {
 /// A connection that may be served, until it is dropped.
 struct Guest {
     _permit: OwnedSemaphorePermit,
-    _visitor: Visitor,
+    _visitor: Option<Visitor>,
     gateway: Arc<Gateway>,
     entrance: Entrance,
 }
@@ -70,12 +73,14 @@ impl Drop for Guest {
 pub async fn accept(
     doors: Vec<Door>,
     gateway: Arc<Gateway>,
-    stopped: watch::Receiver<bool>,
-    grace: Duration,
+    (stopped, grace): (watch::Receiver<bool>, Duration),
 ) {
     let graceful = GracefulShutdown::new();
     let house = House {
-        connections: Arc::new(Semaphore::new(gateway.limits.allowances().connections)),
+        // Each door waits with a place for the next one.
+        connections: Arc::new(Semaphore::new(
+            gateway.limits.allowances().connections.min(MOST_CONNECTIONS) + doors.len(),
+        )),
         refusals: Arc::new(Semaphore::new(MOST_REFUSALS)),
         visitors: Visitors::default(),
         gateway,
@@ -116,14 +121,17 @@ impl House {
     fn let_in(&self, accepted: Accepted, door: &Door, permit: OwnedSemaphorePermit, watcher: Watcher) {
         let peer = accepted.peer();
         let limits = &self.gateway.limits;
-        let most = match &accepted {
-            Accepted::Tcp(..) => limits.allowances().connections_per_address,
-            // All of this machine, whose one proxy may be.
-            Accepted::Unix(_) => usize::MAX,
-        };
-        let Some(visitor) = self.visitors.enter(crate::limits::network(peer), most) else {
-            limits.count(Limit::Connections);
-            return self.turn_away(accepted, door);
+        let visitor = match &accepted {
+            Accepted::Tcp(..) => {
+                let most = limits.allowances().connections_per_address;
+                let Some(visitor) = self.visitors.enter(network(peer), most) else {
+                    limits.count(Limit::Connections);
+                    return self.turn_away(accepted, door);
+                };
+                Some(visitor)
+            }
+            // A proxy of this machine brings those of everybody.
+            Accepted::Unix(_) => None,
         };
         self.gateway.observers.figures.connection(Connection::Opened);
         let entrance = Entrance { peer, tls: None, serves: door.serves };

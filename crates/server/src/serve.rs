@@ -343,7 +343,7 @@ pub async fn start_with(
     let (serving, grace) = (Arc::clone(&gateway), config.stop.grace);
     let task = tokio::spawn(async move {
         tokio::select! {
-            () = accept(doors, serving, stopped, grace) => {}
+            () = accept(doors, serving, (stopped, grace)) => {}
             () = watching.watch(Duration::from_secs(1)) => {}
             () = renew(&renewing) => {}
             () = follow(&ringing, &following, &*time) => {}
