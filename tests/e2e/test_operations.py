@@ -202,6 +202,43 @@ def test_a_trace_has_a_span_for_each_step(watched, collector, identity):
     assert len(collector.spans) == seen
 
 
+def test_a_trace_goes_on_in_the_store_behind(watched, collector, identity, tmp_path):
+    secret = tmp_path / "upstream-secret"
+    secret.write_text(watched.root["aws_secret_access_key"])
+    secret.chmod(0o600)
+    tables = f"""
+[traces]
+url = "{collector.url}"
+service = "front"
+[[upstream]]
+name = "behind"
+endpoint = "{watched.url}"
+default = true
+credentials = {{ access_key_id = "{watched.root["aws_access_key_id"]}", secret_key_file = "upstream-secret" }}
+"""
+    front = Server(tmp_path, identity, tables=tables)
+    try:
+        trace = "aaaa2f3577b34da6a3ce929d0e0e4736"
+        root = client(front)
+        root.meta.events.register(
+            "before-send.s3", lambda request, **_: request.headers.__setitem__("traceparent", f"00-{trace}-00f067aa0ba902b7-01") and None)
+        assert root.get_object(Bucket="shared", Key="readme")["Body"].read() == b"x" * 1000
+        until(lambda: len([span for span in collector.of_trace(trace) if span["name"] == "GetObject"]) == 2)
+        spans = collector.of_trace(trace)
+        asked = {span["spanId"] for span in spans if span["name"] == "backend" and span["kind"] == 3}
+        behind = [span for span in spans if span["name"] == "GetObject" and span["parentSpanId"] in asked]
+        assert len(behind) == 1, "the request there is a child of the step that sent it"
+        # One that is not traced passes its traceparent on as it came.
+        other = trace.replace("aaaa", "bbbb")
+        root = client(front)
+        root.meta.events.register(
+            "before-send.s3", lambda request, **_: request.headers.__setitem__("traceparent", f"00-{other}-00f067aa0ba902b7-00") and None)
+        root.head_object(Bucket="shared", Key="readme")
+        until(lambda: any(record.get("trace_id") == other for record in watched.audit()))
+    finally:
+        assert front.stop() == 0
+
+
 def test_ready_or_not(watched):
     assert fetch(f"{watched.url}/readyz")[::2] == (200, "ready\n")
     assert fetch(f"http://{watched.monitor}/readyz")[::2] == (200, "ready\n")
