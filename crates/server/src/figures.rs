@@ -125,6 +125,7 @@ pub struct OfService {
 pub struct Figures {
     names: Vec<(Service, &'static str)>,
     rows: [HashMap<&'static str, Row>; Service::ALL.len()],
+    others: [Row; Service::ALL.len()],
     operations: Table,
     services: Table,
     exchanges: Table,
@@ -141,15 +142,18 @@ impl Default for Figures {
             IamService::actions().collect::<Vec<_>>(),
         ];
         // The operations of S3 come first, each at the place that its number says.
-        let (mut names, mut rows) =
-            (Vec::new(), [const { None }; Service::ALL.len()].map(|_: Option<()>| HashMap::new()));
-        for ((service, operations), rows) in Service::ALL.into_iter().zip(all).zip(&mut rows) {
+        let (mut names, mut rows) = (Vec::new(), [(); Service::ALL.len()].map(|()| HashMap::new()));
+        let mut others = [Row(u16::MAX); Service::ALL.len()];
+        let places = rows.iter_mut().zip(&mut others);
+        for ((service, operations), (rows, other)) in Service::ALL.into_iter().zip(all).zip(places) {
             for name in operations.into_iter().chain([OTHER]) {
-                rows.insert(name, Row(u16::try_from(names.len()).unwrap_or(u16::MAX)));
+                *other = Row(u16::try_from(names.len()).unwrap_or(u16::MAX));
+                rows.insert(name, *other);
                 names.push((service, name));
             }
         }
         Self {
+            others,
             operations: Table::new(names.len() * OPERATION_CELLS),
             services: Table::new(Service::ALL.len() * SERVICE_CELLS),
             exchanges: Table::new(StsService::EXCHANGES.len() * (FaultCode::ALL.len() + 1)),
@@ -190,7 +194,13 @@ impl Figures {
     #[must_use]
     pub fn named(&self, service: Service, name: &str) -> Row {
         let rows = self.rows.get(service as usize);
-        rows.and_then(|rows| rows.get(name).or_else(|| rows.get(OTHER))).copied().unwrap_or(Row(u16::MAX))
+        rows.and_then(|rows| rows.get(name)).copied().unwrap_or(self.other(service))
+    }
+
+    /// Where a request is counted whose operation is not known.
+    #[must_use]
+    pub fn other(&self, service: Service) -> Row {
+        self.others.get(service as usize).copied().unwrap_or(Row(u16::MAX))
     }
 
     /// A request has ended.

@@ -110,7 +110,7 @@ impl Recording {
             total_micros: 0,
             trace_id: trace.as_ref().map(Trace::id).or_else(parent),
         };
-        let row = observers.figures.named(service, "");
+        let row = observers.figures.other(service);
         Self {
             record,
             service,
