@@ -26,6 +26,7 @@ use crate::listener::{Accepted, Listener};
 use crate::request::Entrance;
 use crate::service::Services;
 use crate::tls::{self, Tls};
+use crate::workers::Workers;
 
 /// How long a connection may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -72,6 +73,7 @@ impl Drop for Guest {
 /// Serves at these doors until it is told to stop, and then for at most `grace`.
 pub async fn accept(
     doors: Vec<Door>,
+    workers: Workers,
     gateway: Arc<Gateway>,
     (stopped, grace): (watch::Receiver<bool>, Duration),
 ) {
@@ -83,12 +85,14 @@ pub async fn accept(
         )),
         refusals: Arc::new(Semaphore::new(MOST_REFUSALS)),
         visitors: Visitors::default(),
+        workers,
         gateway,
     };
     join_all(doors.into_iter().map(|door| house.open(door, stopped.clone(), &graceful))).await;
     if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests were still under way when the server stopped");
     }
+    house.workers.stop().await;
 }
 
 /// What all doors share.
@@ -96,6 +100,7 @@ struct House {
     connections: Arc<Semaphore>,
     refusals: Arc<Semaphore>,
     visitors: Visitors,
+    workers: Workers,
     gateway: Arc<Gateway>,
 }
 
@@ -138,7 +143,7 @@ impl House {
         let gateway = Arc::clone(&self.gateway);
         let guest = Guest { _permit: permit, _visitor: visitor, gateway, entrance };
         let tls = door.tls.clone();
-        tokio::spawn(async move {
+        self.workers.spawn(async move {
             match accepted {
                 Accepted::Tcp(stream, _) => match TcpStream::from_std(stream) {
                     Ok(stream) => welcome(stream, tls, guest, watcher).await,

@@ -70,6 +70,8 @@ pub mod figures;
 
 pub mod recording;
 
+pub mod workers;
+
 pub mod backend;
 
 pub mod readiness;

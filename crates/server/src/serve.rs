@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::task::AbortOnDropHandle;
@@ -40,9 +41,13 @@ use crate::sts::StsService;
 use crate::tls::{Tls, TlsError};
 use crate::trace::Tracer;
 use crate::verify::Verifier;
+use crate::workers::{self, Workers};
 
 /// How long collectors may take for the last records.
 const LAST_RECORDS: Duration = Duration::from_secs(5);
+
+/// How long a thread may take to do nothing.
+const LONGEST_BEAT: Duration = Duration::from_secs(5);
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +91,9 @@ pub enum ServeError {
     /// The certificate or its key.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The threads.
+    #[error("the system gives no threads to serve connections on")]
+    Workers(#[source] io::Error),
     /// The address.
     #[error("cannot listen on {address}; is another server running there?")]
     Listen {
@@ -111,6 +119,8 @@ pub struct Running {
     gateway: Arc<Gateway>,
     certificates: Vec<Arc<Tls>>,
     keys: Arc<RingFile>,
+    /// Those that serve connections.
+    threads: Vec<Handle>,
     /// Where metrics are, and what serves them.
     monitor: Option<(SocketAddr, AbortOnDropHandle<()>)>,
     notice: Duration,
@@ -196,9 +206,10 @@ impl Running {
         faults
     }
 
-    /// Whether it still does anything.
+    /// Whether every thread still does what it is given.
     pub async fn is_alive(&self) -> bool {
-        !self.task.is_finished()
+        let asked = join_all(self.threads.iter().map(|thread| thread.spawn(std::future::ready(()))));
+        !self.task.is_finished() && tokio::time::timeout(LONGEST_BEAT, asked).await.is_ok()
     }
 }
 
@@ -300,6 +311,8 @@ pub async fn start_with(
             Some(bound.map_err(|source| ServeError::Listen { address: address.to_string(), source })?)
         }
     };
+    let workers = Workers::start(workers::count()).map_err(ServeError::Workers)?;
+    let threads = workers.runtimes();
     let time = Arc::clone(&clock);
     let started_at = clock.now();
     let readiness = Readiness::new(Arc::clone(&sealer));
@@ -343,7 +356,7 @@ pub async fn start_with(
     let (serving, grace) = (Arc::clone(&gateway), config.stop.grace);
     let task = tokio::spawn(async move {
         tokio::select! {
-            () = accept(doors, serving, (stopped, grace)) => {}
+            () = accept(doors, workers, serving, (stopped, grace)) => {}
             () = watching.watch(Duration::from_secs(1)) => {}
             () = renew(&renewing) => {}
             () = follow(&ringing, &following, &*time) => {}
@@ -355,6 +368,7 @@ pub async fn start_with(
         gateway,
         certificates,
         keys,
+        threads,
         monitor,
         notice,
         stop,

@@ -131,7 +131,7 @@ impl Origin {
             required: settings.required,
             patience: settings.patience,
             dialer,
-            pool: Arc::default(),
+            pool: Arc::new(Pool::new()),
             health: Health::default(),
             figures: Figures::default(),
             credentials,
