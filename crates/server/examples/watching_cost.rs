@@ -67,7 +67,7 @@ fn main() {
         println!("{threads} threads: {:5.1} ns to let it in without rates", nanoseconds(threads, arrive));
         let hold = |_| {
             drop(black_box(limited.arrive(peer)));
-            drop(black_box(limited.identify("https://idp.example alice")));
+            let _ = black_box(limited.identify("https://idp.example alice"));
         };
         println!("{threads} threads: {:5.1} ns to hold it to two rates", nanoseconds(threads, hold));
         let trace = |_| drop(black_box(tracer.begin(&headers, "0011223344556677", at)));

@@ -30,7 +30,7 @@ impl<'d> Der<'d> {
             long => {
                 let count = usize::from(long & 0x7f);
                 let (bytes, rest) = rest.split_at_checked(count).filter(|_| (1..=4).contains(&count))?;
-                (bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)
+                (bytes.iter().fold(0, |length, byte| (length << 8) | usize::from(*byte)), rest)
             }
         };
         let (value, rest) = rest.split_at_checked(length)?;

@@ -94,7 +94,7 @@ impl Parent {
         let span = bytes::<8>(parts.next()?).filter(|id| *id != [0; 8])?;
         let [flags] = bytes::<1>(parts.next()?)?;
         // Later versions may say more after these.
-        let whole = version == 0 && parts.next().is_none() || (1..0xff).contains(&version);
+        let whole = (version == 0 && parts.next().is_none()) || (1..0xff).contains(&version);
         whole.then_some(Self { trace: TraceId(trace), span: SpanId(span), sampled: flags & 1 == 1 })
     }
 }
