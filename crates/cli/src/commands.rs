@@ -40,6 +40,8 @@ mod stat;
 
 mod presign;
 
+pub(crate) mod findings;
+
 mod serve;
 
 mod agent;

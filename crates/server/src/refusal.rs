@@ -17,6 +17,7 @@ use wigeon_core::sigv4::verify::SignatureError;
 
 use crate::decided::DecidedBy;
 use crate::denial::Denial;
+use crate::limits::Throttled;
 
 /// An S3 error answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -117,6 +118,13 @@ impl Refusal {
         Self::new("AccessControlListNotSupported", StatusCode::BAD_REQUEST, message)
     }
 
+    /// 400 `RequestHeaderSectionTooLarge`.
+    #[must_use]
+    pub fn head_too_long() -> Self {
+        let message = "Your request header and query parameters used to make the request exceed the maximum allowed size.";
+        Self::new("RequestHeaderSectionTooLarge", StatusCode::BAD_REQUEST, message)
+    }
+
     /// 501 `NotImplemented`.
     #[must_use]
     pub fn not_implemented(what: &str) -> Self {
@@ -144,6 +152,15 @@ impl Refusal {
             endpoint: None,
             encoded_message: None,
         }
+    }
+}
+
+impl From<Throttled> for Refusal {
+    /// 503 `SlowDown`, which every tool waits for and repeats.
+    fn from(throttled: Throttled) -> Self {
+        let refusal =
+            Self::new("SlowDown", StatusCode::SERVICE_UNAVAILABLE, "Please reduce your request rate.");
+        Self { reason: Some(throttled.to_string()), retry_after: Some(throttled.retry_after), ..refusal }
     }
 }
 

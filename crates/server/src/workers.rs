@@ -95,6 +95,12 @@ impl Workers {
         });
     }
 
+    /// What runs on each thread, for those who want to know whether it still does.
+    #[must_use]
+    pub fn runtimes(&self) -> Vec<Handle> {
+        self.workers.iter().map(|worker| worker.runtime.clone()).collect()
+    }
+
     /// Ends the threads, if they are its own, and cuts off what is still under way on them.
     pub async fn stop(self) {
         let threads = self.workers.into_iter().filter_map(|worker| worker.thread);

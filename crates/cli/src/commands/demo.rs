@@ -26,7 +26,7 @@ use wigeon_core::secret::Secret;
 use wigeon_core::sigv4::canonical::hex;
 use wigeon_idp::{Client as IdpClient, Config as IdpConfig, Lifetimes, Provider, User};
 use wigeon_server::authenticate::RootKey;
-use wigeon_server::config::{AuditConfig, Config, DirectoryConfig};
+use wigeon_server::config::{AuditConfig, Config, DirectoryConfig, Listen};
 use wigeon_server::serve;
 
 use self::form_browser::FormBrowser;
@@ -73,7 +73,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let root = root_key()?;
     let directory = DirectoryConfig::file(place.write_directory(&provider.issuer).map_err(failed)?);
     let config = Config {
-        listen: free(SERVER_PORT).await,
+        listen: vec![Listen::at(free(SERVER_PORT).await)],
         root: Some(RootKey {
             access_key_id: root.access_key_id.clone(),
             secret_key: root.secret_key.clone(),

@@ -3,15 +3,13 @@
 //!
 //! Steps that need one that failed are left out. Nothing is changed but the session, which is renewed once.
 
-mod findings;
-
 mod probes;
 
 use serde_json::json;
 use wigeon_client::profile::{Flow, Severity, check};
 
-use self::findings::{Findings, State};
 use self::probes::Probes;
+use super::findings::{Findings, State};
 use crate::context::Context;
 use crate::errors::{Failure, Kind};
 use crate::output::printable;

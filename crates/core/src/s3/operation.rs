@@ -64,6 +64,9 @@ macro_rules! operations {
         }
 
         impl Operation {
+            /// All of them; each stands at the place that its number says.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
             /// Its name in the S3 API.
             #[must_use]
             pub fn name(self) -> &'static str {

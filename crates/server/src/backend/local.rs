@@ -124,6 +124,8 @@ mod recovery;
 
 pub mod verify;
 
+pub mod figures;
+
 pub mod inspect;
 
 pub mod repair;
@@ -136,4 +138,5 @@ pub mod calls;
 mod tests;
 
 pub use self::error::StoreError;
+pub use self::figures::Figures as StoreFigures;
 pub use self::store::{Options, Store};

@@ -13,6 +13,7 @@ use wigeon_core::time::Clock;
 use super::checksum::ChecksumAlgorithm;
 use super::commit::{Committer, Effects, forget};
 use super::error::StoreError;
+use super::figures::{self, Figures};
 use super::keeper::{Chore, Keeper};
 use super::pins::Pins;
 use super::places::{ContentId, Places};
@@ -135,6 +136,14 @@ impl Store {
     pub fn writer(&self, checksums: &[ChecksumAlgorithm]) -> Writer {
         Writer::new(Arc::clone(&self.shared.staging), checksums)
     }
+
+    /// What can be told of it without reading it.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        let commits = self.shared.committer.as_ref().map(Committer::commits);
+        figures::of(&self.shared.staging.places, commits)
+    }
+
     /// Checks the whole store, beside other work.
     ///
     /// # Errors
