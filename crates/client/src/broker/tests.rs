@@ -61,6 +61,12 @@ impl Source for Lab {
         Ok(Arc::new(Session::new(settings, ConnectOptions::default(), store, clock).unwrap()))
     }
 
+    fn memory(&self) -> &MemoryStore {
+        &self.store
+    }
+
+    fn unlock(&self, _passphrase: Secret) {}
+
     async fn credentials(&self, session: &Session) -> Result<Arc<Credentials>, NotIssued> {
         session.credentials().await.map_err(|error| not_issued(&error))
     }
