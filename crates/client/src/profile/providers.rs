@@ -1,7 +1,7 @@
 //! Several providers in one profile, of which a person chooses one.
 //!
-//! Enters: properties `wigeon.provider.NAME.KEY`, where `KEY` is any key of a profile in its TOML notation, any
-//! property, or `title`; in TOML also a table `[providers.NAME]`. Leaves: what may be chosen, and settings in which
+//! Enters: properties `wigeon.provider.NAME.KEY`, where `KEY` is a key of a profile in its TOML notation, or `title`; in
+//! TOML also a table `[providers.NAME]`. Leaves: what may be chosen, and settings in which
 //! the values of the chosen one lie over the profile's. The choice is saved with the profile, as every answer is; a
 //! further choice takes back the answers that belonged to the one before.
 
@@ -142,6 +142,16 @@ mod tests {
         let work = Settings::new(answered.choosing("work").unwrap(), Configuration::default());
         assert_eq!(client(&work), "shared");
         assert_eq!(role(&work), "staff", "and goes with its provider");
+    }
+
+    #[test]
+    fn a_provider_cannot_make_this_machine_run_or_read_anything() {
+        let text = TOML.replace("[providers.uni]\n", "[providers.uni]\ntoken='command:id'\nca_file='/x'\n");
+        let uni = Settings::new(settings(&text).choosing("uni").unwrap(), Configuration::default());
+        assert_eq!(
+            (uni.flow().value, uni.token_source().unwrap(), uni.ca_file()),
+            (Flow::AuthorizationCode, None, None)
+        );
     }
 
     #[test]
