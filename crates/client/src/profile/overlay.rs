@@ -33,7 +33,7 @@ const OWN: [&str; 20] = [
 
 /// The chosen provider's values under their own names, to lie over the profile's.
 pub(super) fn overlay(answers: &[(String, Value)], properties: &[(String, Value)]) -> Vec<(String, Value)> {
-    let chosen = answers.iter().find(|(name, _)| name == keys::PROVIDER_CHOICE);
+    let chosen = answers.iter().chain(properties).find(|(name, _)| name == keys::PROVIDER_CHOICE);
     let Some(chosen) = chosen.and_then(|(_, value)| document::text(Some(value))) else { return Vec::new() };
     properties
         .iter()
