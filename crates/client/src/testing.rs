@@ -180,7 +180,6 @@ impl OtherSide {
         let key = if inner.manners.wrong_key { &inner.other_key } else { &inner.key };
         let mut header = inner.manners.header.clone();
         header.entry("kid").or_insert_with(|| json!(inner.key.kid()));
-        header.retain(|_, value| !value.is_null());
         key.sign(&header, &claims).unwrap()
     }
 }

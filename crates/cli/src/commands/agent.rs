@@ -10,7 +10,7 @@ use wigeon_client::broker::{Agent, AgentError, AgentOptions, Answer, Ask, Listen
 use wigeon_client::durable;
 
 use super::serve::interrupted;
-use crate::brokered::{self, Own};
+use crate::brokered::Own;
 use crate::context::Context;
 use crate::errors::{Failure, Kind};
 use crate::output::printable;

@@ -87,7 +87,7 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::super::configuration::Configuration;
-    use super::super::document::Document;
+    use super::super::document::{Bookmark, Document};
     use super::super::values::{ClientCredential, Flow, Role};
     use super::*;
 
@@ -162,6 +162,7 @@ mod tests {
         let list = profile.to_property_list().unwrap();
         assert!(list.contains("wigeon.provider.uni.issuer"), "{list}");
         assert_eq!(settings(&list).providers(), settings(TOML).providers());
-        assert_eq!(settings(&profile.to_toml()).providers(), settings(TOML).providers());
+        let toml = Document::Profile(profile, Bookmark::default()).to_toml();
+        assert_eq!(settings(&toml).providers(), settings(TOML).providers());
     }
 }

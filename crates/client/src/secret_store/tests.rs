@@ -127,12 +127,12 @@ fn another_process_reads_what_nobody_else_can() {
 
 #[test]
 fn one_account_is_not_passed_off_as_another() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = SealedStore::new(dir.path(), options());
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("sessions");
+    let store = SealedStore::new(&dir, options());
     store.save(&account("lab", "ada"), &Secret::new("ada's")).unwrap();
     store.save(&account("lab", "bob"), &Secret::new("bob's")).unwrap();
-    let file =
-        |subject| dir.path().join("p-lab").join(format!("{}.sealed", digest_of(&account("lab", subject))));
+    let file = |subject| dir.join("p-lab").join(format!("{}.sealed", digest_of(&account("lab", subject))));
     std::fs::copy(file("ada"), file("bob")).unwrap();
     assert!(matches!(store.load("lab"), Err(StoreError::Unopened("file"))));
     std::fs::write(file("bob"), "wigeon-sealed 1 file").unwrap();
@@ -141,8 +141,9 @@ fn one_account_is_not_passed_off_as_another() {
 
 #[test]
 fn it_stays_where_it_is_until_a_person_signs_in_anew() {
-    let dir = tempfile::tempdir().unwrap();
-    let at = |options| SealedStore::new(dir.path(), options);
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("sessions");
+    let at = |options| SealedStore::new(&dir, options);
     let place = || at(options()).place("lab").unwrap();
     at(options()).save(&account("lab", "ada"), &Secret::new("1")).unwrap();
     at(under("right")).save(&account("lab", "ada"), &Secret::new("2")).unwrap();
@@ -158,14 +159,15 @@ fn it_stays_where_it_is_until_a_person_signs_in_anew() {
 
 #[test]
 fn a_place_that_does_not_work_is_known_beforehand() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = SealedStore::new(dir.path(), options());
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("sessions");
+    let store = SealedStore::new(&dir, options());
     let prepared = store.prepare("lab").unwrap();
     assert_eq!(prepared.place, Place::Sealed(Protection::File));
     assert!(prepared.passed_over.unwrap().contains("no keychain"), "the better place is named");
-    let only = SealedStore::new(dir.path(), Options { chosen: Some(Protection::Keychain), ..options() });
+    let only = SealedStore::new(&dir, Options { chosen: Some(Protection::Keychain), ..options() });
     assert!(matches!(only.prepare("new"), Err(StoreError::Keychain(KeychainError::None(_)))));
-    std::fs::write(dir.path().join("p-blocked"), "a file where a directory is to be").unwrap();
+    std::fs::write(dir.join("p-blocked"), "a file where a directory is to be").unwrap();
     assert!(matches!(store.prepare("blocked"), Err(StoreError::Io { .. })));
 }
 
@@ -204,17 +206,18 @@ fn what_an_earlier_version_kept_is_sealed_without_loss() {
 
 #[test]
 fn many_that_begin_at_once_have_the_same_key() {
-    let dir = tempfile::tempdir().unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("sessions");
     std::thread::scope(|scope| {
         for number in 0..16 {
-            let store = SealedStore::new(dir.path(), options());
+            let store = SealedStore::new(&dir, options());
             scope.spawn(move || {
                 store.save(&account(&format!("lab{number}"), "ada"), &Secret::new("1")).unwrap();
             });
         }
     });
     for number in 0..16 {
-        let store = SealedStore::new(dir.path(), options());
+        let store = SealedStore::new(&dir, options());
         assert_eq!(store.load(&format!("lab{number}")).unwrap(), Some(Secret::new("1")));
     }
 }
