@@ -100,7 +100,7 @@ def test_the_agent_comes_and_goes(own):
     assert "runs already" in own("agent", "start").stdout
     held = json.loads(own("credentials").stdout)["AccessKeyId"]
     # It answers from memory: what is kept on the disk is not looked at.
-    kept = record_of(own)
+    kept = record_of(own).path
     hidden = kept.rename(kept.with_suffix(".hidden"))
     assert json.loads(own("credentials").stdout)["AccessKeyId"] == held
     hidden.rename(kept)

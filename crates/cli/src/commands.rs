@@ -4,7 +4,13 @@ pub(crate) mod objects;
 
 mod profile;
 
+mod agent;
+
 mod login;
+
+mod redirect;
+
+mod switch;
 
 mod logout;
 
@@ -43,8 +49,6 @@ mod presign;
 pub(crate) mod findings;
 
 mod serve;
-
-mod agent;
 
 mod exec;
 
@@ -90,6 +94,11 @@ pub(crate) enum Command {
     Profile(profile::Args),
     /// Sign in at a profile's identity provider
     Login(Box<login::Args>),
+    /// Take an address of a custom scheme to the sign-in that waits for it: for the desktop to call
+    #[command(hide = true)]
+    Redirect(redirect::Args),
+    /// Use another account of the profile, of those that have signed in
+    Switch(switch::Args),
     /// Forget a sign-in, and revoke it where the provider can
     Logout(logout::Args),
     /// Show who is signed in, as which role, until when
@@ -161,6 +170,8 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Failu
     match command {
         Command::Profile(args) => profile::run(args, context).await,
         Command::Login(args) => login::run(*args, context).await,
+        Command::Redirect(args) => redirect::run(args, context).await,
+        Command::Switch(args) => switch::run(args, context).await,
         Command::Logout(args) => logout::run(args, context).await,
         Command::Whoami(args) => whoami::run(args, context).await,
         Command::Status(args) => status::run(args, context).await,

@@ -13,6 +13,8 @@ mod wording;
 
 mod directory;
 
+mod keeping;
+
 mod context;
 
 mod brokered;

@@ -46,7 +46,8 @@ impl AgentAddress {
         owned(&self.socket)?;
         let stream = self.connect()?;
         let request = Request { version: VERSION, places: self.places.clone(), ask };
-        let mut line = serde_json::to_string(&request).map_err(|error| AgentError::Broken(error.into()))?;
+        let line = serde_json::to_string(&request).map_err(|error| AgentError::Broken(error.into()))?;
+        let mut line = zeroize::Zeroizing::new(line);
         line.push('\n');
         stream.set_read_timeout(Some(patience)).map_err(AgentError::Broken)?;
         stream.set_write_timeout(Some(patience)).map_err(AgentError::Broken)?;
