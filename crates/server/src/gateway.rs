@@ -134,7 +134,7 @@ impl Gateway {
         match parts.uri.path() {
             "/healthz" => Some(Response::new(full("ok\n"))),
             "/readyz" => {
-                let ready = self.objections().await.is_empty();
+                let ready = Box::pin(self.objections()).await.is_empty();
                 let mut response = Response::new(full(if ready { "ready\n" } else { "not ready\n" }));
                 if !ready {
                     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;

@@ -124,7 +124,7 @@ impl Request {
 
     /// Puts a header beside those that were sent, for a store behind this one.
     pub fn carry(&mut self, name: &'static str, value: HeaderValue) {
-        self.headers.insert(name, value);
+        self.moved.get_or_insert_with(|| self.sent.clone()).insert(name, value);
     }
 
     /// Whether it came over TLS.
