@@ -60,7 +60,7 @@
 //! # Versions
 //!
 //! `object` holds the current version of each key. Older versions and delete markers are rows of `version`, so that
-//! listing the objects of a versioned bucket never steps over them; see [`versions`] for how they change places.
+//! listing the objects of a versioned bucket never steps over them; see `versions` for how they change places.
 
 pub mod etag;
 
