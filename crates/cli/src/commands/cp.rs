@@ -6,6 +6,7 @@ use wigeon_client::s3::{Client, GetOptions, PutOptions};
 use wigeon_client::transfer::{Address, local_path};
 
 use super::objects::address::{Place, StorePlace};
+use super::objects::encryption::EncryptionArgs;
 use super::objects::progress::Run;
 use super::objects::store;
 use crate::context::Context;
@@ -34,6 +35,9 @@ pub(crate) struct Args {
     /// The media type of what is uploaded, in place of the one that the name suggests
     #[arg(long, value_name = "TYPE")]
     content_type: Option<String>,
+
+    #[command(flatten)]
+    encryption: EncryptionArgs,
 }
 
 /// Runs the command.
@@ -41,9 +45,9 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let options = PutOptions { content_type: args.content_type.clone(), ..PutOptions::default() };
     match (Place::parse(&args.source)?, Place::parse(&args.target)?) {
         (Place::Local(from), Place::Store(to)) => up(&args, &from, &to, &options, context).await,
-        (Place::Stream, Place::Store(to)) => from_stream(&to, &options, context).await,
+        (Place::Stream, Place::Store(to)) => from_stream(&args, &to, &options, context).await,
         (Place::Store(from), Place::Local(to)) => down(&args, &from, &to, context).await,
-        (Place::Store(from), Place::Stream) => to_stream(&from, context).await,
+        (Place::Store(from), Place::Stream) => to_stream(&args, &from, context).await,
         (Place::Store(from), Place::Store(to)) => across(&args, &from, &to, context).await,
         (Place::Local(_) | Place::Stream, Place::Local(_) | Place::Stream) => {
             Err(Failure::usage("neither the source nor the target is in a store")
@@ -69,7 +73,7 @@ async fn up(
             Failure::usage(format!("`{}` is a folder", from.display())).hint("copy it with --recursive")
         );
     }
-    let client = store::open(context, to)?;
+    let client = args.encryption.on(store::open(context, to)?)?;
     let run = Run::start(context);
     if metadata.is_dir() {
         let outcome = run.transfers.upload_tree(&client, from, &to.folder()?, options).await;
@@ -87,11 +91,16 @@ async fn up(
     run.finish_one(context, outcome)
 }
 
-async fn from_stream(to: &StorePlace, options: &PutOptions, context: &Context) -> Result<(), Failure> {
+async fn from_stream(
+    args: &Args,
+    to: &StorePlace,
+    options: &PutOptions,
+    context: &Context,
+) -> Result<(), Failure> {
     if to.is_folder() {
         return Err(Failure::usage("standard input has no name to keep: name the object"));
     }
-    let (client, to) = (store::open(context, to)?, to.object()?);
+    let (client, to) = (args.encryption.on(store::open(context, to)?)?, to.object()?);
     let run = Run::start(context);
     let outcome = run.transfers.upload_stream(&client, tokio::io::stdin(), &to, options).await;
     run.finish_one(context, outcome)
@@ -99,7 +108,7 @@ async fn from_stream(to: &StorePlace, options: &PutOptions, context: &Context) -
 
 async fn down(args: &Args, from: &StorePlace, to: &Path, context: &Context) -> Result<(), Failure> {
     from.bucket()?;
-    let client = store::open(context, from)?;
+    let client = args.encryption.on(store::open(context, from)?)?;
     let run = Run::start(context);
     if args.recursive {
         let outcome = run.transfers.download_tree(&client, &from.folder()?, to).await;
@@ -127,8 +136,8 @@ async fn expected_size(client: &Client, object: &Address) -> Result<u64, Failure
     Ok(client.head_object(&object.bucket, &object.key, &GetOptions::default()).await?.size)
 }
 
-async fn to_stream(from: &StorePlace, context: &Context) -> Result<(), Failure> {
-    let (client, object) = (store::open(context, from)?, from.object()?);
+async fn to_stream(args: &Args, from: &StorePlace, context: &Context) -> Result<(), Failure> {
+    let (client, object) = (args.encryption.on(store::open(context, from)?)?, from.object()?);
     // Standard output belongs to the object: nothing else is said there, and no report.
     Run::start(context).print(&client, &object).await
 }
@@ -136,8 +145,9 @@ async fn to_stream(from: &StorePlace, context: &Context) -> Result<(), Failure> 
 async fn across(args: &Args, from: &StorePlace, to: &StorePlace, context: &Context) -> Result<(), Failure> {
     from.bucket()?;
     to.bucket()?;
-    let client = store::open(context, from)?;
-    let other = if from.profile == to.profile { None } else { Some(store::open(context, to)?) };
+    let client = args.encryption.on(store::open(context, from)?)?;
+    let other =
+        if from.profile == to.profile { None } else { Some(args.encryption.on(store::open(context, to)?)?) };
     let run = Run::start(context);
     if args.recursive {
         let (source, target) = (from.folder()?, to.folder()?);

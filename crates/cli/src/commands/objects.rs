@@ -8,8 +8,22 @@ pub(crate) mod store;
 
 pub(crate) mod filters;
 
+pub(crate) mod meant;
+
 pub(crate) mod human;
+
+pub(crate) mod lines;
+
+pub(crate) mod told;
+
+pub(crate) mod confirm;
+
+pub(crate) mod encryption;
+
+pub(crate) mod rewriting;
 
 pub(crate) mod removal;
 
 pub(crate) mod progress;
+
+pub(crate) mod crew;
