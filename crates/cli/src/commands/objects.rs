@@ -24,6 +24,10 @@ pub(crate) mod rewriting;
 
 pub(crate) mod removal;
 
+pub(crate) mod shown;
+
+pub(crate) mod moving;
+
 pub(crate) mod progress;
 
 pub(crate) mod crew;

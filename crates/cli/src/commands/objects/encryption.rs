@@ -21,7 +21,7 @@ pub(crate) enum Sse {
 }
 
 /// What the command line says of what is written.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Encryption")]
 pub(crate) struct EncryptionArgs {
     /// Encrypt what is written
@@ -49,7 +49,7 @@ pub(crate) struct EncryptionArgs {
 }
 
 /// What the command line says of what is read.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Encryption")]
 pub(crate) struct SourceKeyArgs {
     /// The key of your own that what is read was encrypted with (SSE-C)
