@@ -381,6 +381,7 @@ def test_encryption_with_keys_of_ones_own(home, rgw, names):
     run("encrypt", f"safe:{bucket}/k", "--source-key-file", "key", "--sse-key-file", "other")
     assert run("head", f"safe:{bucket}/k", "--source-key-file", "other").stdout == "secret\n"
     assert run("head", f"safe:{bucket}/k", "--source-key-file", "key", code=5).stderr
+    assert json.loads(run("stat", f"safe:{bucket}/k", "--source-key-file", "other", "--json").stdout)["customer_key_md5"]
     noise = os.urandom(20 << 20)
     (home.home / "large").write_bytes(noise)
     run("cp", "large", f"safe:{bucket}/large", "--sse-key-file", "key")

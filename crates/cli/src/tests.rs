@@ -44,13 +44,16 @@ fn every_command_and_option_is_documented() {
     let shared: String = sections(|name| name.starts_with("Options of ") || name == "Filters").concat();
     for command in Cli::command().get_subcommands().filter(|command| !command.is_hide_set()) {
         let name = command.get_name();
-        let section = sections(|heading| {
-            heading.split(", ").any(|known| known == name || known.starts_with(&format!("{name} ")))
-        })
-        .concat();
+        let mut section = section_of(name);
         if section.is_empty() {
             missing.push(format!("## {name}"));
             continue;
+        }
+        // "As `cp`, with the same options": what is said there is said here.
+        let other =
+            section.split_once("As `").and_then(|(_, rest)| rest.split_once("`, with the same options"));
+        if let Some(other) = other.map(|(other, _)| section_of(other)) {
+            section.push_str(&other);
         }
         let mut wanted = BTreeSet::new();
         options(command, "", &mut wanted);
@@ -67,6 +70,12 @@ fn every_command_and_option_is_documented() {
         }
     }
     assert!(missing.is_empty(), "docs/commands.md says nothing of:\n{}", missing.join("\n"));
+}
+
+/// What is said about a command.
+fn section_of(name: &str) -> String {
+    let about = |known: &str| known == name || known.starts_with(&format!("{name} "));
+    sections(|heading| heading.split(", ").any(about)).concat()
 }
 
 /// The text under the headings that are meant.

@@ -60,30 +60,73 @@ impl Transfers {
             storage_class: options.storage_class.clone(),
             replace: None,
         };
-        if head.size <= self.tuning.copy_threshold {
+        let tags = self.tags_to_keep(client, at, head, version, &options).await?;
+        let done = if head.size <= self.tuning.copy_threshold {
+            // The source's tags stay by themselves.
             let copy = CopyOptions { replace: Some(options), ..copy };
             let stored = self.unless_stopped(client.copy_object(at.pair(), at.pair(), &copy)).await?;
             let stored = stored.map_err(changed(at))?;
             self.progress.moved(head.size);
-            return Ok(Done { bytes: head.size, verified: stored.verified });
-        }
-        let mut options = options;
-        if options.tags.is_empty() && head.state.tags != Some(0) {
-            options.tags = self.tags_of(client, at, version).await?;
-        }
-        self.copy_parts(client, at, head, at, &copy, &options).await
+            Done { bytes: head.size, verified: stored.verified }
+        } else {
+            let options = PutOptions { tags: tags.clone(), ..options };
+            self.copy_parts(client, at, head, at, &copy, &options).await?
+        };
+        self.see_tags(client, at, &tags).await?;
+        Ok(done)
     }
 
-    /// A store without tags has none.
-    async fn tags_of(
+    /// The same by reading the object and writing it again, for what a store does not do while it copies.
+    ///
+    /// # Errors
+    /// [`TransferError::Changed`] where the object is not the one of `head` any more.
+    pub async fn rewrite_through(
+        &self,
+        from_client: &Client,
+        to_client: &Client,
+        at: &Address,
+        head: &ObjectHead,
+        options: PutOptions,
+    ) -> Result<Done, TransferError> {
+        let tags = self.tags_to_keep(from_client, at, head, None, &options).await?;
+        let options = PutOptions { tags: tags.clone(), ..options };
+        let done = self.pass_through(from_client, at, head.etag.clone(), to_client, at, &options).await?;
+        self.see_tags(to_client, at, &tags).await?;
+        Ok(done)
+    }
+
+    /// The tags that the object is to have. A store without tags, or one that does not show them, has none that
+    /// could be kept here.
+    async fn tags_to_keep(
         &self,
         client: &Client,
         at: &Address,
+        head: &ObjectHead,
         version: Option<&str>,
+        options: &PutOptions,
     ) -> Result<Vec<Tag>, TransferError> {
+        if !options.tags.is_empty() || head.state.tags == Some(0) {
+            return Ok(options.tags.clone());
+        }
         match self.unless_stopped(client.object_tags(&at.bucket, &at.key, version)).await? {
-            Err(error) if error.kind() == ErrorKind::NotSupported => Ok(Vec::new()),
+            Err(error) if matches!(error.kind(), ErrorKind::NotSupported | ErrorKind::Denied) => {
+                Ok(Vec::new())
+            }
             other => Ok(other?),
         }
+    }
+
+    /// Some stores lose tags, or garble them, while they copy (Ceph RGW 16): then they are written again.
+    async fn see_tags(&self, client: &Client, at: &Address, tags: &[Tag]) -> Result<(), TransferError> {
+        if tags.is_empty() {
+            return Ok(());
+        }
+        let there = self.unless_stopped(client.object_tags(&at.bucket, &at.key, None)).await?;
+        let is_same =
+            there.is_ok_and(|there| there.len() == tags.len() && there.iter().all(|tag| tags.contains(tag)));
+        if !is_same {
+            self.unless_stopped(client.set_object_tags(&at.bucket, &at.key, None, tags)).await??;
+        }
+        Ok(())
     }
 }

@@ -163,7 +163,10 @@ async fn across(
 ) -> Result<Plan<'static>, Failure> {
     from.bucket()?;
     to.bucket()?;
-    let (client, other) = (options.encryption.on(stores.open(context, from)?)?, options.encryption.on(stores.open(context, to)?)?);
+    let (client, other) = (
+        options.encryption.on(stores.open(context, from)?)?,
+        options.encryption.on(stores.open(context, to)?)?,
+    );
     let same_store = client.is_same(&other);
     if options.recursive {
         let (source, target) = (from.folder()?, to.folder()?);
