@@ -1,7 +1,7 @@
 //! `wigeon encrypt`: objects encrypted otherwise than they are, by copying them onto themselves.
 
-use wigeon_client::s3::{Client, Encryption, ErrorKind, GetOptions, ObjectEncryption, S3Error};
-use wigeon_client::transfer::{Address, as_encrypted, as_written};
+use wigeon_client::s3::{GetOptions, ObjectEncryption};
+use wigeon_client::transfer::{as_encrypted, as_written};
 
 use super::objects::crew::{Crew, Deed};
 use super::objects::encryption::EncryptionArgs;
@@ -51,37 +51,10 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
                 if as_encrypted(&head).as_ref() == Some(&written) {
                     return Ok(Deed::idle("encrypted"));
                 }
-                let writing =
-                    client.with_encryption(ObjectEncryption { written: Some(written.clone()), read })?;
+                let writing = client.with_encryption(ObjectEncryption { written: Some(written), read })?;
                 transfers.rewrite(&writing, &at, &head, None, as_written(&head)).await?;
-                let written_alone = ObjectEncryption { written: Some(written.clone()), read: None };
-                let client = client.with_encryption(written_alone)?;
-                if is_encrypted(&client, &at, &written).await? {
-                    return Ok(Deed::done("encrypted"));
-                }
-                // Some stores copy and do not encrypt (Ceph RGW 16). What they are sent they do encrypt.
-                let head = reading.head_object(&at.bucket, &at.key, &GetOptions::default()).await?;
-                transfers.rewrite_through(&reading, &client, &at, &head, as_written(&head)).await?;
-                if is_encrypted(&client, &at, &written).await? {
-                    return Ok(Deed::done("encrypted"));
-                }
-                Err(Failure::error(format!("the store does not encrypt `{at}` as it was asked to")))
+                Ok(Deed::done("encrypted"))
             }
         })
         .await
-}
-
-/// Whether the store says so.
-async fn is_encrypted(client: &Client, at: &Address, wished: &Encryption) -> Result<bool, S3Error> {
-    let head = match client.head_object(&at.bucket, &at.key, &GetOptions::default()).await {
-        // The key does not fit, or none is wanted.
-        Err(error) if matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Denied) => return Ok(false),
-        other => other?,
-    };
-    let kind = head.encryption.as_deref().unwrap_or_default();
-    Ok(match wished {
-        Encryption::Store => kind == "AES256",
-        Encryption::Kms(_) => kind.starts_with("aws:kms"),
-        Encryption::Customer(_) => head.state.customer_key_md5.is_some(),
-    })
 }

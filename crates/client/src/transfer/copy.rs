@@ -14,11 +14,27 @@ use super::reader::{ObjectReader, changed};
 use crate::s3::{Client, CopyOptions, ETag, ErrorKind, GetOptions, ObjectHead, PutOptions};
 
 impl Transfers {
-    /// Copies an object inside one store, with its metadata; large ones in parts.
+    /// Copies an object inside one store, with its metadata; large ones in parts. What a store cannot copy with the
+    /// encryption that is wished for (Ceph RGW 16) passes through here.
     ///
     /// # Errors
     /// See [`TransferError`].
     pub async fn copy(
+        &self,
+        client: &Client,
+        from: &Address,
+        known_size: Option<u64>,
+        to: &Address,
+    ) -> Result<Done, TransferError> {
+        match self.copy_inside(client, from, known_size, to).await {
+            Err(error) if error.kind() == Some(ErrorKind::NotSupported) && client.has_encryption() => {
+                self.copy_across(client, from, client, to).await
+            }
+            other => other,
+        }
+    }
+
+    async fn copy_inside(
         &self,
         client: &Client,
         from: &Address,

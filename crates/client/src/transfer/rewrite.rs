@@ -61,38 +61,41 @@ impl Transfers {
             replace: None,
         };
         let tags = self.tags_to_keep(client, at, head, version, &options).await?;
-        let done = if head.size <= self.tuning.copy_threshold {
-            // The source's tags stay by themselves.
-            let copy = CopyOptions { replace: Some(options), ..copy };
-            let stored = self.unless_stopped(client.copy_object(at.pair(), at.pair(), &copy)).await?;
-            let stored = stored.map_err(changed(at))?;
-            self.progress.moved(head.size);
-            Done { bytes: head.size, verified: stored.verified }
-        } else {
-            let options = PutOptions { tags: tags.clone(), ..options };
-            self.copy_parts(client, at, head, at, &copy, &options).await?
+        let done = match self.copy_onto_itself(client, at, head, copy, &options, &tags).await {
+            // What a store does not encrypt while it copies, it encrypts when it is sent (Ceph RGW 16).
+            Err(error)
+                if error.kind() == Some(ErrorKind::NotSupported)
+                    && client.has_encryption()
+                    && version.is_none() =>
+            {
+                let options = PutOptions { tags: tags.clone(), ..options };
+                self.pass_through(client, at, head.etag.clone(), client, at, &options).await?
+            }
+            other => other?,
         };
         self.see_tags(client, at, &tags).await?;
         Ok(done)
     }
 
-    /// The same by reading the object and writing it again, for what a store does not do while it copies.
-    ///
-    /// # Errors
-    /// [`TransferError::Changed`] where the object is not the one of `head` any more.
-    pub async fn rewrite_through(
+    async fn copy_onto_itself(
         &self,
-        from_client: &Client,
-        to_client: &Client,
+        client: &Client,
         at: &Address,
         head: &ObjectHead,
-        options: PutOptions,
+        copy: CopyOptions,
+        options: &PutOptions,
+        tags: &[Tag],
     ) -> Result<Done, TransferError> {
-        let tags = self.tags_to_keep(from_client, at, head, None, &options).await?;
-        let options = PutOptions { tags: tags.clone(), ..options };
-        let done = self.pass_through(from_client, at, head.etag.clone(), to_client, at, &options).await?;
-        self.see_tags(to_client, at, &tags).await?;
-        Ok(done)
+        if head.size > self.tuning.copy_threshold {
+            let options = PutOptions { tags: tags.to_vec(), ..options.clone() };
+            return self.copy_parts(client, at, head, at, &copy, &options).await;
+        }
+        // The source's tags stay by themselves.
+        let copy = CopyOptions { replace: Some(options.clone()), ..copy };
+        let stored = self.unless_stopped(client.copy_object(at.pair(), at.pair(), &copy)).await?;
+        let stored = stored.map_err(changed(at))?;
+        self.progress.moved(head.size);
+        Ok(Done { bytes: head.size, verified: stored.verified })
     }
 
     /// The tags that the object is to have. A store without tags, or one that does not show them, has none that
