@@ -426,7 +426,9 @@ def test_what_a_bucket_is_set_to(ceph, names):
         "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/public/*"}]}
     ceph("bucket", "set", "policy", team, "-", input=json.dumps(policy))
     assert ceph.json("bucket", "get", "policy", team)["Statement"][0]["Action"] == "s3:GetObject"
-    assert ceph.json("stat", team)["policy"] is True
+    known = ceph.json("stat", team)
+    # This RGW lists objects where it is asked for a setting that it does not know.
+    assert (known["policy"], known["encryption"]) == (True, None)
     ceph("bucket", "remove", "policy", team)
     assert "cannot be removed" in ceph("bucket", "remove", "versioning", team, code=2).stderr
     assert "is no cors" in ceph("bucket", "set", "cors", team, "-", input="{]", code=2).stderr

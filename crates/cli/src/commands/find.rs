@@ -176,8 +176,8 @@ enum Pattern {
 }
 
 impl Pattern {
-    fn parse(text: &String) -> Self {
-        Wildcard::parse(text).map_or_else(|| Self::Text(text.clone()), Self::Wildcard)
+    fn parse(text: &str) -> Self {
+        Wildcard::parse(text).map_or_else(|| Self::Text(text.to_owned()), Self::Wildcard)
     }
 
     fn matches(&self, name: &str) -> bool {
@@ -196,8 +196,8 @@ impl Wanted {
         };
         let regex = args.regex.as_deref().map(regex::Regex::new).transpose();
         Ok(Self {
-            names: args.name.iter().map(Pattern::parse).collect(),
-            paths: args.path.iter().map(Pattern::parse).collect(),
+            names: args.name.iter().map(|text| Pattern::parse(text)).collect(),
+            paths: args.path.iter().map(|text| Pattern::parse(text)).collect(),
             regex: regex.map_err(|error| Failure::because(Kind::Usage, &error))?,
             classes: args.storage_class.clone(),
             tags: args.tag.iter().map(pair).collect(),

@@ -62,21 +62,6 @@ const TRUTHS: [&str; 6] = [
     "BucketKeyEnabled",
 ];
 
-fn root(setting: BucketSetting) -> &'static str {
-    match setting {
-        BucketSetting::Policy => "",
-        BucketSetting::Cors => "CORSConfiguration",
-        BucketSetting::Lifecycle => "LifecycleConfiguration",
-        BucketSetting::Encryption => "ServerSideEncryptionConfiguration",
-        BucketSetting::PublicAccessBlock => "PublicAccessBlockConfiguration",
-        BucketSetting::OwnershipControls => "OwnershipControls",
-        BucketSetting::Website => "WebsiteConfiguration",
-        BucketSetting::Logging => "BucketLoggingStatus",
-        BucketSetting::Notification => "NotificationConfiguration",
-        BucketSetting::Replication => "ReplicationConfiguration",
-    }
-}
-
 /// The store's document from a person's: JSON of the AWS CLI, or the store's own.
 pub(super) fn to_store(setting: BucketSetting, text: &str) -> Result<String, String> {
     let text = text.trim_start_matches('\u{feff}').trim();
@@ -93,7 +78,7 @@ pub(super) fn to_store(setting: BucketSetting, text: &str) -> Result<String, Str
             _ => Ok(text.to_owned()),
         };
     }
-    let root = root(setting);
+    let root = setting.root();
     // The AWS CLI takes some with the outermost name, and some without.
     let members = match members.get(root) {
         Some(Value::Object(inner)) if members.len() == 1 => inner,
@@ -162,12 +147,12 @@ pub(super) fn of_store(setting: BucketSetting, body: &[u8]) -> Result<Value, Str
     }
     let text = std::str::from_utf8(body).map_err(|_| "it is not UTF-8".to_owned())?;
     let (name, node) = Node::read(text)?;
-    if name != root(setting)
+    if name != setting.root()
         && !(setting == BucketSetting::Lifecycle && name.ends_with("LifecycleConfiguration"))
     {
         return Err(format!("it is a {name}"));
     }
-    if node.children.is_empty() { Ok(Value::Null) } else { Ok(node.value(root(setting))) }
+    if node.children.is_empty() { Ok(Value::Null) } else { Ok(node.value(setting.root())) }
 }
 
 /// An element.

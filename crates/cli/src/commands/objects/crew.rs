@@ -190,9 +190,8 @@ impl<'a> Crew<'a> {
                 } else if self.first.is_some() {
                     self.tell(&address, &failure);
                 }
-                match &self.first {
-                    None => self.first = Some(named(&address, failure)),
-                    Some(_) => {}
+                if self.first.is_none() {
+                    self.first = Some(named(&address, failure));
                 }
             }
         }
