@@ -38,11 +38,35 @@ mod cat;
 
 mod rm;
 
+mod head;
+
+mod du;
+
+mod find;
+
+mod tag;
+
+mod meta;
+
+mod acl;
+
+mod storage_class;
+
+mod encrypt;
+
+mod restore;
+
+mod versions;
+
+mod lock;
+
+mod bucket;
+
+mod stat;
+
 mod mb;
 
 mod rb;
-
-mod stat;
 
 mod presign;
 
@@ -59,6 +83,8 @@ mod ssh;
 mod console;
 
 mod completions;
+
+mod manual;
 
 mod setup;
 
@@ -135,14 +161,38 @@ pub(crate) enum Command {
     Uploads(uploads::Args),
     /// Print objects
     Cat(cat::Args),
+    /// Print the beginning of objects
+    Head(head::Args),
     /// Remove objects
     Rm(rm::Args),
+    /// Sum up what objects take up
+    Du(du::Args),
+    /// Find objects by name, size, age, class, tags and metadata
+    Find(Box<find::Args>),
     /// Make a bucket
     Mb(mb::Args),
     /// Remove a bucket
     Rb(rb::Args),
     /// Show what is known of an object or a bucket
     Stat(stat::Args),
+    /// Show and change tags of objects and buckets
+    Tag(tag::Args),
+    /// Show and change metadata of objects
+    Meta(meta::Args),
+    /// List, bring back and purge versions of objects
+    Versions(versions::Args),
+    /// Show and set access control lists
+    Acl(acl::Args),
+    /// Move objects to another storage class
+    StorageClass(storage_class::Args),
+    /// Bring archived objects back
+    Restore(restore::Args),
+    /// Encrypt objects otherwise than they are
+    Encrypt(encrypt::Args),
+    /// Keep objects from being removed
+    Lock(lock::Args),
+    /// Show and change what a bucket is set to
+    Bucket(bucket::Args),
     /// Make a link that works without signing in, for a time
     Presign(presign::Args),
     /// Run the server: STS and S3 with roles
@@ -159,14 +209,20 @@ pub(crate) enum Command {
     Policy(policy::Args),
     /// Print what a shell needs to complete profiles, buckets and keys
     Completions(completions::Args),
+    /// Write man pages
+    Manual(manual::Args),
     /// End sessions before their time, as an administrator of a Wigeon server
     Revoke(revoke::Args),
     /// Try everything on this machine: provider, server and client
     Demo(demo::Args),
 }
 
-/// Runs the command.
-pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Failure> {
+/// Runs the command; `program` makes the whole command line.
+pub(crate) async fn run(
+    command: Command,
+    program: fn() -> clap::Command,
+    context: &Context,
+) -> Result<(), Failure> {
     match command {
         Command::Profile(args) => profile::run(args, context).await,
         Command::Login(args) => login::run(*args, context).await,
@@ -191,10 +247,22 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Failu
         Command::Run(args) => run::run(args, context).await,
         Command::Uploads(args) => uploads::run(args, context).await,
         Command::Cat(args) => cat::run(args, context).await,
+        Command::Head(args) => head::run(args, context).await,
         Command::Rm(args) => rm::run(args, context).await,
+        Command::Du(args) => du::run(args, context).await,
+        Command::Find(args) => find::run(*args, context).await,
         Command::Mb(args) => mb::run(args, context).await,
         Command::Rb(args) => rb::run(args, context).await,
         Command::Stat(args) => stat::run(args, context).await,
+        Command::Tag(args) => tag::run(args, context).await,
+        Command::Meta(args) => meta::run(args, context).await,
+        Command::Versions(args) => versions::run(args, context).await,
+        Command::Acl(args) => acl::run(args, context).await,
+        Command::StorageClass(args) => storage_class::run(args, context).await,
+        Command::Restore(args) => restore::run(args, context).await,
+        Command::Encrypt(args) => encrypt::run(args, context).await,
+        Command::Lock(args) => lock::run(args, context).await,
+        Command::Bucket(args) => bucket::run(args, context).await,
         Command::Presign(args) => presign::run(args, context).await,
         Command::Serve(args) => serve::run(args, context).await,
         Command::Keys(args) => keys::run(&args, context),
@@ -202,6 +270,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Failu
         Command::Quota(args) => quota::run(args, context).await,
         Command::Explain(args) => explain::run(args, context).await,
         Command::Policy(args) => policy::run(args, context).await,
+        Command::Manual(args) => manual::run(&args, program(), context),
         Command::Revoke(args) => revoke::run(args, context).await,
         Command::Demo(args) => demo::run(args, context).await,
     }
