@@ -16,7 +16,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from conftest import BINARY, Identity, Peer, Server, environment, free_port, runner
+from conftest import BINARY, Identity, Peer, Server, environment, free_port, runner, until_done
 
 MIB = 1 << 20
 
@@ -442,25 +442,6 @@ def test_an_interrupted_download_goes_on(own, admin, large, by):
 # ---- bad weather -------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def storm():
-    """A proxy that fails, cuts, throttles and stalls a tenth of all answers."""
-    root = pathlib.Path(__file__).resolve().parent.parent.parent
-    subprocess.run(["cargo", "build", "--quiet", "-p", "wigeon-testkit", "--example", "faults"], cwd=root, check=True)
-    running = []
-
-    def start(url, per_mille=100, seed=1):
-        process = subprocess.Popen([BINARY.parent / "examples" / "faults", url.removeprefix("http://"), str(per_mille), str(seed)],
-                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        running.append(process)
-        return "http://" + process.stdout.readline().strip()
-
-    yield start
-    for process in running:
-        out, _ = process.communicate(timeout=10)
-        assert int(out.split()[0]) > 0, "no fault has happened"
-
-
 def test_a_tree_through_bad_weather(tmp_path, own, server, identity, browse, storm):
     stormy = storm(server.url)
     run = runner(tmp_path)
@@ -478,19 +459,10 @@ def test_a_tree_through_bad_weather(tmp_path, own, server, identity, browse, sto
     (tree / "large").write_bytes(os.urandom(40 * MIB + 3))
     read = lambda folder: {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
-    def until_done(*arguments):
-        for _ in range(20):
-            done = subprocess.run([BINARY, *arguments], cwd=tmp_path, env=environment(tmp_path), stdin=subprocess.DEVNULL, capture_output=True, text=True)
-            if done.returncode == 0:
-                return
-            # Some, or all, are worth trying again; an expired token that is none ends in a sign-in that is asked for.
-            assert done.returncode in (3, 4, 6), done.stderr
-        raise AssertionError(done.stderr)
-
-    until_done("cp", "-r", "weather", "s3://home/alice/weather")
+    until_done(tmp_path, "cp", "-r", "weather", "s3://home/alice/weather")
     own("cp", "-r", "s3://home/alice/weather", tmp_path / "fair")
     assert read(tmp_path / "fair") == read(tree)
-    until_done("cp", "-r", "s3://home/alice/weather", "back")
+    until_done(tmp_path, "cp", "-r", "s3://home/alice/weather", "back")
     assert read(tmp_path / "back") == read(tree)
     own("rm", "-r", "s3://home/alice/weather")
 
