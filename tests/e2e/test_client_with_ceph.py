@@ -428,6 +428,15 @@ def test_an_interrupt_can_be_gone_on_with(lab, bucket, rgw):
     (lab.home / "endless").unlink()
 
 
+def test_leftovers_can_be_given_up(lab, bucket, rgw):
+    reader = other_reader(lab, rgw)
+    reader.create_multipart_upload(Bucket="ceph-one", Key="left over")
+    assert [entry["key"] for entry in lines(lab("uploads", bucket, "--json").stdout)] == ["left over"]
+    assert lab("uploads", bucket, "--abort", "--older-than", "1h").stdout == ""
+    assert "left over" in lab("uploads", f"{bucket}/left", "--abort").stdout
+    assert not reader.list_multipart_uploads(Bucket="ceph-one").get("Uploads")
+
+
 def test_a_tree_through_bad_weather(tmp_path, lab, bucket, rgw, oidc, rgw_role, browse, storm):
     fair, stormy = rgw["RGW_ENDPOINT"], storm(rgw["RGW_ENDPOINT"], seed=2)
     text = rgw_profile(rgw, oidc, rgw_role)
