@@ -30,6 +30,17 @@ pub struct MultipartUpload {
     keeps_checksum: bool,
 }
 
+impl MultipartUpload {
+    /// One that was begun before.
+    pub(crate) fn known(bucket: &BucketName, key: &ObjectKey, id: &str, keeps_checksum: bool) -> Self {
+        Self { bucket: bucket.clone(), key: key.clone(), id: id.to_owned(), keeps_checksum }
+    }
+
+    pub(crate) fn keeps_checksum(&self) -> bool {
+        self.keeps_checksum
+    }
+}
+
 /// A part that has arrived.
 #[derive(Debug, Clone)]
 pub struct Part {

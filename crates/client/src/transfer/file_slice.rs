@@ -24,11 +24,7 @@ impl SharedFile {
     /// Exactly `length` bytes from `offset`; fewer mean that the file was cut.
     pub(crate) async fn read(&self, offset: u64, length: usize) -> Result<Bytes, TransferError> {
         let file = Arc::clone(&self.file);
-        let read = blocking(move || {
-            let mut bytes = vec![0; length];
-            read_exact_at(&file, &mut bytes, offset)?;
-            Ok::<_, io::Error>(bytes)
-        });
+        let read = blocking(move || Self::read_now(&file, offset, length));
         match read.await? {
             Ok(bytes) => Ok(bytes.into()),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
@@ -38,11 +34,25 @@ impl SharedFile {
         }
     }
 
-    /// Writes all bytes at `offset`.
-    pub(crate) async fn write(&self, offset: u64, bytes: Bytes) -> Result<(), TransferError> {
+    /// The same, on a thread that may block.
+    pub(crate) fn read_now(file: &File, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        read_exact_at(file, &mut bytes, offset)?;
+        Ok(bytes)
+    }
+
+    /// Writes all bytes, one piece after the other, from `offset` on.
+    pub(crate) async fn write(&self, offset: u64, pieces: Vec<Bytes>) -> Result<(), TransferError> {
         let file = Arc::clone(&self.file);
-        let written = blocking(move || write_all_at(&file, &bytes, offset)).await?;
-        written.map_err(|source| self.failed("write", source))
+        let write = move || {
+            let mut at = offset;
+            for piece in pieces {
+                write_all_at(&file, &piece, at)?;
+                at += piece.len() as u64;
+            }
+            Ok(())
+        };
+        blocking(write).await?.map_err(|source| self.failed("write", source))
     }
 
     fn failed(&self, action: &'static str, source: io::Error) -> TransferError {
