@@ -28,6 +28,12 @@ mod run;
 
 mod uploads;
 
+mod sync;
+
+mod diff;
+
+mod check;
+
 mod cat;
 
 mod rm;
@@ -118,6 +124,12 @@ pub(crate) enum Command {
     Run(run::Args),
     /// List or give up uploads that are not finished
     Uploads(uploads::Args),
+    /// Make one side like the other: a folder, a prefix, another store
+    Sync(Box<sync::Args>),
+    /// Show what differs between two sides
+    Diff(Box<diff::Args>),
+    /// Check that two sides hold the same bytes
+    Check(Box<check::Args>),
     /// Print objects
     Cat(cat::Args),
     /// Remove objects
@@ -169,6 +181,9 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Failu
         Command::Mv(args) => mv::run(args, context).await,
         Command::Run(args) => run::run(args, context).await,
         Command::Uploads(args) => uploads::run(args, context).await,
+        Command::Sync(args) => sync::run(*args, context).await,
+        Command::Diff(args) => diff::run(*args, context).await,
+        Command::Check(args) => check::run(*args, context).await,
         Command::Cat(args) => cat::run(args, context).await,
         Command::Rm(args) => rm::run(args, context).await,
         Command::Mb(args) => mb::run(args, context).await,

@@ -16,4 +16,10 @@ pub(crate) mod shown;
 
 pub(crate) mod moving;
 
+pub(crate) mod sides;
+
+pub(crate) mod synced;
+
+pub(crate) mod compared;
+
 pub(crate) mod progress;
