@@ -461,15 +461,16 @@ def storm():
         assert int(out.split()[0]) > 0, "no fault has happened"
 
 
-def test_a_tree_through_bad_weather(own, server, identity, storm):
+def test_a_tree_through_bad_weather(tmp_path, own, server, identity, browse, storm):
     stormy = storm(server.url)
-    text = profile(server, identity.issuer).replace(f'default_port = {server.url.rsplit(":", 1)[1]}', f'default_port = {stormy.rsplit(":", 1)[1]}')
-    (own.home / "stormy.toml").write_text(text)
-    own("profile", "import", "stormy.toml", "--name", "stormy", "--replace")
-    # The same person: the sign-in goes to the provider and the STS, which stand in the sun.
-    kept = record_of(own)
-    (kept.parent / "stormy.json").write_text(kept.read_text().replace('"own"', '"stormy"'))
-    tree = own.home / "weather"
+    run = runner(tmp_path)
+    fair_port, stormy_port = (url.rsplit(":", 1)[1] for url in (server.url, stormy))
+    text = profile(server, identity.issuer).replace(f"default_port = {fair_port}", f"default_port = {stormy_port}")
+    (tmp_path / "stormy.toml").write_text(text)
+    run("profile", "import", "stormy.toml", "--name", "stormy")
+    # The sign-in goes to the provider and the STS, where the weather is fair.
+    run("login", "stormy", env={"BROWSER": str(browse)})
+    tree = tmp_path / "weather"
     for number in range(60):
         path = tree / f"d{number % 5}" / f"f {number}"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -478,18 +479,19 @@ def test_a_tree_through_bad_weather(own, server, identity, storm):
     read = lambda folder: {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
     def until_done(*arguments):
-        for _ in range(10):
-            done = subprocess.run([BINARY, *arguments], cwd=own.home, env=environment(own.home), stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        for _ in range(20):
+            done = subprocess.run([BINARY, *arguments], cwd=tmp_path, env=environment(tmp_path), stdin=subprocess.DEVNULL, capture_output=True, text=True)
             if done.returncode == 0:
                 return
-            assert done.returncode in (3, 6), done.stderr
+            # Some, or all, are worth trying again; an expired token that is none ends in a sign-in that is asked for.
+            assert done.returncode in (3, 4, 6), done.stderr
         raise AssertionError(done.stderr)
 
-    until_done("cp", "-r", "weather", "stormy:home/alice/weather")
-    own("cp", "-r", "s3://home/alice/weather", "weather-fair")
-    assert read(own.home / "weather-fair") == read(tree)
-    until_done("cp", "-r", "stormy:home/alice/weather", "weather-back")
-    assert read(own.home / "weather-back") == read(tree)
+    until_done("cp", "-r", "weather", "s3://home/alice/weather")
+    own("cp", "-r", "s3://home/alice/weather", tmp_path / "fair")
+    assert read(tmp_path / "fair") == read(tree)
+    until_done("cp", "-r", "s3://home/alice/weather", "back")
+    assert read(tmp_path / "back") == read(tree)
     own("rm", "-r", "s3://home/alice/weather")
 
 

@@ -200,7 +200,7 @@ impl Pulse {
             tokio::select! {
                 biased;
                 output = &mut work => return Ok(output),
-                () = tokio::time::sleep_until(due) => {
+                () = sleep_until(due) => {
                     if self.last() + patience <= Instant::now() {
                         return Err(SendError::Silence(patience));
                     }

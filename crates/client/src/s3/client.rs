@@ -273,7 +273,7 @@ impl Client {
         if let Some(encryption) = &self.encryption {
             encryption.on(call.operation, &mut headers)?;
         }
-        let hash = if call.has_checksum && endpoint.is_https() {
+        let hash = if call.has_checksum && (endpoint.is_https() || endpoint.is_loopback()) {
             UNSIGNED_PAYLOAD.to_owned()
         } else {
             sha256_hex(&call.body)

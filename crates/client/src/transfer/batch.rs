@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use super::engine::Transfers;
 use super::error::TransferError;
 use super::file_slice::blocking;
-use super::folder::{make_folder, make_link, no_links_below};
+use super::folder::{make_folder, make_link};
 use super::item::{After, Done, Item, Place, Planned, Report, Step};
 use crate::s3::{Client, ErrorKind, Verified};
 
@@ -85,10 +85,8 @@ impl Transfers {
                 self.put_whole(&to.client, content.clone(), &to.address, options).await
             }
             Step::Download { from, to, within } => {
-                if let Some(root) = within {
-                    no_links_below(root, to).await?;
-                }
-                self.download_file(&from.client, &from.address, Some(item.size), to).await
+                let place = (to.as_path(), within.as_ref());
+                self.download_within(&from.client, &from.address, Some(item.size), place).await
             }
             Step::Link { from, to, within } => {
                 let target = self.link_target(from, item.size).await?;

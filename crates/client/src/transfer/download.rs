@@ -4,6 +4,7 @@
 //! offers holds: its checksum of the whole object, else the MD5 in its entity tag, else the length.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use md5::{Digest as _, Md5};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
@@ -13,6 +14,7 @@ use wigeon_core::sigv4::canonical::hex;
 use super::engine::Transfers;
 use super::error::TransferError;
 use super::file_slice::{SharedFile, blocking};
+use super::folder::no_links_below;
 use super::item::{Address, Done};
 use super::partial::{self, Partial, Range, place};
 use super::reader::ObjectReader;
@@ -35,17 +37,34 @@ impl Transfers {
         known_size: Option<u64>,
         to: &Path,
     ) -> Result<Done, TransferError> {
+        self.download_within(client, from, known_size, (to, None)).await
+    }
+
+    /// The same, where no symbolic link may stand between a folder and the file.
+    pub(crate) async fn download_within(
+        &self,
+        client: &Client,
+        from: &Address,
+        known_size: Option<u64>,
+        (to, within): (&Path, Option<&Arc<Path>>),
+    ) -> Result<Done, TransferError> {
+        if known_size.is_some_and(|size| size <= WRITE_SIZE as u64) {
+            return self.download_in_one(client, from, (to, within)).await;
+        }
+        if let Some(root) = within {
+            no_links_below(root, to).await?;
+        }
         if tokio::fs::metadata(to).await.is_ok_and(|there| there.is_dir()) {
             return Err(TransferError::NotAFile { path: to.to_owned(), what: "a folder" });
         }
         if known_size.is_some_and(|size| size < self.tuning.threshold) {
-            return self.download_in_one(client, from, to).await;
+            return self.download_in_one(client, from, (to, None)).await;
         }
         let head = self
             .unless_stopped(client.head_object(&from.bucket, &from.key, &GetOptions::default()))
             .await??;
         if head.size < self.tuning.threshold {
-            self.download_in_one(client, from, to).await
+            self.download_in_one(client, from, (to, None)).await
         } else {
             self.download_in_ranges(client, from, head, to).await
         }
@@ -55,7 +74,7 @@ impl Transfers {
         &self,
         client: &Client,
         from: &Address,
-        to: &Path,
+        (to, within): (&Path, Option<&Arc<Path>>),
     ) -> Result<Done, TransferError> {
         let (head, mut reader) = self.unless_stopped(ObjectReader::whole(client, from, None)).await??;
         let mut proof = Proof::new(&head);
@@ -68,8 +87,11 @@ impl Transfers {
                 content.push(chunk);
             }
             let verified = proof.check(from)?;
-            place(to, content, times).await?;
+            place((to, within), content, times).await?;
             return Ok(Done { bytes: head.size, verified });
+        }
+        if let Some(root) = within {
+            no_links_below(root, to).await?;
         }
         let partial = partial::begin(to).await?;
         self.write_all(&mut reader, &partial.file, 0, |bytes| proof.update(bytes)).await?;
@@ -85,7 +107,7 @@ impl Transfers {
         head: ObjectHead,
         to: &Path,
     ) -> Result<Done, TransferError> {
-        let mut partial = self.begin_or_go_on(client, from, &head, to).await?;
+        let mut partial = self.take_up_file(client, from, &head, to).await?;
         if let Err(error) = self.fetch_missing(client, from, &head, &mut partial).await {
             if error.may_go_on() {
                 partial.leave();

@@ -36,8 +36,13 @@ impl SharedFile {
 
     /// The same, on a thread that may block.
     pub(crate) fn read_now(file: &File, offset: u64, length: usize) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; length];
-        read_exact_at(file, &mut bytes, offset)?;
+        let mut bytes = Vec::with_capacity(length);
+        while bytes.len() < length {
+            let at = offset + bytes.len() as u64;
+            if read_some(file, &mut bytes, length, at)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
         Ok(bytes)
     }
 
@@ -67,9 +72,18 @@ pub(crate) async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(|_| TransferError::Worker)
 }
 
+/// Into what is left of the capacity, which is `length`: memory is not zeroed first.
 #[cfg(unix)]
-fn read_exact_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
+fn read_some(file: &File, bytes: &mut Vec<u8>, length: usize, offset: u64) -> io::Result<usize> {
+    debug_assert!(bytes.capacity() >= length);
+    match rustix::io::pread(file, rustix::buffer::spare_capacity(bytes), offset) {
+        Err(rustix::io::Errno::INTR) => read_some(file, bytes, length, offset),
+        other => {
+            let read = other?;
+            bytes.truncate(length);
+            Ok(read)
+        }
+    }
 }
 
 #[cfg(unix)]
@@ -78,16 +92,13 @@ fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
 }
 
 #[cfg(windows)]
-fn read_exact_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let read = std::os::windows::fs::FileExt::seek_read(file, bytes, offset)?;
-        if read == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        bytes = bytes.get_mut(read..).unwrap_or_default();
-        offset += read as u64;
-    }
-    Ok(())
+fn read_some(file: &File, bytes: &mut Vec<u8>, length: usize, offset: u64) -> io::Result<usize> {
+    let before = bytes.len();
+    bytes.resize(length, 0);
+    let read =
+        std::os::windows::fs::FileExt::seek_read(file, bytes.get_mut(before..).unwrap_or_default(), offset);
+    bytes.truncate(before + read.as_ref().map_or(0, |read| *read));
+    read
 }
 
 #[cfg(windows)]

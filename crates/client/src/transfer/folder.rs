@@ -14,7 +14,8 @@ pub(crate) async fn no_links_below(root: &Path, file: &Path) -> Result<(), Trans
     blocking(move || look_for_links(root, &file)).await?
 }
 
-fn look_for_links(root: PathBuf, file: &Path) -> Result<(), TransferError> {
+/// The same, on a thread that may block.
+pub(crate) fn look_for_links(root: PathBuf, file: &Path) -> Result<(), TransferError> {
     let between = file.parent().and_then(|folder| folder.strip_prefix(&root).ok().map(Path::to_owned));
     let mut path = root;
     for name in between.unwrap_or_default().components() {

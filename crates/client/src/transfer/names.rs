@@ -184,7 +184,7 @@ fn unescaped(names: &[&str]) -> Option<String> {
         return None;
     }
     let mut segments: Vec<String> = Vec::new();
-    let (mut whole, mut beside) = (String::new(), false);
+    let (mut whole, mut objects) = (String::new(), Vec::new());
     for name in names {
         whole.push_str(name);
         if escape_is_open(name) {
@@ -192,19 +192,18 @@ fn unescaped(names: &[&str]) -> Option<String> {
             continue;
         }
         let (segment, is_beside) = unescape(&std::mem::take(&mut whole))?;
-        beside |= is_beside;
         segments.push(segment);
+        if is_beside {
+            objects.push(segments.join("/"));
+        }
     }
     let key = segments.join("/");
-    let written = if beside { None } else { local_path(Path::new(""), &key).ok() };
+    let written = Placer { folder: PathBuf::new(), objects }.path(&key).ok();
     let given: PathBuf = names.iter().collect();
-    (whole.is_empty() && (beside || written == Some(given))).then_some(key)
+    (whole.is_empty() && written == Some(given)).then_some(key)
 }
 
 fn unescape(name: &str) -> Option<(String, bool)> {
-    if name == format!("{ESCAPE}-") {
-        return Some((String::new(), false));
-    }
     let (mut segment, mut characters) = (String::new(), name.chars());
     while let Some(c) = characters.next() {
         if c != ESCAPE {
@@ -214,6 +213,8 @@ fn unescape(name: &str) -> Option<(String, bool)> {
         match characters.next()? {
             ESCAPE => segment.push(ESCAPE),
             '.' if segment.is_empty() => segment.push('.'),
+            // An empty segment, and nothing after it but what says that it is a folder.
+            '-' if segment.is_empty() => {}
             BESIDE_A_FILE if characters.as_str().is_empty() => return Some((segment, true)),
             first => {
                 let code = first.to_digit(16)? * 16 + characters.next()?.to_digit(16)?;

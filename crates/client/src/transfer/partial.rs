@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tempfile::{NamedTempFile, TempPath};
@@ -14,6 +15,7 @@ use super::engine::Transfers;
 use super::error::TransferError;
 use super::file_slice::{SharedFile, blocking};
 use super::file_time;
+use super::folder::look_for_links;
 use super::item::Address;
 use super::journal::{DownloadBegun, Journal, RangeArrived, place_on_disk};
 use crate::s3::{Checksum, ChecksumAlgorithm, Client, Digest, ObjectHead};
@@ -38,7 +40,7 @@ pub(crate) struct Partial {
 
 impl Transfers {
     /// What an earlier run has left of this object for this file, or a new file.
-    pub(crate) async fn begin_or_go_on(
+    pub(crate) async fn take_up_file(
         &self,
         client: &Client,
         from: &Address,
@@ -154,12 +156,12 @@ impl Partial {
 
 /// The content of a small file, by way of a temporary one.
 pub(crate) async fn place(
-    target: &Path,
+    (target, within): (&Path, Option<&Arc<Path>>),
     content: Vec<Bytes>,
     times: Option<Vec<(String, String)>>,
 ) -> Result<(), TransferError> {
-    let path = target.to_owned();
-    let placed = blocking(move || -> io::Result<()> {
+    let (path, within) = (target.to_owned(), within.cloned());
+    let write = move || -> io::Result<()> {
         let mut temporary = create(&path)?;
         for chunk in &content {
             io::Write::write_all(&mut temporary, chunk)?;
@@ -168,8 +170,18 @@ pub(crate) async fn place(
             file_time::restore(temporary.as_file(), &metadata)?;
         }
         temporary.persist(path).map(drop).map_err(|error| error.error)
+    };
+    let file = target.to_owned();
+    let placed = blocking(move || {
+        if let Some(root) = within {
+            look_for_links(root.to_path_buf(), &file)?;
+        }
+        write().map_err(|source| match source.kind() {
+            io::ErrorKind::IsADirectory => TransferError::NotAFile { path: file, what: "a folder" },
+            _ => write_failed(&file, source),
+        })
     });
-    placed.await?.map_err(|source| write_failed(target, source))
+    placed.await?
 }
 
 /// A temporary file without a journal.
@@ -209,7 +221,7 @@ fn still_there(
 ) -> Vec<Range> {
     let good = |range: &&RangeArrived| {
         begun.part_size > 0
-            && range.first % begun.part_size == 0
+            && range.first.is_multiple_of(begun.part_size)
             && range.first < begun.size
             && range.length == begun.part_size.min(begun.size - range.first)
     };

@@ -60,6 +60,9 @@ fn nothing() -> Arc<Once> {
 }
 
 fn names(folder: &Path) -> Vec<String> {
+    if !folder.exists() {
+        return Vec::new();
+    }
     let mut names: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())

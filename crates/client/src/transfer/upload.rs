@@ -34,12 +34,16 @@ impl Transfers {
         options: &PutOptions,
     ) -> Result<Done, TransferError> {
         let path = file.to_owned();
-        let (source, before) = blocking(move || open(&path)).await??;
+        let most = READ_AT_ONCE.min(self.tuning.threshold.saturating_sub(1));
+        let (source, before, content) = blocking(move || open_and_read(&path, most)).await??;
         let shared = SharedFile::new(source, file);
         let mut options = with_media_type(options, &file.to_string_lossy());
         if self.times {
             options.metadata.retain(|(name, _)| name != MTIME);
             options.metadata.extend(file_time::written(&before).map(|time| (MTIME.to_owned(), time)));
+        }
+        if let Some(content) = content {
+            return self.put_whole(client, content.into(), to, &options).await;
         }
         let done = if before.len() < self.tuning.threshold {
             self.upload_small(client, &shared, before.len(), to, &options).await?
@@ -85,7 +89,7 @@ impl Transfers {
         options: &PutOptions,
     ) -> Result<Done, TransferError> {
         let size = before.len();
-        let (part_size, mut parts, there) = self.begin_or_go_on(client, path, before, to, options).await?;
+        let (part_size, mut parts, there) = self.take_up_upload(client, path, before, to, options).await?;
         let sent = async {
             for (number, offset) in
                 (1..).zip((0..size).step_by(usize::try_from(part_size).unwrap_or(usize::MAX)))
@@ -116,7 +120,7 @@ impl Transfers {
     }
 
     /// The upload that an earlier run has left, with the parts that are there, or a new one.
-    async fn begin_or_go_on(
+    async fn take_up_upload(
         &self,
         client: &Client,
         path: &Path,
@@ -236,6 +240,28 @@ async fn read_part(stream: &mut (impl AsyncRead + Unpin), size: u64) -> Result<B
     let mut limited = stream.take(size as u64);
     while limited.read_buf(&mut part).await.map_err(TransferError::Stream)? > 0 {}
     Ok(part.freeze())
+}
+
+/// Up to this size a file is read where it is opened: what all files on their way hold so is a small part of the
+/// memory, and asking for each costs more than it saves.
+const READ_AT_ONCE: u64 = 256 << 10;
+
+/// The content too, of `most` bytes.
+#[allow(clippy::type_complexity, reason = "taken apart where it is made")]
+fn open_and_read(
+    path: &Path,
+    most: u64,
+) -> Result<(std::fs::File, std::fs::Metadata, Option<Vec<u8>>), TransferError> {
+    let (file, metadata) = open(path)?;
+    if metadata.len() > most {
+        return Ok((file, metadata, None));
+    }
+    let length = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+    let content = SharedFile::read_now(&file, 0, length).map_err(|source| match source.kind() {
+        std::io::ErrorKind::UnexpectedEof => TransferError::Changed(path.display().to_string()),
+        _ => TransferError::File { action: "read", path: path.to_owned(), source },
+    })?;
+    Ok((file, metadata, Some(content)))
 }
 
 fn open(path: &Path) -> Result<(std::fs::File, std::fs::Metadata), TransferError> {

@@ -51,11 +51,13 @@ impl Stores {
     /// # Errors
     /// [`Refusal`], with S3's code.
     pub async fn serve(&self, permit: &Permit, body: &mut RequestBody<'_>) -> Answer {
+        // On the heap, as are all ways that differ much in size: a request would else be as large as the largest.
         if self.upstreams.is_empty() {
-            return self.local.serve(permit, body).await;
+            return Box::pin(self.local.serve(permit, body)).await;
         }
         if permit.operation() == Operation::ListBuckets {
-            return self.local.list_buckets(permit, self.upstreams.buckets().await?).await;
+            let others = Box::pin(self.upstreams.buckets()).await?;
+            return Box::pin(self.local.list_buckets(permit, others)).await;
         }
         match permit.target().bucket() {
             // A form does not say how long its file is, which an upstream has to be told.
@@ -66,7 +68,7 @@ impl Stores {
             _ if permit.source().is_some_and(|source| self.upstreams.have(&source.bucket)) => {
                 Err(Refusal::not_implemented("A copy from a bucket of another store"))
             }
-            _ => self.local.serve(permit, body).await,
+            _ => Box::pin(self.local.serve(permit, body)).await,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::StreamExt;
-use jiff::Zoned;
+use jiff::ZonedDateTime;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use wigeon_client::connect::{RateLimit, Timetable};
@@ -58,7 +58,7 @@ impl RunOptions {
 
 /// The day of the week from Monday, and the minute of the day.
 fn local_time() -> (u8, u16) {
-    let now = Zoned::now();
+    let now = ZonedDateTime::now();
     let day = now.weekday().to_monday_zero_offset();
     let minute = i16::from(now.hour()) * 60 + i16::from(now.minute());
     (u8::try_from(day).unwrap_or(0), u16::try_from(minute).unwrap_or(0))
