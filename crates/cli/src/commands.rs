@@ -34,6 +34,12 @@ mod run;
 
 mod uploads;
 
+mod sync;
+
+mod diff;
+
+mod check;
+
 mod cat;
 
 mod rm;
@@ -159,6 +165,12 @@ pub(crate) enum Command {
     Run(run::Args),
     /// List or give up uploads that are not finished
     Uploads(uploads::Args),
+    /// Make one side like the other: a folder, a prefix, another store
+    Sync(Box<sync::Args>),
+    /// Show what differs between two sides
+    Diff(Box<diff::Args>),
+    /// Check that two sides hold the same bytes
+    Check(Box<check::Args>),
     /// Print objects
     Cat(cat::Args),
     /// Print the beginning of objects
@@ -246,6 +258,9 @@ pub(crate) async fn run(
         Command::Mv(args) => mv::run(args, context).await,
         Command::Run(args) => run::run(args, context).await,
         Command::Uploads(args) => uploads::run(args, context).await,
+        Command::Sync(args) => sync::run(*args, context).await,
+        Command::Diff(args) => diff::run(*args, context).await,
+        Command::Check(args) => check::run(*args, context).await,
         Command::Cat(args) => cat::run(args, context).await,
         Command::Head(args) => head::run(args, context).await,
         Command::Rm(args) => rm::run(args, context).await,

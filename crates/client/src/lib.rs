@@ -49,5 +49,7 @@ pub mod filter;
 
 pub mod transfer;
 
+pub mod sync;
+
 #[cfg(test)]
 mod testing;

@@ -28,6 +28,12 @@ pub(crate) mod shown;
 
 pub(crate) mod moving;
 
+pub(crate) mod sides;
+
+pub(crate) mod synced;
+
+pub(crate) mod compared;
+
 pub(crate) mod progress;
 
 pub(crate) mod crew;
