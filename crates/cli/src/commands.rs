@@ -4,6 +4,10 @@ pub(crate) mod objects;
 
 mod profile;
 
+pub(crate) mod findings;
+
+mod serve;
+
 mod agent;
 
 mod login;
@@ -75,10 +79,6 @@ mod mb;
 mod rb;
 
 mod presign;
-
-pub(crate) mod findings;
-
-mod serve;
 
 mod exec;
 
