@@ -1,7 +1,7 @@
 //! Sign-in, exchange, session and S3 transfers.
 //!
 //! ```text
-//! profile ─► sign_in ─► exchange ─► session ─► s3 ─► transfer
+//! profile ─► sign_in ─► exchange ─► session ─► s3 ─► transfer ─► sync
 //!            TokenSet   Credentials  always valid, renewed ahead of expiry
 //!                                    └─► broker: other programs
 //! ```

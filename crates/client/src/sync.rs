@@ -38,7 +38,7 @@ mod saved;
 
 mod apply;
 
-pub use apply::{Applied, Apply};
+pub use apply::{Applied, Apply, Late};
 pub use compare::{Comparison, Why};
 pub use diff::{Diff, Merged, Pair, diff};
 pub use error::SyncError;

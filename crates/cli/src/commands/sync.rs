@@ -7,8 +7,8 @@ use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use wigeon_client::s3::PutOptions;
 use wigeon_client::sync::{
-    Apply, Comparison, Guard, Header, Plan, PlanWriter, Policy, SavedPlan, Side, SyncError, Told, Totals,
-    Trouble, diff, plan,
+    Apply, Comparison, Guard, Header, Late, Plan, PlanWriter, Policy, SavedPlan, Side, SyncError, Told,
+    Totals, Trouble, diff, plan,
 };
 
 use super::objects::filters::FilterArgs;
@@ -166,7 +166,7 @@ fn start(args: &Args, comparison: Comparison, target: &Side, context: &Context) 
 
 fn apply(run: &Run, source: Side, target: Side, backup: Option<Side>) -> Apply {
     let (transfers, put) = (run.transfers.clone(), Arc::new(PutOptions::default()));
-    Apply { transfers, source, target, backup, put, recheck: false }
+    Apply { transfers, source, target, backup, put, recheck: false, late: Late::default() }
 }
 
 type Changes<'a> = BoxStream<'a, Result<Told, SyncError>>;
@@ -196,6 +196,7 @@ async fn carry_out(
         Ok(permitted) => apply.removals(permitted).await.map(|removed| synced.add(removed)),
         Err(held_back) => Err(held_back),
     };
+    synced.add_late(apply.late().await?);
     run.finish_sync(context, &synced, removed.err().map(Failure::from))
 }
 
@@ -224,6 +225,7 @@ async fn saved(path: &Path, args: &Args, stores: &Stores, context: &Context) -> 
         Ok(permitted) => apply.removals(permitted).await.map(|removed| synced.add(removed)),
         Err(held_back) => Err(held_back),
     };
+    synced.add_late(apply.late().await?);
     run.finish_sync(context, &synced, removed.err().map(Failure::from))
 }
 

@@ -39,7 +39,13 @@ pub struct Apply {
     pub put: Arc<PutOptions>,
     /// Whether each change is first held against what is there: for plans that were saved.
     pub recheck: bool,
+    /// What has to wait for the end.
+    pub late: Late,
 }
+
+/// Files that come down where a folder stands: they wait until removals may have emptied it.
+#[derive(Debug, Default)]
+pub struct Late(Mutex<Vec<Change>>);
 
 /// What came of it, besides what the engine reports.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -88,6 +94,26 @@ impl Apply {
         Ok(Applied { report, moved: 0 })
     }
 
+    /// Carries out, after the removals, what found a folder in its place; one that is still there makes room.
+    ///
+    /// # Errors
+    /// As [`Self::changes`].
+    pub async fn late(&self) -> Result<Applied, SyncError> {
+        let late = std::mem::take(&mut *self.late.0.lock().unwrap_or_else(PoisonError::into_inner));
+        for path in late.iter().filter_map(|change| self.path_in_the_way(change)) {
+            let beside = on_disk(&path, |path| std::fs::rename(path, beside(path)));
+            beside.await?;
+        }
+        self.changes(stream::iter(late.into_iter().map(|change| Ok(Told::Change(change))))).await
+    }
+
+    /// The folder that stands where a new file is to come.
+    fn path_in_the_way(&self, change: &Change) -> Option<PathBuf> {
+        let Change::Copy { source, replaces: None, path, .. } = change else { return None };
+        let path = self.target.folder()?.join(path.as_deref().unwrap_or(&source.name));
+        path.is_dir().then_some(path)
+    }
+
     async fn run(
         &self,
         told: impl Stream<Item = Result<Told, SyncError>> + Send,
@@ -123,6 +149,10 @@ impl Apply {
             Told::Trouble(Trouble::Skipped { name, why }) => return Some(Planned::skipped(name, why)),
             Told::Trouble(Trouble::Failed { name, error }) => return Some(Planned::failed(name, error)),
         };
+        if self.path_in_the_way(&change).is_some() {
+            self.late.0.lock().unwrap_or_else(PoisonError::into_inner).push(change);
+            return None;
+        }
         let name = change.name().to_owned();
         let prepared = async {
             if self.recheck {
@@ -321,6 +351,13 @@ async fn on_disk(
     let outcome = tokio::task::spawn_blocking(move || work(&owned)).await;
     let outcome = outcome.map_err(|_| TransferError::Worker)?;
     outcome.map_err(|source| TransferError::File { action: "write", path: path.to_owned(), source })
+}
+
+/// The name of a folder beside a file that has its name.
+fn beside(folder: &Path) -> PathBuf {
+    let mut name = folder.as_os_str().to_owned();
+    name.push("‛d");
+    PathBuf::from(name)
 }
 
 fn make_parent(path: &Path) -> io::Result<()> {

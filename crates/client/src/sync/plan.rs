@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
@@ -117,7 +118,7 @@ pub struct Plan {
     policy: Policy,
     totals: Totals,
     removals: Spool,
-    /// The files of the source that the last name begins with.
+    /// The files of either side that the last name begins with.
     above: Vec<String>,
     /// What is new and what is gone, where renames are looked for.
     new: Vec<(Found, Option<String>)>,
@@ -177,7 +178,11 @@ impl Plan {
                         looks.push((source, None, path, Glance::Differs(Why::Missing)));
                     }
                 }
-                Pair::Target(target) => self.gone(target)?,
+                Pair::Target(target) => {
+                    // Until the end it stands where it stands.
+                    self.note_above(&target.name);
+                    self.gone(target)?;
+                }
                 Pair::Both(both) => {
                     let (source, target) = *both;
                     let glance = self.policy.comparison.glance(&source, &target);
@@ -301,7 +306,7 @@ impl Plan {
         Ok(told)
     }
 
-    /// Keeps the files of the source that other names begin with, so that `a/b` finds a place beside `a`.
+    /// Keeps the files that other names begin with, so that `a/b` finds a place beside `a`.
     fn note_above(&mut self, name: &str) {
         if self.target.folder().is_some() {
             self.above.retain(|above| name.starts_with(above.as_str()));
@@ -318,10 +323,25 @@ impl Plan {
             placer.place(above).map_err(TransferError::from)?;
         }
         let placed = placer.place(name).map_err(TransferError::from)?;
-        let below = placed.strip_prefix(folder).unwrap_or(&placed).to_string_lossy().into_owned();
+        let placed = with_its_like(folder, placed.strip_prefix(folder).unwrap_or(&placed));
+        let below = placed.to_string_lossy().into_owned();
         self.above.push(name.to_owned());
         Ok((below != name).then_some(below))
     }
+}
+
+/// A folder that got its name beside a file keeps it when the file goes: what comes later joins it there.
+fn with_its_like(root: &Path, below: &Path) -> PathBuf {
+    let mut names: Vec<_> = below.components().collect();
+    let Some(file) = names.pop() else { return below.to_owned() };
+    let mut path = PathBuf::new();
+    for name in names {
+        let mut beside = name.as_os_str().to_owned();
+        beside.push("‛d");
+        let beside = path.join(beside);
+        path = if root.join(&beside).is_dir() { beside } else { path.join(name) };
+    }
+    path.join(file)
 }
 
 /// Removals that wait for their turn.

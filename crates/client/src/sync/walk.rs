@@ -208,10 +208,8 @@ impl Entries {
     /// The key below the folder, and the name of the file.
     fn names(&self, entry: Entry) -> Option<(&str, &str)> {
         let key = self.key(entry);
-        let file = match self.escaped.get(&entry.start) {
-            Some(file) if !self.escaped.is_empty() => file,
-            _ => key.strip_suffix('/').unwrap_or(key),
-        };
+        let escaped = self.escaped.get(&entry.start).map(String::as_str);
+        let file = escaped.unwrap_or_else(|| key.strip_suffix('/').unwrap_or(key));
         (!file.is_empty()).then_some((key, file))
     }
 

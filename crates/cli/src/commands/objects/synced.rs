@@ -31,6 +31,13 @@ impl Synced {
         self.report.failed += removed.report.failed;
     }
 
+    /// After what had to wait for the removals.
+    pub(crate) fn add_late(&mut self, late: Applied) {
+        self.report.done += late.report.done;
+        self.report.bytes += late.report.bytes;
+        self.report.failed += late.report.failed;
+    }
+
     /// For people.
     pub(crate) fn sentence(&self) -> String {
         let mut text = human::count(self.totals.same, "file is the same", "files are the same");
