@@ -563,6 +563,7 @@ fn request_id() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::Services;
 
     /// How large what such a function returns is.
     fn size<A, B, F: Future>(_: impl FnOnce(A, B) -> F) -> usize {
