@@ -1,6 +1,7 @@
 //! Tests of the command line and of what is said about it: its help, and `docs/commands.md`.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use clap::{Command, CommandFactory as _};
 
@@ -37,7 +38,7 @@ fn the_command_line_is_consistent() {
 }
 
 /// Every command and each of its own options has its place in the reference: a section under the command's name, and
-/// the option in it, or in one of the sections about options of several commands.
+/// the option in it, in a guide that it leads to, or in one of the sections about options of several commands.
 #[test]
 fn every_command_and_option_is_documented() {
     let mut missing = Vec::new();
@@ -55,6 +56,8 @@ fn every_command_and_option_is_documented() {
         if let Some(other) = other.map(|(other, _)| section_of(other)) {
             section.push_str(&other);
         }
+        let elsewhere = guides_of(&section);
+        section.push_str(&elsewhere);
         let mut wanted = BTreeSet::new();
         options(command, "", &mut wanted);
         for (path, option) in wanted {
@@ -76,6 +79,16 @@ fn every_command_and_option_is_documented() {
 fn section_of(name: &str) -> String {
     let about = |known: &str| known == name || known.starts_with(&format!("{name} "));
     sections(|heading| heading.split(", ").any(about)).concat()
+}
+
+/// The guides that a section leads to for the rest.
+fn guides_of(section: &str) -> String {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    let links = section.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+    links
+        .filter(|name| name.ends_with(".md") && !name.contains('/'))
+        .map(|name| std::fs::read_to_string(docs.join(name)).unwrap())
+        .collect()
 }
 
 /// The text under the headings that are meant.
