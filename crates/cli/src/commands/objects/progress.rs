@@ -270,6 +270,9 @@ fn verdict(report: &Report, seen: &Seen) -> Result<(), Failure> {
 }
 
 fn sentence(report: &Report, seen: &Seen, seconds: f64) -> String {
+    if report.done == 0 && report.removed > 0 {
+        return format!("Removed {} in {seconds:.1} s.", human::count(report.removed, "object", "objects"));
+    }
     let mut text = format!(
         "Copied {}, {} in {seconds:.1} s",
         human::count(report.done, "file", "files"),
@@ -374,6 +377,8 @@ mod tests {
             sentence(&report, &seen, 1.26),
             "Copied 2 files, 1.5 KiB in 1.3 s; verified by signed SHA-256; 1 skipped."
         );
+        let removed = Report { removed: 2, ..Report::default() };
+        assert_eq!(sentence(&removed, &seen, 0.1), "Removed 2 objects in 0.1 s.");
         let seen = Seen { resumed_bytes: 1024, ..seen };
         assert!(sentence(&report, &seen, 1.0).contains("1.5 KiB in 1.0 s (1.0 KiB were there"));
     }
