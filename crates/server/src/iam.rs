@@ -91,19 +91,21 @@ pub struct IamService {
     clock: Arc<dyn Clock>,
 }
 
+/// Every action, by subject.
+const ACTIONS: [&[Action]; 9] = [
+    providers::ACTIONS,
+    roles::ACTIONS,
+    policies::ACTIONS,
+    attachments::ACTIONS,
+    users::ACTIONS,
+    tags::ACTIONS,
+    account::ACTIONS,
+    revocation::ACTIONS,
+    simulate::ACTIONS,
+];
+
 fn action(name: &str) -> Option<&'static Action> {
-    let all = [
-        providers::ACTIONS,
-        roles::ACTIONS,
-        policies::ACTIONS,
-        attachments::ACTIONS,
-        users::ACTIONS,
-        tags::ACTIONS,
-        account::ACTIONS,
-        revocation::ACTIONS,
-        simulate::ACTIONS,
-    ];
-    all.into_iter().flatten().find(|action| action.name == name)
+    ACTIONS.into_iter().flatten().find(|action| action.name == name)
 }
 
 impl IamService {
@@ -111,6 +113,11 @@ impl IamService {
     #[must_use]
     pub fn new(directory: Arc<Directory>, sealer: Arc<Sealer>, clock: Arc<dyn Clock>) -> Self {
         Self { directory, sealer, clock }
+    }
+
+    /// The names of all actions.
+    pub fn actions() -> impl Iterator<Item = &'static str> {
+        ACTIONS.into_iter().flatten().map(|action| action.name)
     }
 
     /// Answers one request.

@@ -44,6 +44,7 @@ fn upstream(address: std::net::SocketAddr, folder: &Path) -> Upstream {
         buckets: Vec::new(),
         trailers: Trailers::Check,
         dot_segments: false,
+        required: false,
         patience: Duration::from_secs(2),
     }
 }

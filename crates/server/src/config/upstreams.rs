@@ -35,6 +35,8 @@ pub struct UpstreamTable {
     #[serde(default)]
     dot_segments: bool,
     timeout: Option<u64>,
+    #[serde(default)]
+    required: bool,
 }
 
 /// `[upstream.credentials]`
@@ -147,6 +149,7 @@ impl UpstreamTable {
             buckets,
             trailers,
             dot_segments: self.dot_segments,
+            required: self.required,
             patience: Duration::from_secs(timeout),
             name,
         })
