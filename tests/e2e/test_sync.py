@@ -7,6 +7,7 @@ import shutil
 import boto3
 import pytest
 
+from conftest import runner
 from test_client_with_wigeon import admin, own  # noqa: F401
 
 ODD = ["a", "a-b", "a.txt", "a0", "ü/日本 .txt", "with space/x y", "new\nline", ".hidden", "-dash", "deep/" * 12 + "end", "b/c", "b/c-d", "e+f&g=h?i#j%41"]
@@ -234,10 +235,13 @@ def test_between_stores_and_ceph(own, rgw, place, tmp_path):  # noqa: F811
     s3.create_bucket(Bucket=bucket)
     content = {**files(), "large": os.urandom(20 << 20)}
     write(place.local, content)
-    ceph = {"AWS_ACCESS_KEY_ID": rgw["RGW_ACCESS_KEY"], "AWS_SECRET_ACCESS_KEY": rgw["RGW_SECRET_KEY"],
-            "AWS_ENDPOINT_URL_S3": rgw["RGW_ENDPOINT"], "AWS_REGION": "us-east-1"}
-    from conftest import runner
+    ceph = {"AWS_ACCESS_KEY_ID": rgw["RGW_ACCESS_KEY"], "AWS_SECRET_ACCESS_KEY": rgw["RGW_SECRET_KEY"]}
     run = runner(tmp_path)
+    port = rgw["RGW_ENDPOINT"].rsplit(":", 1)[1]
+    (tmp_path / "ceph.toml").write_text(
+        f'protocol = "s3"\nvendor = "ceph"\nscheme = "http"\ndefault_hostname = "127.0.0.1"\ndefault_port = {port}\n'
+        'credentials = "environment"\n\n[properties]\n"s3.bucket.virtualhost.disable" = true\n')
+    run("profile", "import", "ceph.toml", "--name", "ceph")
     up = json.loads(run("sync", place.local, f"s3://{bucket}/x", "--json", env=ceph).stdout)
     assert (up["copied"], up["failed"]) == (len(content), 0)
     assert json.loads(run("sync", place.local, f"s3://{bucket}/x", "--json", "-c", env=ceph).stdout)["copied"] <= 1

@@ -293,7 +293,7 @@ impl Contents {
     fn delete(&mut self, path: &str, body: &[u8]) -> Response {
         let document = std::str::from_utf8(body).unwrap();
         for key in document.split("<Key>").skip(1) {
-            let key = key.split("</Key>").next().unwrap();
+            let key = quick_xml::escape::unescape(key.split("</Key>").next().unwrap()).unwrap();
             self.objects.remove(&format!("{path}/{key}"));
         }
         "<DeleteResult/>".into_response()

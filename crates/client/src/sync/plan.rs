@@ -330,16 +330,18 @@ impl Plan {
     }
 }
 
-/// A folder that got its name beside a file keeps it when the file goes: what comes later joins it there.
+/// Whatever joins a folder goes where that is: under its own name, or under the one that it got beside a file.
 fn with_its_like(root: &Path, below: &Path) -> PathBuf {
-    let mut names: Vec<_> = below.components().collect();
+    const BESIDE: &str = "‛d";
+    let mut names: Vec<_> = below.iter().collect();
     let Some(file) = names.pop() else { return below.to_owned() };
     let mut path = PathBuf::new();
     for name in names {
-        let mut beside = name.as_os_str().to_owned();
-        beside.push("‛d");
-        let beside = path.join(beside);
-        path = if root.join(&beside).is_dir() { beside } else { path.join(name) };
+        let text = name.to_string_lossy();
+        let plain = text.strip_suffix(BESIDE).unwrap_or(&text);
+        let there = [path.join(plain), path.join(format!("{plain}{BESIDE}"))];
+        let there = there.into_iter().find(|place| root.join(place).is_dir());
+        path = there.unwrap_or_else(|| path.join(name));
     }
     path.join(file)
 }

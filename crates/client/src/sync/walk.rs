@@ -197,6 +197,8 @@ impl Entries {
             }
         }
         let length = u16::try_from(self.text.len() - start as usize).unwrap_or(u16::MAX);
+        // A key may be empty, and each has a place of its own all the same.
+        self.text.push('\0');
         self.entries.push(Entry { start, length, kind });
     }
 

@@ -162,7 +162,8 @@ impl Run {
                 context.output.document(&summary)?;
             }
         } else {
-            tell_failures(context, &synced.report, &seen);
+            let several = held_back.is_some() || more_than_one(&synced.report);
+            tell_failures(context, several, &seen);
             context.output.note(&sentence(&Report { removed: 0, ..synced.report }, &seen, seconds));
             context.output.note(&synced.sentence());
         }
@@ -182,7 +183,7 @@ impl Run {
                 context.output.document(&summary)?;
             }
         } else {
-            tell_failures(context, &report, seen);
+            tell_failures(context, more_than_one(&report), seen);
             if report.done + report.removed > 0 || report.failed == 0 {
                 context.output.note(&sentence(&report, seen, seconds));
             }
@@ -191,13 +192,17 @@ impl Run {
     }
 }
 
-fn tell_failures(context: &Context, report: &Report, seen: &Seen) {
+/// One item that failed alone is the failure of the command.
+fn more_than_one(report: &Report) -> bool {
+    report.done + report.failed + report.skipped > 1
+}
+
+fn tell_failures(context: &Context, several: bool, seen: &Seen) {
     for (name, why) in &seen.skipped {
         context.output.note(&printable(&format!("skipped `{name}`: {why}")));
     }
     for (name, failure) in &seen.failures {
-        // One item that failed alone is the failure of the command.
-        if report.done + report.failed + report.skipped > 1 {
+        if several {
             let causes: String = failure.causes.iter().map(|cause| format!(": {cause}")).collect();
             let text = format!("failed `{name}`: {}{causes}", failure.message);
             context.output.message(&human::name(&text));
