@@ -36,6 +36,7 @@ use self::root::RootTable;
 use self::upstreams::UpstreamTable;
 use crate::authenticate::RootKey;
 use crate::backend::upstream::settings::Settings;
+use crate::directory::ProviderSettings;
 
 /// A server's configuration.
 #[derive(Debug, Clone)]
@@ -71,6 +72,8 @@ struct File {
     session_keys: Option<PathBuf>,
     #[serde(default)]
     directory: DirectoryKey,
+    #[serde(default)]
+    provider: Vec<ProviderSettings>,
     region: Option<String>,
     #[serde(default)]
     domains: Vec<String>,
@@ -110,7 +113,7 @@ impl Config {
         let place = Place(path);
         let file: File = toml::from_str(&text).map_err(|error| place.malformed(error.to_string()))?;
         let data = place.beside(&file.data);
-        let directory = file.directory.read(place, &data)?;
+        let directory = file.directory.read(place, &data)?.with_providers(file.provider, place)?;
         let plain = Self::new(data, directory);
         Ok(Self {
             listen: file.listen.unwrap_or(plain.listen),

@@ -19,6 +19,10 @@ pub mod entries;
 
 mod rules;
 
+mod sources;
+
+mod connection;
+
 pub mod change;
 
 mod apply;
@@ -46,16 +50,17 @@ use tokio::sync::Notify;
 use wigeon_core::time::Timestamp;
 
 pub use change::{Change, ChangeError, Owner, Tagged};
+pub use connection::{Connected, Connections, ProviderSettings};
 pub use entries::Entries;
-pub use file::DirectoryError;
 pub(crate) use identifier::base32;
 pub use model::{BuiltIn, Conflict, Keys, Minio, Provider, Role, Snapshot, User};
 pub use rules::{is_name_byte, is_path, is_tag_char};
+pub use sources::DirectoryError;
 pub use stored::StoredError;
 
 use apply::apply;
-use file::Fingerprint;
 use postgres::Postgres;
+use sources::Fingerprint;
 use sqlite::Sqlite;
 use stored::{Committed, Opened, Rows, Silence};
 
@@ -67,6 +72,8 @@ const MOST_ATTEMPTS: usize = 8;
 pub struct Directory {
     current: ArcSwap<Snapshot>,
     home: Home,
+    /// What the server's own configuration says of the providers of a database.
+    said: Option<Said>,
     /// One writer at a time publishes.
     writing: tokio::sync::Mutex<()>,
     silence: Silence,
@@ -79,6 +86,12 @@ enum Home {
     File(File),
     Sqlite(Sqlite),
     Postgres(Box<Postgres>),
+}
+
+#[derive(Debug)]
+struct Said {
+    connections: Connections,
+    loaded: Mutex<Fingerprint>,
 }
 
 #[derive(Debug)]
@@ -126,9 +139,25 @@ impl Directory {
         Self {
             current: ArcSwap::from_pointee(snapshot),
             home,
+            said: None,
             writing: tokio::sync::Mutex::new(()),
             silence: Silence::default(),
         }
+    }
+
+    /// Reaches the providers of a database as the server's own configuration says.
+    ///
+    /// # Errors
+    /// [`DirectoryError`]: a file that it names.
+    pub fn reached(mut self, connections: Connections) -> Result<Self, DirectoryError> {
+        let (connected, seen) = connections.load()?;
+        let snapshot = self.snapshot();
+        for issuer in connected.issuers().filter(|issuer| snapshot.provider(issuer).is_none()) {
+            tracing::info!(issuer, "a provider is configured that the directory does not have yet");
+        }
+        self.replace(snapshot.reached(Arc::new(connected)));
+        self.said = Some(Said { connections, loaded: Mutex::new(seen) });
+        Ok(self)
     }
 
     /// The state as of now.
@@ -203,7 +232,7 @@ impl Directory {
         let next = if whole {
             let mut entries = Entries::new(snapshot.account());
             rows.iter().for_each(|row| entries.write(row));
-            Snapshot::of(entries, revision)
+            Snapshot::connected(entries, revision, snapshot.connections())
         } else {
             snapshot.after(&rows, revision)
         };
@@ -237,6 +266,29 @@ impl Directory {
         Ok(true)
     }
 
+    /// Reads the files again that the configuration names for providers, if they changed. Says whether there is a new
+    /// state. Faulty ones are read, and complained about, once per change.
+    ///
+    /// # Errors
+    /// [`DirectoryError`]; the old state stays.
+    pub async fn reconnect_if_changed(&self) -> Result<bool, DirectoryError> {
+        let Some(said) = &self.said else { return Ok(false) };
+        let _writing = self.writing.lock().await;
+        let connected = {
+            let mut loaded = said.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+            let seen = loaded.again();
+            if seen == *loaded {
+                return Ok(false);
+            }
+            *loaded = seen;
+            let (connected, fingerprint) = said.connections.load()?;
+            *loaded = fingerprint;
+            connected
+        };
+        self.replace(self.snapshot().reached(Arc::new(connected)));
+        Ok(true)
+    }
+
     /// Looks for changes that were made elsewhere at this interval, for ever; run it as a task. A PostgreSQL
     /// database says by itself when there are any, and is asked as well. Faults go to the log.
     pub async fn watch(self: Arc<Self>, interval: Duration) {
@@ -264,7 +316,10 @@ impl Directory {
             match &self.home {
                 Home::Fixed => {}
                 Home::File(_) => self.look_at_file().await,
-                Home::Sqlite(_) | Home::Postgres(_) => self.look_at_database().await,
+                Home::Sqlite(_) | Home::Postgres(_) => {
+                    self.look_at_database().await;
+                    self.look_at_connections().await;
+                }
             }
         }
     }
@@ -276,6 +331,14 @@ impl Directory {
             Ok(Ok(true)) => tracing::info!("the directory file changed and was read again"),
             Ok(Err(error)) => tracing::error!(%error, "the directory stays as it was"),
             Err(error) => tracing::error!(%error, "the directory could not be looked at"),
+        }
+    }
+
+    async fn look_at_connections(&self) {
+        match self.reconnect_if_changed().await {
+            Ok(false) => {}
+            Ok(true) => tracing::info!("the files that are configured for providers were read again"),
+            Err(error) => tracing::error!(%error, "providers are reached as before"),
         }
     }
 

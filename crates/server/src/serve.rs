@@ -25,7 +25,7 @@ use crate::backend::stores::Stores;
 use crate::backend::upstream::{UpstreamError, Upstreams};
 use crate::config::{AuditConfig, Config, DirectoryConfig, DirectoryHome};
 use crate::connection::Pulse;
-use crate::directory::{Change, Directory, DirectoryError, StoredError};
+use crate::directory::{Change, Connections, Directory, DirectoryError, StoredError};
 use crate::gateway::Gateway;
 use crate::iam::IamService;
 use crate::issue::{KeyRingError, RingFile, Sealer};
@@ -166,6 +166,7 @@ pub fn check(config: &Config) -> Result<(), ServeError> {
         // Opening a database would make it.
         DirectoryHome::Sqlite(_) | DirectoryHome::Postgres { .. } => {}
     }
+    config.directory.connections.as_ref().map(Connections::check).transpose()?;
     config.tls.as_ref().map(Tls::open).transpose()?;
     Ok(())
 }
@@ -175,6 +176,14 @@ pub fn check(config: &Config) -> Result<(), ServeError> {
 /// # Errors
 /// [`ServeError`]
 pub async fn open_directory(config: &DirectoryConfig) -> Result<Directory, ServeError> {
+    let directory = open_home(config).await?;
+    match config.connections.clone() {
+        None => Ok(directory),
+        Some(connections) => Ok(directory.reached(connections)?),
+    }
+}
+
+async fn open_home(config: &DirectoryConfig) -> Result<Directory, ServeError> {
     match &config.home {
         DirectoryHome::File(path) => Ok(Directory::from_file(path)?),
         DirectoryHome::Sqlite(path) => Ok(Directory::from_sqlite(path, config.account.as_deref())?),

@@ -8,27 +8,28 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use wigeon_core::arn::Arn;
-use wigeon_core::jwt::{Algorithm, AllowedAlgorithms, KeySet, UnknownAlgorithm};
+use wigeon_core::jwt::KeySet;
 use wigeon_core::policy::{Document, Kind, Policy};
 
+use super::connection::{Connected, algorithms};
 use super::entries::Entries;
 use super::entry::{
     Attachments, Entry, EntryKind, GroupEntry, PolicyEntry, ProviderEntry, RoleEntry, UserEntry, Write,
 };
 use super::model::{BuiltIn, Keys, Minio, Provider, Role, Snapshot, User};
 
-/// Algorithms by their names.
-pub(super) fn algorithms(names: &[String]) -> Result<AllowedAlgorithms, UnknownAlgorithm> {
-    let algorithms: Result<Vec<Algorithm>, UnknownAlgorithm> =
-        names.iter().map(|name| name.parse()).collect();
-    algorithms.map(AllowedAlgorithms::only)
-}
-
 impl Snapshot {
     /// Compiles all entries.
     #[must_use]
     pub fn of(entries: Entries, revision: i64) -> Self {
+        Self::connected(entries, revision, Arc::default())
+    }
+
+    /// Compiles all entries, with providers reached as the server's configuration says.
+    #[must_use]
+    pub(super) fn connected(entries: Entries, revision: i64, connected: Arc<Connected>) -> Self {
         let mut snapshot = Self::new(entries.account());
+        snapshot.connected = connected;
         snapshot.ceph = entries.ceph;
         snapshot.entries = entries;
         snapshot.revision = revision;
@@ -38,6 +39,21 @@ impl Snapshot {
         entries.roles.values().for_each(|entry| snapshot.set_role(entry));
         entries.users.iter().for_each(|(key, entry)| snapshot.set_user(key, entry));
         snapshot
+    }
+
+    /// The same entries, with providers reached in other ways.
+    #[must_use]
+    pub(super) fn reached(&self, connected: Arc<Connected>) -> Self {
+        let mut next = self.clone();
+        next.connected = connected;
+        next.providers.clear();
+        self.entries.providers.values().for_each(|entry| next.set_provider(entry));
+        next
+    }
+
+    /// How the server's own configuration says that providers are reached.
+    pub(super) fn connections(&self) -> Arc<Connected> {
+        Arc::clone(&self.connected)
     }
 
     /// The snapshot after some rows were written.
@@ -111,7 +127,7 @@ impl Snapshot {
     }
 
     fn set_provider(&mut self, entry: &Arc<ProviderEntry>) {
-        match provider(self.account_in_arns(), entry) {
+        match provider(self.account_in_arns(), &self.connected.over(entry)) {
             Some(provider) => drop(self.providers.insert(entry.url.clone(), Arc::new(provider))),
             None => left_out("provider", &entry.url),
         }

@@ -10,6 +10,7 @@ use wigeon_core::policy::Policy;
 use wigeon_core::secret::Secret;
 use wigeon_core::time::Timestamp;
 
+use super::connection::Connected;
 use super::entries::Entries;
 use super::entry::{AccessKeyEntry, Tags, key_of};
 use super::identifier::role_id;
@@ -243,6 +244,8 @@ pub struct Snapshot {
     pub(super) entries: Entries,
     /// The number of the last change.
     pub(super) revision: i64,
+    /// How the server's own configuration says that providers are reached.
+    pub(super) connected: Arc<Connected>,
 }
 
 /// Two entries that cannot stand beside each other.
