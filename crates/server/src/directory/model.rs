@@ -100,7 +100,7 @@ pub struct Provider {
     pub keys: Keys,
     /// Certificate authorities (PEM) in place of the system's.
     pub ca_pem: Option<Vec<u8>>,
-    /// SHA-1 thumbprints of certificates, as AWS keeps them. Kept; trust comes from authorities alone.
+    /// SHA-1 thumbprints of certificate authorities: trusted where the system's authorities know no better.
     pub thumbprints: Vec<String>,
     /// The signature algorithms that are accepted.
     pub algorithms: AllowedAlgorithms,
