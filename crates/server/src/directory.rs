@@ -33,6 +33,8 @@ mod compile;
 
 mod file;
 
+mod last_use;
+
 mod stored;
 
 mod sqlite;
@@ -53,12 +55,14 @@ pub use change::{Change, ChangeError, Owner, Tagged};
 pub use connection::{Connected, Connections, ProviderSettings};
 pub use entries::Entries;
 pub(crate) use identifier::base32;
+pub use last_use::LastUse;
 pub use model::{BuiltIn, Conflict, Keys, Minio, Provider, Role, Snapshot, User};
 pub use rules::{is_name_byte, is_path, is_tag_char};
 pub use sources::DirectoryError;
 pub use stored::StoredError;
 
 use apply::apply;
+use last_use::LastUses;
 use postgres::Postgres;
 use sources::Fingerprint;
 use sqlite::Sqlite;
@@ -74,6 +78,7 @@ pub struct Directory {
     home: Home,
     /// What the server's own configuration says of the providers of a database.
     said: Option<Said>,
+    uses: LastUses,
     /// One writer at a time publishes.
     writing: tokio::sync::Mutex<()>,
     silence: Silence,
@@ -140,6 +145,7 @@ impl Directory {
             current: ArcSwap::from_pointee(snapshot),
             home,
             said: None,
+            uses: LastUses::default(),
             writing: tokio::sync::Mutex::new(()),
             silence: Silence::default(),
         }
@@ -289,6 +295,43 @@ impl Directory {
         Ok(true)
     }
 
+    /// Notes that an access key signed a request. Waits for nothing.
+    pub fn used(&self, access_key_id: &str, service: &str, region: &str, at: Timestamp) {
+        self.uses.note(access_key_id, service, region, at);
+    }
+
+    /// When an access key was last used, here or, as far as other nodes have written it, there. With the database away,
+    /// and with a file as home, only what this process has seen counts.
+    pub async fn last_use(&self, access_key_id: &str) -> Option<LastUse> {
+        let written = match &self.home {
+            Home::Fixed | Home::File(_) => Ok(None),
+            Home::Sqlite(home) => home.last_use(access_key_id.to_owned()).await,
+            Home::Postgres(home) => home.last_use(access_key_id).await,
+        };
+        let written = written.unwrap_or_else(|error| {
+            self.silence.failed(&error);
+            None
+        });
+        last_use::later(self.uses.of(access_key_id), written)
+    }
+
+    /// Writes what access keys were used since the last time.
+    pub async fn write_last_uses(&self) {
+        let batch: Arc<[_]> = self.uses.take().into();
+        if batch.is_empty() {
+            return;
+        }
+        let written = match &self.home {
+            Home::Fixed | Home::File(_) => Ok(()),
+            Home::Sqlite(home) => home.write_last_uses(Arc::clone(&batch)).await,
+            Home::Postgres(home) => home.write_last_uses(&batch).await,
+        };
+        if let Err(error) = written {
+            self.silence.failed(&error);
+            self.uses.put_back(batch.to_vec());
+        }
+    }
+
     /// Looks for changes that were made elsewhere at this interval, for ever; run it as a task. A PostgreSQL
     /// database says by itself when there are any, and is asked as well. Faults go to the log.
     pub async fn watch(self: Arc<Self>, interval: Duration) {
@@ -302,6 +345,7 @@ impl Directory {
         tokio::select! {
             () = listening => {}
             () = self.look(interval, &changed) => {}
+            () = self.keep_last_uses() => {}
         }
     }
 
@@ -321,6 +365,13 @@ impl Directory {
                     self.look_at_connections().await;
                 }
             }
+        }
+    }
+
+    async fn keep_last_uses(&self) {
+        loop {
+            tokio::time::sleep(last_use::BATCH).await;
+            self.write_last_uses().await;
         }
     }
 

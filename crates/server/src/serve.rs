@@ -137,6 +137,7 @@ impl Running {
     pub async fn stop(self) {
         let _ = self.stop.send(true);
         let _ = self.task.await;
+        self.directory.write_last_uses().await;
         if let Some(collector) = self.observers.audit.collector() {
             collector.close();
         }
