@@ -207,7 +207,8 @@ impl Reader {
         ceph: bool,
         place: &str,
     ) -> Result<ProviderEntry, DirectoryError> {
-        check_address(&table.url, table.allow_http).map_err(|reason| self.fault(place, reason))?;
+        let allow_http = table.allow_http || ceph;
+        check_address(&table.url, allow_http).map_err(|reason| self.fault(place, reason))?;
         if RESERVED.contains(&without_scheme(&table.url)) {
             return Err(
                 self.fault(place, "its condition keys would be those of a service; use a full host name")
@@ -225,7 +226,7 @@ impl Reader {
             jwks_file: table.jwks_file,
             ca_file: table.ca_file,
             algorithms: table.algorithms,
-            allow_http: table.allow_http,
+            allow_http,
             sessions_end_with_token: table.sessions_end_with_token,
         };
         connection.write(&mut provider, &mut self.sources, place)?;
