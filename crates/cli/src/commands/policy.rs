@@ -1,11 +1,13 @@
 //! `wigeon policy lint`: what policies say that can hardly be meant.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 use serde_json::json;
-use wigeon_core::policy::{Document, Finding, Kind as DocumentKind, lint};
+use wigeon_core::policy::{Document, Finding, Kind as DocumentKind, Policy, lint};
 
 use super::explain::open_directory;
 use crate::context::Context;
@@ -110,6 +112,24 @@ async fn found(args: &LintArgs) -> Result<Vec<Found>, Failure> {
                 look(format!("role `{}`, trust policy", role.name), &role.trust.document);
                 for policy in role.policies.iter().chain(&role.boundary) {
                     look(format!("role `{}`, policy `{}`", role.name, policy.name), &policy.document);
+                }
+            }
+            // Policies of groups are their members'; managed ones that nobody has are still somebody's intention.
+            let mut users: Vec<_> = snapshot.users().collect();
+            users.sort_by(|one, other| one.name.cmp(&other.name));
+            for user in users {
+                for policy in user.policies.iter().chain(&user.boundary) {
+                    look(format!("user `{}`, policy `{}`", user.name, policy.name), &policy.document);
+                }
+            }
+            let account = snapshot.account_in_arns();
+            let holders = snapshot.roles().flat_map(|role| role.policies.iter().chain(&role.boundary));
+            let of_users = snapshot.users().flat_map(|user| user.policies.iter().chain(&user.boundary));
+            let held: HashSet<*const Policy> = holders.chain(of_users).map(Arc::as_ptr).collect();
+            for entry in snapshot.entries().policies.values().filter(|entry| !entry.built_in) {
+                let policy = snapshot.policy(&entry.arn(account));
+                if let Some(policy) = policy.filter(|policy| !held.contains(&Arc::as_ptr(policy))) {
+                    look(format!("policy `{}`", entry.name), &policy.document);
                 }
             }
         }
