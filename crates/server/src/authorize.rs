@@ -75,6 +75,8 @@ struct Known<'a> {
     written: Option<&'a Tags>,
     /// The tags that the object has.
     existing: Option<&'a Tags>,
+    /// What a listing would be limited to.
+    prefix: Option<&'a str>,
 }
 
 /// Decides whether a request may go ahead. The tags of an object are looked at only where policies do.
@@ -121,7 +123,7 @@ pub async fn authorize(
             true => permit.tags_of(ask.on, facts).await?,
             false => None,
         };
-        let known = Known { written: None, existing: existing.as_ref() };
+        let known = Known { existing: existing.as_ref(), ..Known::default() };
         allowed_by = allowed_by.or(permit.decide(ask, known)?);
     }
     permit.allowed_by = allowed_by;
@@ -241,7 +243,7 @@ impl Permit {
         existing: Option<&Tags>,
     ) -> Result<(), Refusal> {
         let ask = Ask { action, resource: self.target().arn(), on: On::Target };
-        self.decide(&ask, Known { written: Some(tags), existing }).map(drop)
+        self.decide(&ask, Known { written: Some(tags), existing, prefix: None }).map(drop)
     }
 
     /// Asks again with the tags that the object of the path has, where policies look at them.
@@ -261,7 +263,7 @@ impl Permit {
     }
 
     fn ask_again(&self, on: On, existing: &Tags) -> Result<(), Refusal> {
-        let known = Known { written: None, existing: Some(existing) };
+        let known = Known { existing: Some(existing), ..Known::default() };
         let mut asks = self.classified.asks.iter().filter(|ask| ask.on == on && self.wants_tags(ask));
         asks.try_for_each(|ask| self.decide(ask, known).map(drop))
     }
@@ -294,6 +296,21 @@ impl Permit {
         let source = self.source().ok_or_else(|| Refusal::internal("the operation has no copy source"))?;
         let resource = format!("arn:aws:s3:::{}/{}", source.bucket, source.key);
         self.decide(&Ask { action, resource, on: On::CopySource }, Known::default()).map(drop)
+    }
+
+    /// Whether the caller may know that an object is not there: whoever could see it in a listing of its key.
+    ///
+    /// # Errors
+    /// 403 `AccessDenied`.
+    pub fn allows_missing(&self, on: On) -> Result<(), Refusal> {
+        let source = self.source().filter(|_| on == On::CopySource);
+        let (bucket, key, of_version) = match source {
+            Some(source) => (&source.bucket, &source.key, source.version_id.is_some()),
+            None => self.object().map(|(bucket, key)| (bucket, key, self.request.query.has("versionId")))?,
+        };
+        let action = if of_version { "s3:ListBucketVersions" } else { "s3:ListBucket" };
+        let ask = Ask { action, resource: format!("arn:aws:s3:::{bucket}"), on };
+        self.decide(&ask, Known { prefix: Some(key.as_str()), ..Known::default() }).map(drop)
     }
 
     /// Whether the caller could still change the policy of the bucket if it were this one.
@@ -344,6 +361,9 @@ impl Permit {
         for (name, value) in known.existing.into_iter().flatten() {
             context.set(format!("s3:ExistingObjectTag/{name}"), value.as_str());
         }
+        if let Some(prefix) = known.prefix {
+            context.set("s3:prefix", prefix);
+        }
         request_context(&self.request, &self.classified, known.written, &mut context);
         self.rights.decide(ask.action, &ask.resource, policy, &context)
     }
@@ -356,6 +376,7 @@ impl Permit {
         context.set("aws:CurrentTime", request.at);
         context.set("aws:EpochTime", request.at.as_second());
         context.set("aws:ResourceAccount", self.account.as_str());
+        context.set("aws:RequestedRegion", self.region.as_str());
         context.set("s3:ResourceAccount", self.account.as_str());
         if let Some(signature) = self.authenticated.signature() {
             context.set("s3:authType", signature.auth_type);

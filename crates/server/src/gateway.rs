@@ -251,6 +251,7 @@ impl Gateway {
             source_ip,
             user_agent: parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()),
             secure_transport,
+            region: Some(self.authenticator.region()),
             request_id: &request_id,
         };
         Ok(self.sts.handle(call).await)
@@ -305,6 +306,7 @@ impl Gateway {
             source_ip: arrival.source_ip,
             secure_transport: arrival.tls.is_some(),
             user_agent: parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()),
+            region: self.authenticator.region(),
         };
         let request_id = arrival.id.clone();
         let authenticated = self.query_caller(parts, arrival, &body, "iam")?;

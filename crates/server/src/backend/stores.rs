@@ -6,6 +6,7 @@ use wigeon_core::s3::operation::Operation;
 use wigeon_core::s3::{BucketName, ObjectKey};
 
 use super::local::attributes::Tags;
+use super::missing::told;
 use super::protocol::LocalBackend;
 use super::protocol::xml::Answer;
 use super::upstream::Upstreams;
@@ -51,6 +52,10 @@ impl Stores {
     /// # Errors
     /// [`Refusal`], with S3's code.
     pub async fn serve(&self, permit: &Permit, body: &mut RequestBody<'_>) -> Answer {
+        told(self.carry_out(permit, body).await, permit)
+    }
+
+    async fn carry_out(&self, permit: &Permit, body: &mut RequestBody<'_>) -> Answer {
         if self.upstreams.is_empty() {
             return self.local.serve(permit, body).await;
         }
