@@ -380,6 +380,11 @@ impl Snapshot {
         self.users.get(&key_of(name))
     }
 
+    /// All users, in no order.
+    pub fn users(&self) -> impl Iterator<Item = &Arc<User>> {
+        self.users.values()
+    }
+
     /// An active access key and its user.
     #[must_use]
     pub fn access_key(&self, id: &str) -> Option<(&Arc<AccessKeyEntry>, &Arc<User>)> {
