@@ -41,10 +41,13 @@ impl Stores {
         &self.local
     }
 
-    /// A bucket's rules for requests of web pages; an upstream's are not asked for.
+    /// A bucket's rules for requests of web pages; of an upstream's bucket, those that are configured.
     #[must_use]
     pub fn cors(&self, bucket: &BucketName) -> Option<Arc<CorsRules>> {
-        (!self.upstreams.have(bucket)).then(|| self.local.cors(bucket)).flatten()
+        match self.upstreams.have(bucket) {
+            true => self.upstreams.cors(bucket),
+            false => self.local.cors(bucket),
+        }
     }
 
     /// Carries out what the permit permits, where the bucket is.
@@ -77,10 +80,11 @@ impl Stores {
 }
 
 impl Facts for Stores {
-    /// What the policy of an upstream's bucket says to others is the upstream's own affair; here it speaks to nobody.
+    /// What the policy of an upstream's bucket says to others is the upstream's own affair; here counts what is
+    /// configured.
     fn access(&self, bucket: &BucketName) -> Result<BucketAccess, Refusal> {
         match self.upstreams.have(bucket) {
-            true => Ok(BucketAccess::default()),
+            true => Ok(self.upstreams.access(bucket)),
             false => self.local.access(bucket),
         }
     }

@@ -64,13 +64,15 @@ use self::head::Head;
 use self::mapping::Place;
 use self::origin::Origin;
 pub use self::origin::UpstreamError;
-use self::settings::Settings;
+use self::settings::{Says, Settings};
 use self::upload::Outgoing;
 use super::protocol::upload::check_document;
 use super::protocol::xml::{Answer, LONGEST_BODY};
 use crate::authorize::Permit;
 use crate::body::RequestBody;
+use crate::bucket::BucketAccess;
 use crate::classify::Tags;
+use crate::cors::CorsRules;
 use crate::refusal::Refusal;
 
 /// The stores behind this one.
@@ -80,6 +82,7 @@ pub struct Upstreams {
     named: BTreeMap<BucketName, (Arc<Origin>, Place)>,
     default: Option<Arc<Origin>>,
     local: BTreeSet<BucketName>,
+    says: BTreeMap<BucketName, Says>,
     since: Timestamp,
 }
 
@@ -100,14 +103,27 @@ impl Upstreams {
             }
             origins.push(origin);
         }
+        let says = settings.upstreams.iter().flat_map(|upstream| upstream.says.clone()).collect();
         let local = settings.local_buckets.iter().cloned().collect();
-        Ok(Self { origins, named, default, local, since: clock.now() })
+        Ok(Self { origins, named, default, local, says, since: clock.now() })
     }
 
     /// Whether a bucket is at one of them.
     #[must_use]
     pub fn have(&self, bucket: &BucketName) -> bool {
         self.named.contains_key(bucket) || (self.default.is_some() && !self.local.contains(bucket))
+    }
+
+    /// What is configured of a bucket's use: nothing, unless somebody wrote it down.
+    #[must_use]
+    pub fn access(&self, bucket: &BucketName) -> BucketAccess {
+        self.says.get(bucket).map(|says| says.access.clone()).unwrap_or_default()
+    }
+
+    /// The rules for requests of web pages that are configured for a bucket.
+    #[must_use]
+    pub fn cors(&self, bucket: &BucketName) -> Option<Arc<CorsRules>> {
+        self.says.get(bucket)?.cors.clone()
     }
 
     /// Whether there are none.
