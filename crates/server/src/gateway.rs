@@ -193,6 +193,10 @@ impl Gateway {
         recording.allowed(permit.allowed_by());
         let mut body = RequestBody::of_form(file, range);
         let stored = self.backend.serve(&permit, &mut body).await?;
+        if !stored.status().is_success() {
+            // Another store's refusal.
+            return Ok(stored);
+        }
         Ok(form::answer(&fields, &bucket, &key, &base, stored.headers()).map(full))
     }
 

@@ -66,10 +66,6 @@ impl Stores {
             return self.local.list_buckets(permit, self.upstreams.buckets().await?).await;
         }
         match permit.target().bucket() {
-            // A form does not say how long its file is, which an upstream has to be told.
-            Some(bucket) if permit.operation() == Operation::PostObject && self.upstreams.have(bucket) => {
-                Err(Refusal::not_implemented("A form's upload to a bucket of another store"))
-            }
             Some(bucket) if self.upstreams.have(bucket) => self.upstreams.serve(permit, body).await,
             _ if permit.source().is_some_and(|source| self.upstreams.have(&source.bucket)) => {
                 Err(Refusal::not_implemented("A copy from a bucket of another store"))

@@ -7,9 +7,9 @@
 //!
 //! A request is not rebuilt: its headers, its query and its payload go on as they came, under the upstream's own
 //! credentials. Documents are read only where names differ, where keys or tags stand in a body that policies speak of,
-//! or where the answer would say where the upstream is. Nothing is held in memory but pieces on their way. Refused
-//! here: what would reach beyond the part of a bucket that a name stands for, copies between upstreams, and browser
-//! forms.
+//! or where the answer would say where the upstream is. Nothing is held in memory but pieces on their way; the file of a
+//! browser's form is put aside until its length is known. Refused here: what would reach beyond the part of a bucket that
+//! a name stands for, and copies between upstreams.
 
 pub mod settings;
 
@@ -55,9 +55,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::Method;
 use wigeon_core::s3::operation::Operation;
 use wigeon_core::s3::uri::percent_encode;
 use wigeon_core::s3::{BucketName, ObjectKey};
+use wigeon_core::sigv4::canonical::Query;
 use wigeon_core::time::{Clock, Timestamp};
 
 use self::head::Head;
@@ -74,6 +76,9 @@ use crate::bucket::BucketAccess;
 use crate::classify::Tags;
 use crate::cors::CorsRules;
 use crate::refusal::Refusal;
+
+/// The largest object that S3 takes in one request.
+const LARGEST_PUT: u64 = 5 << 30;
 
 /// The stores behind this one.
 #[derive(Debug)]
@@ -167,7 +172,13 @@ impl Upstreams {
         listing::there(&mut head, permit, &place);
         self.map_copy_source(&origin, permit, &mut head).await?;
         match operation {
-            Operation::PostObject => Err(Refusal::not_implemented("A browser form for this bucket")),
+            Operation::PostObject => {
+                // A form does not say how long its file is, which an upstream has to be told.
+                body.at_most(LARGEST_PUT)?;
+                let mut kept = body.kept().await?;
+                let head = Head { method: Method::PUT, query: Query::default(), expects: false, ..head };
+                forward(&origin, permit, &place, head, Given::Body(&mut kept)).await
+            }
             Operation::GetBucketLocation => buckets::location(&origin, permit, &place).await,
             Operation::CreateBucket => buckets::create(&origin, permit, &place, head, body).await,
             Operation::DeleteObjects => deleting::serve(&origin, permit, &place, head, body).await,
