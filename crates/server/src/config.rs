@@ -36,7 +36,7 @@ use self::root::RootTable;
 use self::upstreams::UpstreamTable;
 use crate::authenticate::RootKey;
 use crate::backend::upstream::settings::Settings;
-use crate::directory::ProviderSettings;
+use crate::directory::{BuiltInSettings, ProviderSettings};
 
 /// A server's configuration.
 #[derive(Debug, Clone)]
@@ -74,6 +74,8 @@ struct File {
     directory: DirectoryKey,
     #[serde(default)]
     provider: Vec<ProviderSettings>,
+    #[serde(default)]
+    built_in: Vec<BuiltInSettings>,
     region: Option<String>,
     #[serde(default)]
     domains: Vec<String>,
@@ -113,7 +115,8 @@ impl Config {
         let place = Place(path);
         let file: File = toml::from_str(&text).map_err(|error| place.malformed(error.to_string()))?;
         let data = place.beside(&file.data);
-        let directory = file.directory.read(place, &data)?.with_providers(file.provider, place)?;
+        let directory =
+            file.directory.read(place, &data)?.with_providers(file.provider, file.built_in, place)?;
         let plain = Self::new(data, directory);
         Ok(Self {
             listen: file.listen.unwrap_or(plain.listen),

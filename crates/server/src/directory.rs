@@ -23,6 +23,10 @@ mod sources;
 
 mod connection;
 
+mod built_in;
+
+mod configured;
+
 pub mod change;
 
 mod apply;
@@ -51,12 +55,13 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use wigeon_core::time::Timestamp;
 
+pub use built_in::{BuiltIn, BuiltInSettings};
 pub use change::{Change, ChangeError, Owner, Tagged};
-pub use connection::{Connected, Connections, ProviderSettings};
+pub use configured::{Connected, Connections, ProviderSettings};
 pub use entries::Entries;
 pub(crate) use identifier::base32;
 pub use last_use::LastUse;
-pub use model::{BuiltIn, Conflict, Keys, Minio, Provider, Role, Snapshot, User};
+pub use model::{Conflict, Keys, Minio, Provider, Role, Snapshot, User};
 pub use rules::{is_name_byte, is_path, is_tag_char};
 pub use sources::DirectoryError;
 pub use stored::StoredError;

@@ -253,6 +253,7 @@ every_home! {
     last_uses_of_keys_are_shared
     older_tables_are_brought_forward
     providers_are_reached_as_configured
+    built_in_providers_stand_beside
 }
 
 fn role(name: &str) -> Change {
@@ -565,6 +566,40 @@ mod suites {
         assert!(home.open().await.last_use("AKIA1").await.is_some());
     }
 
+    /// Google, which nobody registers, beside what the database has; policies know it by its name.
+    pub(super) async fn built_in_providers_stand_beside(home: Home) {
+        let folder = tempfile::tempdir().unwrap();
+        let connections = |names: &[&str]| {
+            let settings = names.iter().map(|name| toml::from_str(&format!("name = '{name}'")).unwrap());
+            Connections::new(&folder.path().join("serve.toml"), Vec::new(), settings.collect())
+        };
+        let open = async || Arc::into_inner(home.open().await).unwrap();
+        let google = "https://accounts.google.com";
+        let plain = open().await;
+        assert!(plain.snapshot().provider(google).is_none());
+        let directory = open().await.reached(connections(&["accounts.google.com"])).unwrap();
+        let there = || {
+            directory
+                .snapshot()
+                .provider(google)
+                .is_some_and(|known| known.principal() == "accounts.google.com" && known.any_audience)
+        };
+        assert!(there());
+        directory.change(&provider(), at()).await.unwrap();
+        plain.refresh().await.unwrap();
+        plain.change(&role("reader"), at()).await.unwrap();
+        directory.refresh().await.unwrap();
+        assert!(there() && directory.snapshot().provider("https://idp.example").is_some());
+        assert!(directory.snapshot().entries().providers.len() == 1, "it is in no database");
+        for (names, reason) in [
+            (&["accounts.gogle.com"][..], "no such provider"),
+            (&["www.amazon.com", "www.amazon.com"], "twice"),
+        ] {
+            let error = open().await.reached(connections(names)).unwrap_err();
+            assert!(error.to_string().contains(reason), "{error}");
+        }
+    }
+
     /// The keys of a provider that the API made, from a file that the configuration names and that changes.
     pub(super) async fn providers_are_reached_as_configured(home: Home) {
         let folder = tempfile::tempdir().unwrap();
@@ -576,7 +611,7 @@ mod suites {
         jwks(&[]).unwrap();
         let connections = |text: &str| {
             let settings: ProviderSettings = toml::from_str(text).unwrap();
-            Connections::new(&folder.path().join("serve.toml"), vec![settings])
+            Connections::new(&folder.path().join("serve.toml"), vec![settings], Vec::new())
         };
         let open = async || Arc::into_inner(home.open().await).unwrap();
         let fixed = "url = 'https://idp.example'\njwks_file = 'keys.json'\nalgorithms = ['ES256']";

@@ -1,5 +1,5 @@
-//! Where the directory of providers, roles and policies is kept: `directory`; and how the providers of a database are
-//! reached: `[[provider]]`.
+//! Where the directory of providers, roles and policies is kept: `directory`; how the providers of a database are reached:
+//! `[[provider]]`; and which built-in ones stand beside them: `[[built_in]]`.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use wigeon_core::secret::Secret;
 
 use super::error::ConfigError;
 use super::place::Place;
-use crate::directory::{Connections, ProviderSettings};
+use crate::directory::{BuiltInSettings, Connections, ProviderSettings};
 
 /// Where the directory is kept.
 #[derive(Debug, Clone)]
@@ -47,15 +47,17 @@ impl DirectoryConfig {
     pub fn with_providers(
         self,
         providers: Vec<ProviderSettings>,
+        built_in: Vec<BuiltInSettings>,
         place: Place<'_>,
     ) -> Result<Self, ConfigError> {
-        match (providers.is_empty(), &self.home) {
+        match (providers.is_empty() && built_in.is_empty(), &self.home) {
             (true, _) => Ok(self),
             (false, DirectoryHome::File(_)) => {
-                Err(place.malformed("`[[provider]]` is for a database; the directory file says this itself"))
+                let reason = "`[[provider]]` and `[[built_in]]` are for a database; the directory file says this itself";
+                Err(place.malformed(reason))
             }
             (false, DirectoryHome::Sqlite(_) | DirectoryHome::Postgres { .. }) => {
-                Ok(Self { connections: Some(Connections::new(place.0, providers)), ..self })
+                Ok(Self { connections: Some(Connections::new(place.0, providers, built_in)), ..self })
             }
         }
     }

@@ -11,12 +11,14 @@ use wigeon_core::arn::Arn;
 use wigeon_core::jwt::KeySet;
 use wigeon_core::policy::{Document, Kind, Policy};
 
-use super::connection::{Connected, algorithms};
+use super::built_in::BuiltIn;
+use super::configured::Connected;
+use super::connection::algorithms;
 use super::entries::Entries;
 use super::entry::{
     Attachments, Entry, EntryKind, GroupEntry, PolicyEntry, ProviderEntry, RoleEntry, UserEntry, Write,
 };
-use super::model::{BuiltIn, Keys, Minio, Provider, Role, Snapshot, User};
+use super::model::{Keys, Minio, Provider, Role, Snapshot, User};
 
 impl Snapshot {
     /// Compiles all entries.
@@ -35,6 +37,7 @@ impl Snapshot {
         snapshot.revision = revision;
         let entries = snapshot.entries.clone();
         entries.providers.values().for_each(|entry| snapshot.set_provider(entry));
+        snapshot.set_built_in();
         entries.policies.values().for_each(|entry| snapshot.set_policy(entry));
         entries.roles.values().for_each(|entry| snapshot.set_role(entry));
         entries.users.iter().for_each(|(key, entry)| snapshot.set_user(key, entry));
@@ -48,6 +51,7 @@ impl Snapshot {
         next.connected = connected;
         next.providers.clear();
         self.entries.providers.values().for_each(|entry| next.set_provider(entry));
+        next.set_built_in();
         next
     }
 
@@ -99,7 +103,18 @@ impl Snapshot {
                 next.set_user(key, user);
             }
         }
+        next.set_built_in();
         next
+    }
+
+    /// Built-in providers stand beside the directory's, in the place of none.
+    fn set_built_in(&mut self) {
+        let connected = self.connections();
+        for entry in connected.built_in() {
+            if !self.providers.contains_key(&entry.url) {
+                self.set_provider(entry);
+            }
+        }
     }
 
     /// Takes out what was compiled from the entry that a row replaces.

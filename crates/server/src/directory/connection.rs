@@ -1,21 +1,16 @@
 //! How a provider is reached: where its keys come from, whose certificates are trusted on the way, and which of its
 //! tokens count.
 //!
-//! Enters: what a directory file says of a provider, or `[[provider]]` of the server's own configuration of one that was
-//! made through the API: there, only who runs the server decides from where keys come. Leaves: the fields of a
-//! [`ProviderEntry`]. Refused: unprotected addresses, two sources of keys, files that are not what they are named for.
+//! Enters: what an administrator says of it. Leaves: the fields of a [`ProviderEntry`]. Refused: unprotected addresses, two
+//! sources of keys, files that are not what they are named for.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use serde::Deserialize;
 use wigeon_core::jwt::{Algorithm, AllowedAlgorithms, KeySet, UnknownAlgorithm};
-use wigeon_core::time::Timestamp;
 
-use super::entry::{MinioEntry, ProviderEntry};
+use super::entry::ProviderEntry;
 use super::rules::check_address;
-use super::sources::{DirectoryError, Fingerprint, Sources};
+use super::sources::{DirectoryError, Sources};
 
 /// The way to one provider, as an administrator writes it.
 #[derive(Debug, Clone, Default)]
@@ -78,94 +73,5 @@ impl Connection {
         provider.algorithms = self.algorithms;
         provider.sessions_end_with_token = self.sessions_end_with_token;
         Ok(())
-    }
-}
-
-/// `[[provider]]` of the server's configuration: how a provider is reached that the API knows by its address alone.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProviderSettings {
-    /// The issuer, as the API was given it.
-    url: String,
-    jwks_url: Option<String>,
-    jwks_file: Option<PathBuf>,
-    ca_file: Option<PathBuf>,
-    algorithms: Option<Vec<String>>,
-    #[serde(default)]
-    allow_http: bool,
-    #[serde(default)]
-    sessions_end_with_token: bool,
-    minio: Option<MinioEntry>,
-}
-
-/// What the server's configuration says of providers, and the file that says it.
-#[derive(Debug, Clone)]
-pub struct Connections {
-    path: PathBuf,
-    settings: Vec<ProviderSettings>,
-}
-
-/// The ways to providers, with the contents of the files that they name, by issuer.
-#[derive(Debug, Clone, Default)]
-pub struct Connected(HashMap<String, ProviderEntry>);
-
-impl Connections {
-    /// As they stand in the configuration file at `path`, beside which the files lie that they name.
-    #[must_use]
-    pub fn new(path: &Path, settings: Vec<ProviderSettings>) -> Self {
-        Self { path: path.to_owned(), settings }
-    }
-
-    /// Reads the files that they name.
-    ///
-    /// # Errors
-    /// [`DirectoryError`]
-    pub fn check(&self) -> Result<(), DirectoryError> {
-        self.load().map(drop)
-    }
-
-    pub(super) fn load(&self) -> Result<(Connected, Fingerprint), DirectoryError> {
-        let mut sources = Sources::named_by(&self.path);
-        let mut connected = HashMap::new();
-        for settings in self.settings.iter().cloned() {
-            let place = format!("provider `{}`", settings.url);
-            let mut provider = ProviderEntry::new(settings.url, Vec::new(), Timestamp::UNIX_EPOCH);
-            provider.minio = settings.minio;
-            let connection = Connection {
-                jwks_url: settings.jwks_url,
-                jwks_file: settings.jwks_file,
-                ca_file: settings.ca_file,
-                algorithms: settings.algorithms,
-                allow_http: settings.allow_http,
-                sessions_end_with_token: settings.sessions_end_with_token,
-            };
-            connection.write(&mut provider, &mut sources, &place)?;
-            if connected.insert(provider.url.clone(), provider).is_some() {
-                return Err(sources.fault(&place, "it is there twice"));
-            }
-        }
-        Ok((Connected(connected), sources.into_seen()))
-    }
-}
-
-impl Connected {
-    /// A provider's entry, reached as the configuration says.
-    pub(super) fn over<'a>(&self, entry: &'a ProviderEntry) -> Cow<'a, ProviderEntry> {
-        let Some(said) = self.0.get(&entry.url) else { return Cow::Borrowed(entry) };
-        let mut entry = entry.clone();
-        if said.jwks_url.is_some() || said.jwks.is_some() {
-            entry.jwks_url.clone_from(&said.jwks_url);
-            entry.jwks.clone_from(&said.jwks);
-        }
-        entry.ca_pem = said.ca_pem.clone().or(entry.ca_pem);
-        entry.algorithms = said.algorithms.clone().or(entry.algorithms);
-        entry.sessions_end_with_token |= said.sessions_end_with_token;
-        entry.minio = said.minio.clone().or(entry.minio);
-        Cow::Owned(entry)
-    }
-
-    /// The issuers that are spoken of.
-    pub(super) fn issuers(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
     }
 }

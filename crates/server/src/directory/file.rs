@@ -62,12 +62,9 @@ use super::entry::{
     RevokedSession, RoleEntry, Tags, UserEntry, Write, key_of,
 };
 use super::identifier::{role_id, stable_id};
-use super::model::BuiltIn;
 use super::rules::{RESERVED, check_address, is_name, is_path, is_tag_char, is_thumbprint};
 use super::sources::{DirectoryError, Fingerprint, Sources};
-use tables::{
-    BuiltInTable, Contents, GroupTable, PolicyTable, ProviderTable, RoleTable, UserTable, root_path,
-};
+use tables::{Contents, GroupTable, PolicyTable, ProviderTable, RoleTable, UserTable, root_path};
 
 /// Reads the file and everything that it names.
 pub(super) fn load(path: &Path) -> Result<(Entries, Fingerprint), DirectoryError> {
@@ -102,8 +99,8 @@ impl Reader {
         let mut entries = Entries::new(&account);
         entries.ceph = contents.ceph;
         for table in contents.built_in {
-            let place = format!("built-in provider `{}`", table.name);
-            let provider = self.built_in(table, &place)?;
+            let place = table.place();
+            let provider = table.entry(&mut self.sources, self.created_at)?;
             self.add(&mut entries, Entry::Provider(Arc::new(provider)), &place)?;
         }
         for table in contents.provider {
@@ -167,38 +164,6 @@ impl Reader {
         }
         entries.write(&write);
         Ok(())
-    }
-
-    fn built_in(&mut self, table: BuiltInTable, place: &str) -> Result<ProviderEntry, DirectoryError> {
-        let built_in = BuiltIn::of(&table.name).ok_or_else(|| {
-            let known = "`accounts.google.com`, `www.amazon.com` and `graph.facebook.com`";
-            self.fault(place, format!("there is no such provider; there are {known}"))
-        })?;
-        let mut provider = ProviderEntry::new(built_in.issuer(), table.client_ids, self.created_at);
-        provider.built_in = true;
-        provider.any_audience = provider.client_ids.is_empty();
-        let opaque = built_in.token_information().is_some();
-        if opaque && (table.jwks_url.is_some() || table.jwks_file.is_some()) {
-            return Err(self.fault(place, "its tokens are opaque: there are no keys to give"));
-        }
-        if !opaque && (table.token_information.is_some() || table.app_token_file.is_some()) {
-            return Err(self.fault(place, "its tokens are signed: there is no token information to ask for"));
-        }
-        if let Some(address) = &table.token_information {
-            check_address(address, false).map_err(|reason| self.fault(place, reason))?;
-        }
-        provider.token_information = table.token_information;
-        if let Some(file) = table.app_token_file {
-            provider.app_token = Some(Secret::new(self.read(&file)?.trim()));
-        }
-        let connection = Connection {
-            jwks_url: table.jwks_url,
-            jwks_file: table.jwks_file,
-            ca_file: table.ca_file,
-            ..Connection::default()
-        };
-        connection.write(&mut provider, &mut self.sources, place)?;
-        Ok(provider)
     }
 
     fn provider(

@@ -10,7 +10,8 @@ use wigeon_core::policy::Policy;
 use wigeon_core::secret::Secret;
 use wigeon_core::time::Timestamp;
 
-use super::connection::Connected;
+use super::built_in::BuiltIn;
+use super::configured::Connected;
 use super::entries::Entries;
 use super::entry::{AccessKeyEntry, Tags, key_of};
 use super::identifier::role_id;
@@ -40,51 +41,6 @@ pub struct Minio {
     pub default_role: Option<Arn>,
     /// The claim that names managed policies, which the session has beside its role's.
     pub policy_claim: Option<String>,
-}
-
-/// Providers that AWS knows without registration, under names of their own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BuiltIn {
-    /// `accounts.google.com`: ID tokens.
-    Google,
-    /// `www.amazon.com`, Login with Amazon: opaque access tokens.
-    Amazon,
-    /// `graph.facebook.com`: opaque access tokens.
-    Facebook,
-}
-
-impl BuiltIn {
-    /// How policies name it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Google => "accounts.google.com",
-            Self::Amazon => "www.amazon.com",
-            Self::Facebook => "graph.facebook.com",
-        }
-    }
-
-    /// The built-in provider of this name.
-    #[must_use]
-    pub fn of(name: &str) -> Option<Self> {
-        [Self::Google, Self::Amazon, Self::Facebook].into_iter().find(|known| known.name() == name)
-    }
-
-    /// What stands in `iss`.
-    #[must_use]
-    pub fn issuer(self) -> String {
-        format!("https://{}", self.name())
-    }
-
-    /// Where the service says what an opaque access token of its own stands for; `None` for a provider of ID tokens.
-    #[must_use]
-    pub fn token_information(self) -> Option<&'static str> {
-        match self {
-            Self::Google => None,
-            Self::Amazon => Some("https://api.amazon.com/auth/o2/tokeninfo"),
-            Self::Facebook => Some("https://graph.facebook.com/debug_token"),
-        }
-    }
 }
 
 /// An OpenID Connect provider whose tokens are accepted.
