@@ -9,13 +9,15 @@
 //! Enters: an [`Endpoint`], a [`CredentialSource`] and typed operations, one file per group. Leaves: typed
 //! answers, or an [`S3Error`] with the store's own words. Every attempt asks for credentials and is signed
 //! anew, so a session that is renewed in the middle of a long transfer is not an event. What cannot be sent
-//! unchanged is refused before it is sent. No ACL header is ever sent.
+//! unchanged is refused before it is sent. No ACL header is sent unless somebody asks for one.
 
 mod endpoint;
 
 mod credential_source;
 
 mod error;
+
+mod encryption;
 
 mod checksum;
 
@@ -26,6 +28,12 @@ mod call;
 mod client;
 
 mod xml;
+
+mod tagging;
+
+mod lock;
+
+mod state;
 
 mod object;
 
@@ -41,25 +49,41 @@ mod delete;
 
 mod list;
 
+mod versions;
+
+mod acl;
+
+mod restore;
+
+mod bucket_settings;
+
 mod multipart;
 
 mod presign;
 
+pub use acl::{Acl, CannedAcl, Grant, UnknownAcl};
+pub use bucket_settings::{BucketSetting, Versioning};
 pub use buckets::BucketSummary;
 pub use checksum::{Checksum, ChecksumAlgorithm, Digest};
 pub use client::Client;
 pub use copy::CopyOptions;
 pub use credential_source::{CredentialError, CredentialKind, CredentialSource, StaticCredentials};
-pub use delete::NotDeleted;
+pub use delete::{Doomed, Governance, NotDeleted};
+pub use encryption::{CustomerKey, CustomerKeyError, Encryption, KmsKey, ObjectEncryption};
 pub use endpoint::{Addressing, Endpoint, EndpointError, ProfileEndpointError};
 pub use error::{ErrorKind, Refusal, S3Error};
 pub use get::{GetOptions, Object, ObjectBody};
 pub use list::{Entry, ListPage, ListQuery, ObjectSummary};
+pub use lock::{DefaultRetention, Retention, RetentionMode, RetentionPeriod};
 pub use multipart::{MultipartUpload, Part};
 pub use object::{ByteRange, Conditions, ETag, ObjectHead};
-pub use presign::{PresignMethod, Presigned};
+pub use presign::{PresignMethod, PresignOptions, Presigned};
 pub use put::{PutOptions, Stored, Verified};
+pub use restore::Restoring;
 pub use retry::RetryPolicy;
+pub use state::{ObjectState, StoredChecksum};
+pub use tagging::Tag;
+pub use versions::{VersionEntry, VersionSummary};
 
 #[cfg(test)]
 pub(crate) mod test_store;

@@ -35,6 +35,8 @@ mod download;
 
 mod copy;
 
+mod rewrite;
+
 mod tree;
 
 pub use engine::Transfers;
@@ -42,6 +44,7 @@ pub use error::TransferError;
 pub use item::{Address, Done};
 pub use names::{NameRefused, local_path};
 pub use progress::{Progress, Silent};
+pub use rewrite::{as_encrypted, as_written};
 pub use tree::{Prefix, TreeReport};
 pub use tuning::Tuning;
 

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use wigeon_client::connect::{ConnectOptions, Connector};
 use wigeon_client::s3::{
     Addressing, ByteRange, Client, Conditions, ETag, Endpoint, Entry, ErrorKind, GetOptions, ListQuery,
-    PresignMethod, PutOptions, StaticCredentials, Verified,
+    PresignMethod, PresignOptions, PutOptions, StaticCredentials, Verified,
 };
 use wigeon_client::transfer::{Address, Prefix, Progress, Silent, TransferError, Transfers, Tuning};
 use wigeon_core::credentials::Credentials;
@@ -356,9 +356,17 @@ async fn presigned_addresses_work_in_curl() {
         done.unwrap().success()
     };
     let object = key("pré signed/+%&?.txt");
-    let put = bucket.client.presign(PresignMethod::Put, &bucket.name, &object, 60).await.unwrap();
+    let put = bucket
+        .client
+        .presign(PresignMethod::Put, &bucket.name, &object, 60, &PresignOptions::default())
+        .await
+        .unwrap();
     assert!(curl(&["-T"], &up, put.url.as_str()));
-    let get = bucket.client.presign(PresignMethod::Get, &bucket.name, &object, 60).await.unwrap();
+    let get = bucket
+        .client
+        .presign(PresignMethod::Get, &bucket.name, &object, 60, &PresignOptions::default())
+        .await
+        .unwrap();
     assert!(curl(&["-o"], &down, get.url.as_str()));
     assert_eq!(std::fs::read(&down).unwrap(), b"presigned bytes");
     assert!(!curl(&["-T"], &up, get.url.as_str()), "an address for GET is good for nothing else");

@@ -1,8 +1,11 @@
 //! One operation before it is signed: everything that stays the same over all attempts.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Method};
+use md5::{Digest as _, Md5};
 use wigeon_core::s3::uri::Target;
 use wigeon_core::s3::{BucketName, ObjectKey};
 use wigeon_core::sigv4::canonical::Query;
@@ -65,6 +68,20 @@ impl Call {
     pub(crate) fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
         self
+    }
+
+    /// About one version, where it is named.
+    pub(crate) fn version(self, version: Option<&str>) -> Self {
+        match version {
+            Some(version) => self.query("versionId", version),
+            None => self,
+        }
+    }
+
+    /// An XML document as the body, with the MD5 that some operations need.
+    pub(crate) fn document(self, body: String) -> Result<Self, S3Error> {
+        let md5 = BASE64_STANDARD.encode(Md5::digest(body.as_bytes()));
+        Ok(self.header("content-md5", &md5)?.header("content-type", "application/xml")?.body(body))
     }
 
     /// Adds a header. Values are sent as UTF-8, as S3 takes them.

@@ -20,6 +20,7 @@ use wigeon_core::time::{Clock, Timestamp};
 
 use super::call::Call;
 use super::credential_source::CredentialSource;
+use super::encryption::ObjectEncryption;
 use super::endpoint::Endpoint;
 use super::error::{ErrorKind, Refusal, S3Error};
 use super::retry::RetryPolicy;
@@ -29,6 +30,7 @@ use crate::connect::{Connector, ExactResponse as Response};
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
+    encryption: Option<Arc<ObjectEncryption>>,
 }
 
 struct Inner {
@@ -85,7 +87,19 @@ impl Client {
             regions: Mutex::default(),
             plain_uploads: AtomicBool::new(false),
         };
-        Self { inner: Arc::new(inner) }
+        Self { inner: Arc::new(inner), encryption: None }
+    }
+
+    /// The same store, whose objects are written and read with this encryption.
+    ///
+    /// # Errors
+    /// Where a key of the customer's would travel to another machine in the clear.
+    pub fn with_encryption(&self, encryption: ObjectEncryption) -> Result<Self, S3Error> {
+        let endpoint = self.endpoint();
+        if encryption.has_customer_key() && !endpoint.is_https() && !endpoint.is_loopback() {
+            return Err(S3Error::InTheClear { origin: endpoint.origin() });
+        }
+        Ok(Self { inner: Arc::clone(&self.inner), encryption: Some(Arc::new(encryption)) })
     }
 
     /// Where it sends.
@@ -210,6 +224,9 @@ impl Client {
         let endpoint = &self.inner.endpoint;
         let place = endpoint.locate(&call.target, region);
         let mut headers = call.headers.clone();
+        if let Some(encryption) = &self.encryption {
+            encryption.on(call.operation, &mut headers)?;
+        }
         let hash = if call.has_checksum && endpoint.is_https() {
             UNSIGNED_PAYLOAD.to_owned()
         } else {

@@ -9,7 +9,7 @@ use super::call::Call;
 use super::client::Client;
 use super::error::S3Error;
 use super::object::ETag;
-use super::put::{Stored, Verified, version_id};
+use super::put::{PutOptions, Stored, Verified, version_id};
 use super::xml;
 
 /// How an object is copied.
@@ -19,6 +19,11 @@ pub struct CopyOptions {
     pub source_if_match: Option<ETag>,
     /// A version of the source that is not the current one.
     pub source_version_id: Option<String>,
+    /// What goes with the copy in place of what goes with the source; without it the source's type and metadata do.
+    /// Tags are the source's unless there are some here.
+    pub replace: Option<PutOptions>,
+    /// The store's default without it.
+    pub storage_class: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -39,7 +44,7 @@ impl Client {
         options: &CopyOptions,
     ) -> Result<Stored, S3Error> {
         let call = Call::object("CopyObject", Method::PUT, to.0, to.1);
-        let call = copy_source(call, from, options)?;
+        let call = options.on_target(copy_source(call, from, options)?)?;
         let answer = self.send_whole(&call).await?;
         let result: CopyObjectResult =
             xml::read(&answer.body).map_err(|what| self.not_understood("CopyObject", what))?;
@@ -48,6 +53,23 @@ impl Client {
             version_id: version_id(&answer.headers),
             verified: Verified::Store,
         })
+    }
+}
+
+impl CopyOptions {
+    /// What the copy is to have of its own.
+    fn on_target(&self, call: Call) -> Result<Call, S3Error> {
+        let Some(replace) = &self.replace else {
+            return call.maybe_header("x-amz-storage-class", self.storage_class.as_deref());
+        };
+        let mut call = replace.on(call)?.header("x-amz-metadata-directive", "REPLACE")?;
+        if !replace.tags.is_empty() {
+            call = call.header("x-amz-tagging-directive", "REPLACE")?;
+        }
+        match &self.storage_class {
+            Some(class) => call.header("x-amz-storage-class", class),
+            None => Ok(call),
+        }
     }
 }
 

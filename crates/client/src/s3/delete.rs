@@ -1,9 +1,6 @@
 //! Objects removed, one by one or by the thousand.
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use http::Method;
-use md5::{Digest as _, Md5};
 use serde::Deserialize;
 use wigeon_core::s3::{BucketName, ObjectKey};
 
@@ -18,10 +15,39 @@ use super::xml;
 pub struct NotDeleted {
     /// Which.
     pub key: String,
+    /// Which version, where one was named.
+    pub version: Option<String>,
     /// `AccessDenied`, …
     pub code: String,
     /// The store's sentence; may be empty.
     pub message: String,
+}
+
+/// What is to be removed: an object, or one version of it for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doomed {
+    /// Which object.
+    pub key: ObjectKey,
+    /// Which version; `null` for the one from before the bucket kept versions.
+    pub version: Option<String>,
+}
+
+/// Whether versions go although somebody keeps them, which takes `s3:BypassGovernanceRetention`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Governance {
+    /// What is kept stays.
+    Kept,
+    /// What is kept under governance goes.
+    Bypassed,
+}
+
+impl Governance {
+    fn on(self, call: Call) -> Result<Call, S3Error> {
+        match self {
+            Self::Kept => Ok(call),
+            Self::Bypassed => call.header("x-amz-bypass-governance-retention", "true"),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -35,6 +61,7 @@ struct DeleteResult {
 struct DeleteError {
     #[serde(default)]
     key: String,
+    version_id: Option<String>,
     #[serde(default)]
     code: String,
     #[serde(default)]
@@ -53,6 +80,21 @@ impl Client {
         self.send_whole(&Call::object("DeleteObject", Method::DELETE, bucket, key)).await.map(drop)
     }
 
+    /// Removes an object, or one version of it (DeleteObject).
+    ///
+    /// # Errors
+    /// See [`S3Error`].
+    pub async fn delete_one(
+        &self,
+        bucket: &BucketName,
+        doomed: &Doomed,
+        governance: Governance,
+    ) -> Result<(), S3Error> {
+        let call = Call::object("DeleteObject", Method::DELETE, bucket, &doomed.key);
+        let call = governance.on(call.version(doomed.version.as_deref()))?;
+        self.send_whole(&call).await.map(drop)
+    }
+
     /// Removes up to [`Client::MOST_DELETED`] objects in one request (DeleteObjects), and says which were not.
     /// A key that XML cannot hold is removed by itself.
     ///
@@ -63,36 +105,53 @@ impl Client {
         bucket: &BucketName,
         keys: &[ObjectKey],
     ) -> Result<Vec<NotDeleted>, S3Error> {
-        let (written, single): (Vec<_>, Vec<_>) = keys.iter().partition(|key| xml::can_hold(key.as_str()));
-        for key in single {
-            self.delete_object(bucket, key).await?;
+        let doomed: Vec<_> = keys.iter().map(|key| Doomed { key: key.clone(), version: None }).collect();
+        self.delete_versions(bucket, &doomed, Governance::Kept).await
+    }
+
+    /// The same for versions, which are gone for good.
+    ///
+    /// # Errors
+    /// Where the request as a whole failed; some may have been removed.
+    pub async fn delete_versions(
+        &self,
+        bucket: &BucketName,
+        doomed: &[Doomed],
+        governance: Governance,
+    ) -> Result<Vec<NotDeleted>, S3Error> {
+        let (written, single): (Vec<_>, Vec<_>) =
+            doomed.iter().partition(|doomed| xml::can_hold(doomed.key.as_str()));
+        for doomed in single {
+            self.delete_one(bucket, doomed, governance).await?;
         }
         if written.is_empty() {
             return Ok(Vec::new());
         }
         let mut body =
             String::from("<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Quiet>true</Quiet>");
-        for key in written {
+        for Doomed { key, version } in written {
             body.push_str("<Object>");
             xml::element(&mut body, "Key", key.as_str());
+            if let Some(version) = version {
+                xml::element(&mut body, "VersionId", version);
+            }
             body.push_str("</Object>");
         }
         body.push_str("</Delete>");
-        let md5 = BASE64_STANDARD.encode(Md5::digest(body.as_bytes()));
-        let call = Call::bucket("DeleteObjects", Method::POST, bucket)
-            .query("delete", "")
-            .header("content-md5", &md5)?
-            .header("content-type", "application/xml")?
-            .body(body);
-        let answer = self.send_whole(&call).await?;
+        let call = Call::bucket("DeleteObjects", Method::POST, bucket).query("delete", "").document(body)?;
+        let answer = self.send_whole(&governance.on(call)?).await?;
         // A store that has nothing to report may send no document at all.
         if answer.body.trim_ascii().is_empty() {
             return Ok(Vec::new());
         }
         let result: DeleteResult =
             xml::read(&answer.body).map_err(|what| self.not_understood("DeleteObjects", what))?;
-        let not_deleted =
-            |error: DeleteError| NotDeleted { key: error.key, code: error.code, message: error.message };
+        let not_deleted = |error: DeleteError| NotDeleted {
+            key: error.key,
+            version: error.version_id.filter(|id| !id.is_empty()),
+            code: error.code,
+            message: error.message,
+        };
         Ok(result.errors.into_iter().map(not_deleted).collect())
     }
 }

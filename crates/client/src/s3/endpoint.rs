@@ -8,6 +8,7 @@ use url::{Host, Url};
 use wigeon_core::s3::uri::{Target, percent_encode};
 use wigeon_core::sigv4::canonical::Query;
 
+use crate::connect::is_loopback_authority;
 use crate::profile::{Settings, SettingsError};
 
 /// Where the name of a bucket stands.
@@ -114,6 +115,11 @@ impl Endpoint {
     #[must_use]
     pub fn region(&self) -> &str {
         &self.region
+    }
+
+    /// Whether it is this machine.
+    pub(crate) fn is_loopback(&self) -> bool {
+        is_loopback_authority(&self.authority)
     }
 
     /// Whether requests are encrypted on their way.

@@ -57,6 +57,12 @@ pub enum S3Error {
         /// Which checksum or length differs.
         what: String,
     },
+    /// A key of the customer's would be readable on its way.
+    #[error("a key of your own would travel to `{origin}` in the clear: it takes https")]
+    InTheClear {
+        /// Where to.
+        origin: String,
+    },
     /// A name, value or token that cannot stand in a header.
     #[error("{0} cannot be sent in an HTTP header")]
     Header(&'static str),
@@ -138,7 +144,9 @@ impl S3Error {
             Self::Unreachable { source, .. } if source.is_distrust() => ErrorKind::Untrusted,
             Self::Unreachable { .. } | Self::BrokenOff { .. } => ErrorKind::Unavailable,
             Self::Corrupt { .. } => ErrorKind::Corrupt,
-            Self::Endpoint(_) | Self::NotUnderstood { .. } | Self::Header(_) => ErrorKind::Invalid,
+            Self::Endpoint(_) | Self::NotUnderstood { .. } | Self::InTheClear { .. } | Self::Header(_) => {
+                ErrorKind::Invalid
+            }
         }
     }
 

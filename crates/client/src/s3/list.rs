@@ -7,7 +7,6 @@ use std::collections::VecDeque;
 
 use futures_util::stream::{self, Stream};
 use http::Method;
-use serde::Deserialize;
 use wigeon_core::s3::BucketName;
 use wigeon_core::s3::uri::percent_decode;
 use wigeon_core::time::{Timestamp, parse_iso8601};
@@ -32,7 +31,7 @@ pub struct ListQuery {
 }
 
 /// An object in a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ObjectSummary {
     /// Its key.
     pub key: String,
@@ -73,37 +72,6 @@ pub struct ListPage {
     pub entries: Vec<Entry>,
     /// To ask for the next page with; `None` at the end.
     pub next: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct ListBucketResult {
-    #[serde(default)]
-    is_truncated: bool,
-    next_continuation_token: Option<String>,
-    encoding_type: Option<String>,
-    #[serde(default)]
-    contents: Vec<Contents>,
-    #[serde(default)]
-    common_prefixes: Vec<CommonPrefix>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Contents {
-    key: String,
-    #[serde(default)]
-    size: u64,
-    last_modified: Option<String>,
-    #[serde(rename = "ETag")]
-    etag: Option<String>,
-    storage_class: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct CommonPrefix {
-    prefix: String,
 }
 
 impl Client {
@@ -185,32 +153,47 @@ impl Listing {
 }
 
 fn read_page(body: &[u8]) -> Result<ListPage, String> {
-    let result: ListBucketResult = xml::read(body)?;
-    let encoded = result.encoding_type.as_deref() == Some("url");
-    let text = |text: String| {
-        // Space is written as `+` by some stores, and a plus as `%2B` by all.
-        if !encoded { Some(text) } else { percent_decode(&text.replace('+', " ")) }
-            .ok_or("a key is not UTF-8")
-    };
-    let mut entries = Vec::with_capacity(result.contents.len() + result.common_prefixes.len());
-    for object in result.contents {
-        entries.push(Entry::Object(ObjectSummary {
-            key: text(object.key)?,
-            size: object.size,
-            last_modified: object.last_modified.as_deref().and_then(parse_iso8601),
-            etag: object.etag.as_deref().map(ETag::new),
-            storage_class: object.storage_class,
-        }));
+    let (mut entries, mut object) = (Vec::new(), ObjectSummary::default());
+    let (mut encoded, mut is_truncated, mut next) = (false, false, None);
+    xml::walk(body, |path, text| {
+        match path {
+            "Contents/Key" => text.clone_into(&mut object.key),
+            "Contents/Size" => object.size = text.parse().map_err(|_| "a size is not a number")?,
+            "Contents/LastModified" => object.last_modified = parse_iso8601(text),
+            "Contents/ETag" => object.etag = Some(ETag::new(text)),
+            "Contents/StorageClass" => object.storage_class = Some(text.to_owned()),
+            "Contents" => entries.push(Entry::Object(std::mem::take(&mut object))),
+            "CommonPrefixes/Prefix" => entries.push(Entry::Prefix(text.to_owned())),
+            "IsTruncated" => is_truncated = text == "true",
+            "NextContinuationToken" => next = Some(text.to_owned()),
+            "EncodingType" => encoded = text == "url",
+            _ => {}
+        }
+        Ok(())
+    })?;
+    if encoded {
+        for entry in &mut entries {
+            decode(match entry {
+                Entry::Object(object) => &mut object.key,
+                Entry::Prefix(prefix) => prefix,
+            })?;
+        }
     }
-    for prefix in result.common_prefixes {
-        entries.push(Entry::Prefix(text(prefix.prefix)?));
-    }
+    // Prefixes come after the objects; keys are in order already, and a sort of what is sorted is a walk.
     entries.sort_by(|a, b| a.name().cmp(b.name()));
-    match (result.is_truncated, result.next_continuation_token) {
+    match (is_truncated, next) {
         (true, None) => Err("there is more, and no token to ask for it with".to_owned()),
         (true, next) => Ok(ListPage { entries, next }),
         (false, _) => Ok(ListPage { entries, next: None }),
     }
+}
+
+/// Undoes `encoding-type=url`. Space is written as `+` by some stores, and a plus as `%2B` by all.
+pub(crate) fn decode(text: &mut String) -> Result<(), String> {
+    if text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
+        *text = percent_decode(&text.replace('+', " ")).ok_or("a key is not UTF-8")?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use wigeon_core::time::{Timestamp, parse_http_date};
 use super::call::Call;
 use super::checksum::Checksum;
 use super::error::S3Error;
+use super::state::ObjectState;
 
 /// An entity tag, with its quotes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -67,6 +68,8 @@ pub struct ObjectHead {
     pub storage_class: Option<String>,
     /// `AES256`, `aws:kms`, …
     pub encryption: Option<String>,
+    /// What else the store says of it.
+    pub state: ObjectState,
 }
 
 /// Standard headers that belong to the object.
@@ -100,13 +103,15 @@ impl ObjectHead {
             version_id: text("x-amz-version-id").filter(|id| id != "null"),
             storage_class: text("x-amz-storage-class"),
             encryption: text("x-amz-server-side-encryption"),
+            state: ObjectState::read(headers),
         }
     }
 
     /// The MD5 digest of the content, where the entity tag is one.
     #[must_use]
     pub fn md5(&self) -> Option<&str> {
-        let opaque = self.encryption.as_deref().is_some_and(|kind| kind.starts_with("aws:kms"));
+        let kms = self.encryption.as_deref().is_some_and(|kind| kind.starts_with("aws:kms"));
+        let opaque = kms || self.state.customer_key_md5.is_some();
         self.etag.as_ref().filter(|_| !opaque)?.md5()
     }
 }

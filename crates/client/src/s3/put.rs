@@ -15,6 +15,7 @@ use super::checksum::{Checksum, ChecksumAlgorithm};
 use super::client::{Answer, Client};
 use super::error::{ErrorKind, S3Error};
 use super::object::{CONTENT_HEADERS, Conditions, ETag};
+use super::tagging::{Tag, as_header};
 
 /// What goes with an object.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +27,12 @@ pub struct PutOptions {
     /// `cache-control`, `content-disposition`, `content-encoding`, `content-language`, `expires`; nothing else
     /// is sent.
     pub content_headers: Vec<(String, String)>,
+    /// The store's default without it.
+    pub storage_class: Option<String>,
+    /// Tags, which a store without them refuses.
+    pub tags: Vec<Tag>,
+    /// Where a website sends who asks for the object.
+    pub redirect: Option<String>,
     /// Only if these hold.
     pub conditions: Conditions,
 }
@@ -64,7 +71,11 @@ impl PutOptions {
             let given = self.content_headers.iter().find(|(known, _)| known == name);
             call = call.maybe_header(name, given.map(|(_, value)| value.as_str()))?;
         }
-        Ok(call)
+        if !self.tags.is_empty() {
+            call = call.header("x-amz-tagging", &as_header(&self.tags))?;
+        }
+        call.maybe_header("x-amz-storage-class", self.storage_class.as_deref())?
+            .maybe_header("x-amz-website-redirect-location", self.redirect.as_deref())
     }
 }
 

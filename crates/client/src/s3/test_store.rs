@@ -42,6 +42,7 @@ pub(crate) enum Fault {
 pub(crate) struct Seen {
     pub(crate) what: String,
     pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 #[derive(Default)]
@@ -104,7 +105,7 @@ impl TestStore {
     }
 }
 
-struct SystemClock;
+pub(crate) struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
@@ -150,7 +151,7 @@ async fn answer(State(store): State<TestStore>, request: Request) -> Response {
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
     let fault = {
         let mut contents = store.contents();
-        contents.seen.push(Seen { what: what.clone(), headers: head.headers.clone() });
+        contents.seen.push(Seen { what: what.clone(), headers: head.headers.clone(), body: body.clone() });
         let at = contents.faults.iter().position(|(on, _)| what.contains(on));
         at.and_then(|at| contents.faults.remove(at)).map(|(_, fault)| fault)
     };

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 use wigeon_core::s3::{BucketName, ObjectKey};
 
-use super::test_store::{Fault, TestStore};
+use super::test_store::{Fault, SystemClock, TestStore};
 use super::*;
 
 fn bucket() -> BucketName {
@@ -154,4 +154,56 @@ async fn a_body_that_breaks_off_is_no_short_body() {
     store.fail("GET", Fault::Cut(2));
     let object = client.get_object(&bucket(), &key("k"), &GetOptions::default()).await.unwrap();
     assert!(object.body.try_collect::<Vec<_>>().await.is_err());
+}
+
+#[tokio::test]
+async fn a_customers_key_travels_with_every_request_about_the_object() {
+    let store = TestStore::start().await;
+    let key_of = |byte| CustomerKey::new(&[byte; 32]).unwrap();
+    let encryption =
+        ObjectEncryption { written: Some(Encryption::Customer(key_of(1))), read: Some(key_of(2)) };
+    let client = store.client().with_encryption(encryption).unwrap();
+    put(&client, "k").await.unwrap();
+    client.head_object(&bucket(), &key("k"), &GetOptions::default()).await.unwrap();
+    let _ = client.delete_object(&bucket(), &key("k")).await;
+    let sent: Vec<_> = store
+        .contents()
+        .seen
+        .iter()
+        .map(|seen| seen.headers.contains_key("x-amz-server-side-encryption-customer-key"))
+        .collect();
+    assert_eq!(sent, [true, true, false]);
+}
+
+#[tokio::test]
+async fn a_customers_key_never_travels_in_the_clear() {
+    let connector = crate::connect::Connector::new(&crate::connect::ConnectOptions::default()).unwrap();
+    let source = std::sync::Arc::new(StaticCredentials::new(wigeon_core::credentials::Credentials {
+        access_key_id: "key".into(),
+        secret_key: wigeon_core::secret::Secret::new("secret"),
+        session_token: None,
+        expires_at: None,
+    }));
+    for (url, taken) in [("http://store.example.org", false), ("https://store.example.org", true)] {
+        let endpoint = Endpoint::new(&url.parse().unwrap(), "r", Addressing::Path, "").unwrap();
+        let clock = std::sync::Arc::new(SystemClock);
+        let client = Client::new(connector.clone(), endpoint, source.clone(), clock);
+        let key = CustomerKey::new(&[0; 32]).unwrap();
+        let read = ObjectEncryption { written: None, read: Some(key) };
+        assert_eq!(client.with_encryption(read).is_ok(), taken, "{url}");
+        assert!(client.with_encryption(ObjectEncryption::default()).is_ok());
+    }
+}
+
+#[tokio::test]
+async fn versions_are_removed_by_their_ids() {
+    let store = TestStore::start().await;
+    let doomed = Doomed { key: key("a<b"), version: Some("v1".into()) };
+    store.client().delete_versions(&bucket(), &[doomed], Governance::Bypassed).await.unwrap_err();
+    let contents = store.contents();
+    let seen = contents.seen.last().unwrap();
+    assert_eq!(seen.what, "POST /bucket?delete=");
+    assert_eq!(seen.headers["x-amz-bypass-governance-retention"], "true");
+    let body = String::from_utf8(seen.body.to_vec()).unwrap();
+    assert!(body.contains("<Object><Key>a&lt;b</Key><VersionId>v1</VersionId></Object>"), "{body}");
 }

@@ -33,14 +33,14 @@ impl Transfers {
         }
         let get = GetOptions::default();
         let head = self.unless_stopped(client.head_object(&from.bucket, &from.key, &get)).await??;
-        let options = CopyOptions { source_if_match: head.etag.clone(), source_version_id: None };
+        let options = CopyOptions { source_if_match: head.etag.clone(), ..CopyOptions::default() };
         if head.size <= self.tuning.copy_threshold {
             let stored = self.unless_stopped(client.copy_object(from.pair(), to.pair(), &options)).await?;
             let stored = stored.map_err(changed(from))?;
             self.progress.moved(head.size);
             return Ok(Done { bytes: head.size, verified: stored.verified });
         }
-        match self.copy_parts(client, from, &head, to, &options).await {
+        match self.copy_parts(client, from, &head, to, &options, &described_by(&head)).await {
             // Some stores do not decode the name of a part's source (Ceph RGW 16), and find nothing there.
             Err(error) if error.kind() == Some(ErrorKind::NotFound) => {
                 self.copy_across(client, from, client, to).await
@@ -49,17 +49,17 @@ impl Transfers {
         }
     }
 
-    async fn copy_parts(
+    pub(crate) async fn copy_parts(
         &self,
         client: &Client,
         from: &Address,
         head: &ObjectHead,
         to: &Address,
         options: &CopyOptions,
+        put: &PutOptions,
     ) -> Result<Done, TransferError> {
         let part_size = self.tuning.copy_part_size_for(head.size);
-        let put = described_by(head);
-        let mut parts = PartsInFlight::begin(client, to, &put).await?;
+        let mut parts = PartsInFlight::begin(client, to, put).await?;
         let step = usize::try_from(part_size).unwrap_or(usize::MAX);
         let sent = async {
             for (number, first) in (1..).zip((0..head.size).step_by(step)) {
@@ -79,7 +79,7 @@ impl Transfers {
             Ok(())
         }
         .await;
-        parts.finish(self, sent, &put).await
+        parts.finish(self, sent, put).await
     }
 
     /// Copies an object from one store into another, with its metadata: the bytes pass through here.
