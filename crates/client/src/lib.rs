@@ -45,6 +45,8 @@ pub mod broker;
 
 pub mod s3;
 
+pub mod filter;
+
 pub mod transfer;
 
 #[cfg(test)]

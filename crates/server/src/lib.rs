@@ -58,6 +58,8 @@ pub mod cors;
 
 pub mod recording;
 
+pub mod workers;
+
 pub mod backend;
 
 pub mod gateway;

@@ -11,7 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use wigeon_core::secret::Secret;
@@ -35,6 +35,7 @@ use crate::request::TlsVersion;
 use crate::sts::StsService;
 use crate::tls::{self, Tls, TlsError};
 use crate::verify::Verifier;
+use crate::workers::{self, Workers};
 
 /// How long a connection may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -90,6 +91,9 @@ pub enum ServeError {
     /// The certificate or its key.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The threads.
+    #[error("the system gives no threads to serve connections on")]
+    Workers(#[source] io::Error),
     /// The address.
     #[error("cannot listen on {address}; is another server running there?")]
     Listen {
@@ -252,6 +256,7 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Se
         .map_err(|source| ServeError::Listen { address: config.listen, source })?;
     let address =
         listener.local_addr().map_err(|source| ServeError::Listen { address: config.listen, source })?;
+    let workers = Workers::start(workers::count()).map_err(ServeError::Workers)?;
     let time = Arc::clone(&clock);
     let gateway = Arc::new(Gateway {
         authenticator: Authenticator::new(
@@ -278,7 +283,7 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Se
     let secure = tls.is_some();
     let task = tokio::spawn(async move {
         tokio::select! {
-            () = accept(listener, gateway, tls.clone(), stopped) => {}
+            () = accept(listener, workers, gateway, tls.clone(), stopped) => {}
             () = watching.watch(Duration::from_secs(1)) => {}
             () = renew(tls.as_deref()) => {}
             () = follow(&keys, &following, &*time) => {}
@@ -315,6 +320,7 @@ async fn renew(tls: Option<&Tls>) {
 
 async fn accept(
     listener: TcpListener,
+    workers: Workers,
     gateway: Arc<Gateway>,
     tls: Option<Arc<Tls>>,
     mut stopped: watch::Receiver<bool>,
@@ -327,7 +333,8 @@ async fn accept(
             accepted = listener.accept() => accepted,
             _ = stopped.changed() => break,
         };
-        let (stream, peer) = match accepted {
+        // The worker that serves it waits for it from its first byte on.
+        let (stream, peer) = match accepted.and_then(|(stream, peer)| Ok((stream.into_std()?, peer))) {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -339,7 +346,11 @@ async fn accept(
         let _ = stream.set_nodelay(true);
         let (gateway, watcher) = (Arc::clone(&gateway), graceful.watcher());
         let acceptor = tls.as_ref().map(|tls| tls.acceptor());
-        tokio::spawn(async move {
+        workers.spawn(async move {
+            let stream = match TcpStream::from_std(stream) {
+                Ok(stream) => stream,
+                Err(error) => return tracing::warn!(%error, %peer, "a connection could not be served"),
+            };
             match acceptor {
                 None => serve_connection(stream, peer, None, gateway, watcher).await,
                 Some(acceptor) => match tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await {
@@ -358,6 +369,7 @@ async fn accept(
     if tokio::time::timeout(LONGEST_GOODBYE, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests were still under way when the server stopped");
     }
+    workers.stop().await;
 }
 
 async fn serve_connection<S>(

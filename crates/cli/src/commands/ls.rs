@@ -5,6 +5,7 @@ use serde_json::json;
 use wigeon_client::s3::{Client, Entry, ErrorKind, ListQuery};
 
 use super::objects::address::StorePlace;
+use super::objects::filters::FilterArgs;
 use super::objects::{human, store};
 use crate::context::Context;
 use crate::errors::Failure;
@@ -24,6 +25,9 @@ pub(crate) struct Args {
     /// Print sizes in bytes
     #[arg(long)]
     bytes: bool,
+
+    #[command(flatten)]
+    filters: FilterArgs,
 }
 
 /// Runs the command. With `--json` each line is one JSON object.
@@ -71,10 +75,22 @@ async fn objects(client: &Client, place: &StorePlace, args: &Args, context: &Con
         delimiter: (!args.recursive).then(|| "/".to_owned()),
         ..ListQuery::default()
     };
+    let filter = args.filters.filter(context.clock.now())?;
+    let mut cursor = filter.cursor();
+    // Rules see names from below the folder on.
+    let root = place.key.rfind('/').map_or(0, |slash| slash + 1);
     let mut entries = client.list(place.bucket()?, query);
     let mut any = false;
     while let Some(entry) = entries.try_next().await? {
         any = true;
+        let below = entry.name().get(root..).unwrap_or_default();
+        let meant = match &entry {
+            Entry::Prefix(_) => cursor.enters(below.strip_suffix('/').unwrap_or(below)),
+            Entry::Object(object) => cursor.admits(below, object.size, object.last_modified),
+        };
+        if !meant {
+            continue;
+        }
         match entry {
             Entry::Prefix(prefix) => {
                 let data = json!({"type": "prefix", "key": prefix});

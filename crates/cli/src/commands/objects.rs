@@ -1,10 +1,12 @@
-//! What the commands over buckets and objects share: addresses, the way to a store, failures, progress.
+//! What the commands over buckets and objects share: addresses, the way to a store, failures, filters, progress.
 
 pub(crate) mod address;
 
 pub(crate) mod failures;
 
 pub(crate) mod store;
+
+pub(crate) mod filters;
 
 pub(crate) mod human;
 

@@ -126,7 +126,7 @@ impl Origin {
             dot_segments: settings.dot_segments,
             patience: settings.patience,
             dialer,
-            pool: Arc::default(),
+            pool: Arc::new(Pool::new()),
             health: Health::default(),
             credentials,
             signing: Signing::default(),
