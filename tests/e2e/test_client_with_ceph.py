@@ -404,20 +404,27 @@ def test_an_upload_outlives_its_credentials(short):
     short("rb", "--force", "s3://ceph-long")
 
 
-def test_an_interrupt_leaves_nothing_behind(lab, bucket, rgw):
+def test_an_interrupt_can_be_gone_on_with(lab, bucket, rgw):
     noise(lab.home / "endless", 200 * MIB)
-    process = subprocess.Popen([BINARY, "cp", "endless", f"{bucket}/endless"], cwd=lab.home, env=environment(lab.home),
-                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     reader = other_reader(lab, rgw)
-    for _ in range(200):
-        if reader.list_multipart_uploads(Bucket="ceph-one").get("Uploads"):
-            break
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
-    assert process.returncode == 1 and "interrupted" in errors
+    for more in (["--no-resume"], []):
+        process = subprocess.Popen([BINARY, "cp", "--limit-rate", "60M", *more, "endless", f"{bucket}/endless"], cwd=lab.home, env=environment(lab.home),
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(500):
+            uploads = reader.list_multipart_uploads(Bucket="ceph-one").get("Uploads", [])
+            if uploads and reader.list_parts(Bucket="ceph-one", Key="endless", UploadId=uploads[0]["UploadId"]).get("Parts"):
+                break
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 1 and "interrupted" in errors
+        assert bool(reader.list_multipart_uploads(Bucket="ceph-one").get("Uploads")) == (not more)
+        assert "endless" not in lab("ls", bucket).stdout
+    done = json.loads(lab("cp", "endless", f"{bucket}/endless", "--json").stdout)
+    assert done["resumed_bytes"] >= 8 * MIB
     assert not reader.list_multipart_uploads(Bucket="ceph-one").get("Uploads")
-    assert "endless" not in lab("ls", bucket).stdout
+    assert lab("cat", f"{bucket}/endless", binary=True).stdout == (lab.home / "endless").read_bytes()
+    lab("rm", f"{bucket}/endless")
     (lab.home / "endless").unlink()
 
 

@@ -22,6 +22,12 @@ mod ls;
 
 mod cp;
 
+mod mv;
+
+mod run;
+
+mod uploads;
+
 mod cat;
 
 mod rm;
@@ -106,6 +112,12 @@ pub(crate) enum Command {
     Ls(ls::Args),
     /// Copy files and objects
     Cp(cp::Args),
+    /// Move files and objects
+    Mv(mv::Args),
+    /// Carry out many cp, mv and rm from a file or standard input
+    Run(run::Args),
+    /// List or give up uploads that are not finished
+    Uploads(uploads::Args),
     /// Print objects
     Cat(cat::Args),
     /// Remove objects
@@ -154,6 +166,9 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Failu
         Command::Agent(args) => agent::run(args, context).await,
         Command::Ls(args) => ls::run(args, context).await,
         Command::Cp(args) => cp::run(args, context).await,
+        Command::Mv(args) => mv::run(args, context).await,
+        Command::Run(args) => run::run(args, context).await,
+        Command::Uploads(args) => uploads::run(args, context).await,
         Command::Cat(args) => cat::run(args, context).await,
         Command::Rm(args) => rm::run(args, context).await,
         Command::Mb(args) => mb::run(args, context).await,

@@ -11,6 +11,8 @@ mod tls;
 
 mod dial;
 
+mod rate;
+
 mod exact;
 
 use std::path::PathBuf;
@@ -27,6 +29,7 @@ use self::tls::client_config;
 
 pub use self::exact::{ConnectionError, SendError};
 pub(crate) use self::exact::{ExactClient, ExactResponse};
+pub use self::rate::{LocalTime, RateLimit, Timetable, TimetableError};
 pub use self::tls::ConnectError;
 
 /// How to connect.

@@ -23,6 +23,10 @@ mod checksum;
 
 mod retry;
 
+mod pace;
+
+mod memory;
+
 mod call;
 
 mod client;
@@ -59,6 +63,8 @@ mod bucket_settings;
 
 mod multipart;
 
+mod uploads;
+
 mod presign;
 
 pub use acl::{Acl, CannedAcl, Grant, UnknownAcl};
@@ -83,6 +89,7 @@ pub use restore::Restoring;
 pub use retry::RetryPolicy;
 pub use state::{ObjectState, StoredChecksum};
 pub use tagging::Tag;
+pub use uploads::{StoredPart, UnfinishedUpload};
 pub use versions::{VersionEntry, VersionSummary};
 
 #[cfg(test)]

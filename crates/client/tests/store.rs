@@ -23,7 +23,10 @@ use wigeon_client::s3::{
     Addressing, ByteRange, Client, Conditions, ETag, Endpoint, Entry, ErrorKind, GetOptions, ListQuery,
     PresignMethod, PresignOptions, PutOptions, StaticCredentials, Verified,
 };
-use wigeon_client::transfer::{Address, Prefix, Progress, Silent, TransferError, Transfers, Tuning};
+use wigeon_client::transfer::{
+    Address, Links, Prefix, Progress, Silent, TransferError, Transfers, Tuning, plan_copy, plan_download,
+    plan_upload,
+};
 use wigeon_core::credentials::Credentials;
 use wigeon_core::s3::{BucketName, ObjectKey};
 use wigeon_core::secret::Secret;
@@ -268,17 +271,29 @@ async fn trees_both_ways_and_across() {
     std::os::unix::fs::symlink("/etc/passwd", source.join("link")).unwrap();
     let transfers = transfers(Tuning::default());
     let prefix = |text: &str| Prefix { bucket: bucket.name.clone(), prefix: text.to_owned() };
-    let up =
-        transfers.upload_tree(&bucket.client, &source, &prefix("a/"), &PutOptions::default()).await.unwrap();
+    let up = transfers
+        .carry_out(
+            plan_upload(&source, &bucket.client, &prefix("a/"), &PutOptions::default(), Links::Skip)
+                .await
+                .unwrap(),
+        )
+        .await
+        .unwrap();
     assert_eq!((up.done, up.failed, up.skipped), (200, 0, 1));
-    let copied = transfers.copy_tree(&bucket.client, &prefix("a/"), None, &prefix("b/")).await.unwrap();
+    let copied = transfers
+        .carry_out(plan_copy(&bucket.client, &prefix("a/"), &bucket.client, &prefix("b/")))
+        .await
+        .unwrap();
     assert_eq!((copied.done, copied.failed), (200, 0));
     let other = tls_client();
     let across =
-        transfers.copy_tree(&bucket.client, &prefix("b/"), Some(&other), &prefix("c/")).await.unwrap();
+        transfers.carry_out(plan_copy(&bucket.client, &prefix("b/"), &other, &prefix("c/"))).await.unwrap();
     assert_eq!((across.done, across.bytes), (200, up.bytes));
     let target = folder.path().join("target");
-    let down = transfers.download_tree(&bucket.client, &prefix("c/"), &target).await.unwrap();
+    let down = transfers
+        .carry_out(plan_download(&bucket.client, &prefix("c/"), &target, Links::Skip))
+        .await
+        .unwrap();
     assert_eq!((down.done, down.bytes, down.failed), (200, up.bytes, 0));
     std::fs::remove_file(source.join("link")).unwrap();
     assert!(Command::new("diff").arg("-r").arg(&source).arg(&target).status().unwrap().success());

@@ -16,7 +16,7 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
-    let run = Run::start(context);
+    let run = Run::plain(context)?;
     for address in &args.addresses {
         let place = StorePlace::parse(address)?;
         let (client, object) = (store::open(context, &place)?, place.object()?);

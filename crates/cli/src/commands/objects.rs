@@ -12,4 +12,8 @@ pub(crate) mod human;
 
 pub(crate) mod removal;
 
+pub(crate) mod shown;
+
+pub(crate) mod moving;
+
 pub(crate) mod progress;

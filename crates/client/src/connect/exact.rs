@@ -21,9 +21,10 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::dial::Dialer;
+use super::rate::RateLimit;
 
 /// How much of a body is handed over at once: small enough to see a slow link move.
 const PIECE: usize = 64 << 10;
@@ -65,6 +66,7 @@ pub(crate) struct ExactResponse {
     head: response::Parts,
     body: Incoming,
     patience: Duration,
+    limit: Option<Arc<RateLimit>>,
 }
 
 impl ExactClient {
@@ -89,11 +91,17 @@ impl ExactClient {
         (scheme, authority, path_and_query): (&str, &str, &str),
         headers: HeaderMap,
         body: Bytes,
+        limit: Option<Arc<RateLimit>>,
     ) -> Result<ExactResponse, SendError> {
         let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query(path_and_query).build();
         let uri = uri.map_err(SendError::Address)?;
         let pulse = Pulse::start();
-        let mut request = Request::new(Sent { left: body, pulse: pulse.clone() });
+        let mut request = Request::new(Sent {
+            left: body,
+            pulse: pulse.clone(),
+            limit: limit.clone(),
+            turn: Turn::Unasked,
+        });
         *request.method_mut() = method;
         *request.headers_mut() = headers;
         let own = HeaderValue::from_static(concat!("wigeon/", env!("CARGO_PKG_VERSION")));
@@ -104,7 +112,7 @@ impl ExactClient {
         *request.uri_mut() = uri;
         let answer = pulse.watch(self.patience, self.http.request(request)).await?;
         let (head, body) = answer.map_err(ConnectionError)?.into_parts();
-        Ok(ExactResponse { head, body, patience: self.patience })
+        Ok(ExactResponse { head, body, patience: self.patience, limit })
     }
 }
 
@@ -156,6 +164,9 @@ impl ExactResponse {
                 Some(Ok(frame)) => {
                     // Trailers say nothing that we use.
                     if let Ok(bytes) = frame.into_data() {
+                        if let Some(limit) = &self.limit {
+                            limit.take(bytes.len()).await;
+                        }
                         return Ok(Some(bytes));
                     }
                 }
@@ -189,7 +200,7 @@ impl Pulse {
             tokio::select! {
                 biased;
                 output = &mut work => return Ok(output),
-                () = tokio::time::sleep_until(due) => {
+                () = sleep_until(due) => {
                     if self.last() + patience <= Instant::now() {
                         return Err(SendError::Silence(patience));
                     }
@@ -203,6 +214,14 @@ impl Pulse {
 struct Sent {
     left: Bytes,
     pulse: Pulse,
+    limit: Option<Arc<RateLimit>>,
+    /// Of the next piece, where there is a limit.
+    turn: Turn,
+}
+
+enum Turn {
+    Unasked,
+    At(Pin<Box<Sleep>>),
 }
 
 impl Body for Sent {
@@ -211,13 +230,23 @@ impl Body for Sent {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         if self.left.is_empty() {
             return Poll::Ready(None);
         }
         self.pulse.beat();
         let length = self.left.len().min(PIECE);
+        if let (Some(limit), Turn::Unasked) = (&self.limit, &self.turn)
+            && let Some(at) = limit.reserve(length)
+        {
+            self.turn = Turn::At(Box::pin(sleep_until(at)));
+        }
+        if let Turn::At(sleep) = &mut self.turn {
+            std::task::ready!(sleep.as_mut().poll(context));
+            self.turn = Turn::Unasked;
+            self.pulse.beat();
+        }
         Poll::Ready(Some(Ok(Frame::data(self.left.split_to(length)))))
     }
 
@@ -282,7 +311,7 @@ mod tests {
     #[tokio::test]
     async fn a_body_goes_in_pieces_and_whole() {
         let bytes = Bytes::from(vec![7; PIECE * 2 + 1]);
-        let sent = Sent { left: bytes.clone(), pulse: Pulse::start() };
+        let sent = Sent { left: bytes.clone(), pulse: Pulse::start(), limit: None, turn: Turn::Unasked };
         assert_eq!(sent.size_hint().exact(), Some(bytes.len() as u64));
         assert_eq!(sent.collect().await.unwrap().to_bytes(), bytes);
     }
@@ -306,7 +335,7 @@ mod tests {
         let tls = super::super::tls::client_config(&[]).unwrap();
         let client = ExactClient::new(tls, Duration::from_secs(5), Duration::from_secs(5));
         let path = "//b/%2e%2e/../a/./..?x=%2F..&y";
-        let sent = client.send(Method::GET, ("http", &authority, path), HeaderMap::new(), Bytes::new());
+        let sent = client.send(Method::GET, ("http", &authority, path), HeaderMap::new(), Bytes::new(), None);
         assert_eq!(sent.await.unwrap().status(), StatusCode::NO_CONTENT);
         let head = served.await.unwrap();
         assert!(head.starts_with(&format!("GET {path} HTTP/1.1\r\n")), "{head}");

@@ -100,7 +100,8 @@ impl Checksum {
             .find_map(|algorithm| Self::parse(algorithm, headers.get(algorithm.header())?.to_str().ok()?))
     }
 
-    fn parse(algorithm: ChecksumAlgorithm, text: &str) -> Option<Self> {
+    /// As S3 writes it.
+    pub(crate) fn parse(algorithm: ChecksumAlgorithm, text: &str) -> Option<Self> {
         let bytes = BASE64_STANDARD.decode(text).ok()?;
         if bytes.len() != algorithm.bytes() {
             return None;

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,8 +24,10 @@ use super::credential_source::CredentialSource;
 use super::encryption::ObjectEncryption;
 use super::endpoint::Endpoint;
 use super::error::{ErrorKind, Refusal, S3Error};
+use super::memory::Memory;
+use super::pace::Pace;
 use super::retry::RetryPolicy;
-use crate::connect::{Connector, ExactResponse as Response};
+use crate::connect::{Connector, ExactResponse as Response, RateLimit};
 
 /// A store, as one signed-in person sees it. Cheap to clone; clones share connections and what was learnt.
 #[derive(Clone)]
@@ -43,6 +46,9 @@ struct Inner {
     regions: Mutex<HashMap<String, String>>,
     /// The store refuses or ignores checksum headers.
     plain_uploads: AtomicBool,
+    pace: Pace,
+    limit: Option<Arc<RateLimit>>,
+    memory: Option<Memory>,
 }
 
 /// An answer that was read to its end.
@@ -86,6 +92,9 @@ impl Client {
             retry,
             regions: Mutex::default(),
             plain_uploads: AtomicBool::new(false),
+            pace: Pace::default(),
+            limit: None,
+            memory: None,
         };
         Self { inner: Arc::new(inner), encryption: None }
     }
@@ -100,6 +109,34 @@ impl Client {
             return Err(S3Error::InTheClear { origin: endpoint.origin() });
         }
         Ok(Self { inner: Arc::clone(&self.inner), encryption: Some(Arc::new(encryption)) })
+    }
+
+    /// The same, within a limit of bytes per second. Before it is cloned: clones share one limit or none.
+    #[must_use]
+    pub fn limited(mut self, limit: Option<Arc<RateLimit>>) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.limit = limit;
+        }
+        self
+    }
+
+    /// The same, which knows what earlier commands have learnt of the store, and writes what it learns to that file.
+    /// Before it is cloned.
+    #[must_use]
+    pub fn remembering(mut self, file: PathBuf) -> Self {
+        let (now, origin) = (self.now(), self.endpoint().origin());
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            let memory = Memory::in_file(file);
+            inner.plain_uploads = AtomicBool::new(memory.takes_no_checksums(&origin, now));
+            inner.memory = Some(memory);
+        }
+        self
+    }
+
+    /// Whether the other is a clone of this one: the same store, as the same person.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
 
     /// Where it sends.
@@ -128,6 +165,9 @@ impl Client {
     pub(crate) fn remember_plain_uploads(&self) {
         if !self.inner.plain_uploads.swap(true, Ordering::Relaxed) {
             tracing::info!(endpoint = %self.endpoint().origin(), "the store takes no checksum headers");
+            if let Some(memory) = &self.inner.memory {
+                memory.note_no_checksums(&self.endpoint().origin(), self.now());
+            }
         }
     }
 
@@ -166,7 +206,13 @@ impl Client {
         let (mut renewed, mut moved) = (false, false);
         let mut attempt = 1;
         loop {
-            let outcome = match self.attempt(call, &credentials, region.as_deref()).await {
+            let permit = self.inner.pace.permit().await;
+            let attempted = self.attempt(call, &credentials, region.as_deref()).await;
+            match &attempted {
+                Err(error) if error.is_too_much() => self.inner.pace.too_much(permit),
+                _ => self.inner.pace.answered(permit),
+            }
+            let outcome = match attempted {
                 Ok(response) => finish(response).await,
                 Err(error) => Err(error),
             };
@@ -227,7 +273,7 @@ impl Client {
         if let Some(encryption) = &self.encryption {
             encryption.on(call.operation, &mut headers)?;
         }
-        let hash = if call.has_checksum && endpoint.is_https() {
+        let hash = if call.has_checksum && (endpoint.is_https() || endpoint.is_loopback()) {
             UNSIGNED_PAYLOAD.to_owned()
         } else {
             sha256_hex(&call.body)
@@ -246,8 +292,14 @@ impl Client {
         }
         let path_and_query = place.path_and_query(&call.query);
         let address = (place.scheme(), place.host.as_str(), path_and_query.as_str());
-        let sent =
-            self.inner.connector.exact().send(call.method.clone(), address, headers, call.body.clone()).await;
+        let sent = {
+            let limit = self.inner.limit.clone();
+            self.inner
+                .connector
+                .exact()
+                .send(call.method.clone(), address, headers, call.body.clone(), limit)
+                .await
+        };
         let mut response = sent.map_err(|source| S3Error::Unreachable {
             operation: call.operation,
             host: place.host.clone(),

@@ -159,6 +159,17 @@ impl S3Error {
         }
     }
 
+    /// Whether the store says that it is too much, or its silence does.
+    pub(crate) fn is_too_much(&self) -> bool {
+        match self {
+            Self::Unreachable { source: SendError::Silence(_), .. } => true,
+            Self::Refused(refusal) => {
+                refusal.kind == ErrorKind::Throttled || refusal.status == StatusCode::SERVICE_UNAVAILABLE
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the same again may work by itself.
     pub(crate) fn is_transient(&self) -> bool {
         match self.kind() {

@@ -30,6 +30,17 @@ pub struct MultipartUpload {
     keeps_checksum: bool,
 }
 
+impl MultipartUpload {
+    /// One that was begun before.
+    pub(crate) fn known(bucket: &BucketName, key: &ObjectKey, id: &str, keeps_checksum: bool) -> Self {
+        Self { bucket: bucket.clone(), key: key.clone(), id: id.to_owned(), keeps_checksum }
+    }
+
+    pub(crate) fn keeps_checksum(&self) -> bool {
+        self.keeps_checksum
+    }
+}
+
 /// A part that has arrived.
 #[derive(Debug, Clone)]
 pub struct Part {
@@ -111,9 +122,10 @@ impl Client {
         body: Bytes,
     ) -> Result<Part, S3Error> {
         let size = body.len() as u64;
-        let checksum = upload.keeps_checksum.then(|| Checksum::of(ChecksumAlgorithm::Crc64Nvme, &body));
-        let call = part_call("UploadPart", upload, number).body(body);
-        let (answer, verified) = self.upload(call).await?;
+        let call = part_call("UploadPart", upload, number).body(body.clone());
+        let (answer, verified, computed) = self.upload(call).await?;
+        let own = || Checksum::of(ChecksumAlgorithm::Crc64Nvme, &body);
+        let checksum = upload.keeps_checksum.then(|| computed.unwrap_or_else(own));
         let etag = etag(&answer.headers)
             .ok_or_else(|| self.not_understood("UploadPart", "it has no entity tag (ETag)"))?;
         Ok(Part { number, etag, size, checksum, verified })

@@ -97,8 +97,17 @@ impl TestStore {
     }
 
     pub(crate) fn client_of(&self, source: Arc<dyn CredentialSource>) -> Client {
+        Self::connect(&self.url, source)
+    }
+
+    /// By way of something that stands in between.
+    pub(crate) fn client_at(&self, url: &str) -> Client {
+        Self::connect(url, Arc::new(Renewing::default()))
+    }
+
+    fn connect(url: &str, source: Arc<dyn CredentialSource>) -> Client {
         let connector = Connector::new(&ConnectOptions::default()).unwrap();
-        let endpoint = Endpoint::new(&self.url.parse().unwrap(), "eu-test-1", Addressing::Path, "").unwrap();
+        let endpoint = Endpoint::new(&url.parse().unwrap(), "eu-test-1", Addressing::Path, "").unwrap();
         let wait = std::time::Duration::from_millis(1);
         let retry = RetryPolicy { attempts: 4, first_wait: wait, longest_wait: wait };
         Client::with_retries(connector, endpoint, source, Arc::new(SystemClock), retry)
@@ -251,10 +260,19 @@ impl Contents {
                 self.uploads.remove(&id);
                 StatusCode::NO_CONTENT.into_response()
             }
+            ("POST", ..) if query.has("delete") => self.delete(path, &body),
+            ("DELETE", ..) => {
+                self.objects.remove(path);
+                StatusCode::NO_CONTENT.into_response()
+            }
             ("PUT", ..) => {
                 self.objects.insert(path.to_owned(), body.to_vec());
                 self.stored(&body, headers)
             }
+            ("GET", Some(id), _) => match self.uploads.get(&id) {
+                Some(parts) => self.list_parts(parts),
+                None => refusal(404, "NoSuchUpload"),
+            },
             ("GET", ..) if query.has("list-type") => self.list(path, query),
             ("GET" | "HEAD", ..) => self.get(path, headers),
             _ => refusal(501, "NotImplemented"),
@@ -267,6 +285,34 @@ impl Contents {
             answer.headers_mut().insert("x-amz-checksum-crc64nvme", sum.clone());
         }
         answer
+    }
+
+    fn delete(&mut self, path: &str, body: &[u8]) -> Response {
+        let document = std::str::from_utf8(body).unwrap();
+        for key in document.split("<Key>").skip(1) {
+            let key = key.split("</Key>").next().unwrap();
+            self.objects.remove(&format!("{path}/{key}"));
+        }
+        "<DeleteResult/>".into_response()
+    }
+
+    fn list_parts(&self, parts: &BTreeMap<u32, Vec<u8>>) -> Response {
+        let listed: String = parts
+            .iter()
+            .map(|(number, bytes)| {
+                let sum = Checksum::of(ChecksumAlgorithm::Crc64Nvme, bytes).base64();
+                let sum = if self.checksums {
+                    format!("<ChecksumCRC64NVME>{sum}</ChecksumCRC64NVME>")
+                } else {
+                    String::new()
+                };
+                let (tag, size) = (etag(bytes), bytes.len());
+                format!(
+                    "<Part><PartNumber>{number}</PartNumber><ETag>{tag}</ETag><Size>{size}</Size>{sum}</Part>"
+                )
+            })
+            .collect();
+        format!("<ListPartsResult><IsTruncated>false</IsTruncated>{listed}</ListPartsResult>").into_response()
     }
 
     fn list(&self, path: &str, query: &Query) -> Response {

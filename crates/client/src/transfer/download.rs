@@ -3,11 +3,10 @@
 //! A file appears under its name only when all its bytes are there and the strongest proof that the store
 //! offers holds: its checksum of the whole object, else the MD5 in its entity tag, else the length.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
-use bytes::BytesMut;
 use md5::{Digest as _, Md5};
-use tempfile::NamedTempFile;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::task::JoinSet;
 use wigeon_core::sigv4::canonical::hex;
@@ -15,12 +14,11 @@ use wigeon_core::sigv4::canonical::hex;
 use super::engine::Transfers;
 use super::error::TransferError;
 use super::file_slice::{SharedFile, blocking};
+use super::folder::no_links_below;
 use super::item::{Address, Done};
+use super::partial::{self, Partial, Range, place};
 use super::reader::ObjectReader;
 use crate::s3::{Checksum, Client, Digest, GetOptions, ObjectHead, Verified};
-
-/// A range that has arrived: its first byte, its length, its checksum where one is wanted.
-type Range = (u64, u64, Option<Checksum>);
 
 /// Bytes are collected up to this before they are written.
 const WRITE_SIZE: usize = 1 << 20;
@@ -39,17 +37,34 @@ impl Transfers {
         known_size: Option<u64>,
         to: &Path,
     ) -> Result<Done, TransferError> {
+        self.download_within(client, from, known_size, (to, None)).await
+    }
+
+    /// The same, where no symbolic link may stand between a folder and the file.
+    pub(crate) async fn download_within(
+        &self,
+        client: &Client,
+        from: &Address,
+        known_size: Option<u64>,
+        (to, within): (&Path, Option<&Arc<Path>>),
+    ) -> Result<Done, TransferError> {
+        if known_size.is_some_and(|size| size <= WRITE_SIZE as u64) {
+            return self.download_in_one(client, from, (to, within)).await;
+        }
+        if let Some(root) = within {
+            no_links_below(root, to).await?;
+        }
         if tokio::fs::metadata(to).await.is_ok_and(|there| there.is_dir()) {
             return Err(TransferError::NotAFile { path: to.to_owned(), what: "a folder" });
         }
         if known_size.is_some_and(|size| size < self.tuning.threshold) {
-            return self.download_in_one(client, from, to).await;
+            return self.download_in_one(client, from, (to, None)).await;
         }
         let head = self
             .unless_stopped(client.head_object(&from.bucket, &from.key, &GetOptions::default()))
             .await??;
         if head.size < self.tuning.threshold {
-            self.download_in_one(client, from, to).await
+            self.download_in_one(client, from, (to, None)).await
         } else {
             self.download_in_ranges(client, from, head, to).await
         }
@@ -59,15 +74,29 @@ impl Transfers {
         &self,
         client: &Client,
         from: &Address,
-        to: &Path,
+        (to, within): (&Path, Option<&Arc<Path>>),
     ) -> Result<Done, TransferError> {
         let (head, mut reader) = self.unless_stopped(ObjectReader::whole(client, from, None)).await??;
-        let (temporary, file) = temporary(to).await?;
         let mut proof = Proof::new(&head);
-        let pieces = async { self.write_all(&mut reader, &file, 0, |bytes| proof.update(bytes)).await };
-        self.unless_stopped(pieces).await??;
+        let times = self.times.then(|| head.metadata.clone());
+        if head.size <= WRITE_SIZE as u64 {
+            let mut content = Vec::new();
+            while let Some(chunk) = reader.next().await? {
+                proof.update(&chunk);
+                self.progress.moved(chunk.len() as u64);
+                content.push(chunk);
+            }
+            let verified = proof.check(from)?;
+            place((to, within), content, times).await?;
+            return Ok(Done { bytes: head.size, verified });
+        }
+        if let Some(root) = within {
+            no_links_below(root, to).await?;
+        }
+        let partial = partial::begin(to).await?;
+        self.write_all(&mut reader, &partial.file, 0, |bytes| proof.update(bytes)).await?;
         let verified = proof.check(from)?;
-        persist(temporary, to).await?;
+        partial.persist(to, times).await?;
         Ok(Done { bytes: head.size, verified })
     }
 
@@ -78,20 +107,50 @@ impl Transfers {
         head: ObjectHead,
         to: &Path,
     ) -> Result<Done, TransferError> {
-        let (temporary, file) = temporary(to).await?;
-        let algorithm = head.checksum.map(|checksum| checksum.algorithm);
-        let part_size = self.tuning.part_size_for(head.size);
-        let step = usize::try_from(part_size).unwrap_or(usize::MAX);
-        let mut offsets = (0..head.size).step_by(step);
+        let mut partial = self.take_up_file(client, from, &head, to).await?;
+        if let Err(error) = self.fetch_missing(client, from, &head, &mut partial).await {
+            if error.may_go_on() {
+                partial.leave();
+            } else {
+                partial.give_up();
+            }
+            return Err(error);
+        }
+        partial.arrived.sort_unstable_by_key(|(first, ..)| *first);
+        let checked = match head.checksum {
+            Some(expected) => check_whole(expected, &partial.arrived, from),
+            None => check_md5(&head, partial.path(), from).await,
+        };
+        match checked {
+            Ok(verified) => {
+                partial.persist(to, self.times.then_some(head.metadata)).await?;
+                Ok(Done { bytes: head.size, verified })
+            }
+            Err(error) => {
+                partial.give_up();
+                Err(error)
+            }
+        }
+    }
+
+    /// Fetches the ranges that are not there, several at once. After the wish to stop none begins, and those on
+    /// their way arrive.
+    async fn fetch_missing(
+        &self,
+        client: &Client,
+        from: &Address,
+        head: &ObjectHead,
+        partial: &mut Partial,
+    ) -> Result<(), TransferError> {
+        let mut missing = partial.missing(head.size).into_iter();
         let mut tasks: JoinSet<Result<Range, TransferError>> = JoinSet::new();
-        let mut arrived = Vec::new();
         loop {
             while tasks.len() < self.tuning.ranges.max(1)
-                && let Some(first) = offsets.next()
+                && !self.is_stopped()
+                && let Some((first, end)) = missing.next()
             {
-                let end = head.size.min(first + part_size);
                 let mut reader = ObjectReader::part(client, from, head.etag.clone(), first, end);
-                let (transfers, file) = (self.clone(), file.clone());
+                let (transfers, file, algorithm) = (self.clone(), partial.file.clone(), partial.algorithm);
                 tasks.spawn(async move {
                     let mut digest = algorithm.map(Digest::new);
                     let update = |bytes: &[u8]| {
@@ -103,19 +162,13 @@ impl Transfers {
                     Ok((first, end - first, digest.map(Digest::finish)))
                 });
             }
-            // Dropping the tasks on the way out ends them, and the temporary file goes with its handle.
-            match self.unless_stopped(tasks.join_next()).await? {
-                Some(finished) => arrived.push(finished.map_err(|_| TransferError::Worker)??),
-                None => break,
+            // Dropping the tasks on the way out ends them.
+            match tasks.join_next().await {
+                Some(finished) => partial.arrive(finished.map_err(|_| TransferError::Worker)??),
+                None if missing.len() > 0 => return Err(TransferError::Interrupted),
+                None => return Ok(()),
             }
         }
-        arrived.sort_unstable_by_key(|(first, ..)| *first);
-        let verified = match head.checksum {
-            Some(expected) => check_whole(expected, &arrived, from)?,
-            None => check_md5(&head, temporary.path(), from).await?,
-        };
-        persist(temporary, to).await?;
-        Ok(Done { bytes: head.size, verified })
     }
 
     /// Writes all that comes to its place.
@@ -126,21 +179,22 @@ impl Transfers {
         mut offset: u64,
         mut seen: impl FnMut(&[u8]),
     ) -> Result<(), TransferError> {
-        let mut pending = BytesMut::new();
+        let (mut pending, mut length) = (Vec::new(), 0);
         loop {
             let chunk = reader.next().await?;
-            if let Some(chunk) = &chunk {
-                seen(chunk);
-                pending.extend_from_slice(chunk);
+            let ended = chunk.is_none();
+            if let Some(chunk) = chunk {
+                seen(&chunk);
+                length += chunk.len();
+                pending.push(chunk);
             }
-            if pending.len() >= WRITE_SIZE || (chunk.is_none() && !pending.is_empty()) {
-                let bytes = pending.split().freeze();
-                let length = bytes.len() as u64;
-                file.write(offset, bytes).await?;
-                offset += length;
-                self.progress.moved(length);
+            if length >= WRITE_SIZE || (ended && length > 0) {
+                file.write(offset, std::mem::take(&mut pending)).await?;
+                let written = std::mem::take(&mut length) as u64;
+                offset += written;
+                self.progress.moved(written);
             }
-            if chunk.is_none() {
+            if ended {
                 return Ok(());
             }
         }
@@ -247,35 +301,4 @@ async fn check_md5(head: &ObjectHead, file: &Path, from: &Address) -> Result<Ver
 
 fn same(equal: bool, proof: Verified, from: &Address, what: &'static str) -> Result<Verified, TransferError> {
     if equal { Ok(proof) } else { Err(TransferError::Corrupt { subject: from.to_string(), what }) }
-}
-
-/// A temporary file beside the target, in a folder that is made where it is missing; with the permissions
-/// that a new file gets.
-async fn temporary(target: &Path) -> Result<(NamedTempFile, SharedFile), TransferError> {
-    let path = target.to_owned();
-    let made = blocking(move || {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
-        std::fs::create_dir_all(folder)?;
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".wigeon-").suffix(".part");
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let temporary = builder.tempfile_in(folder)?;
-        let file = temporary.as_file().try_clone()?;
-        Ok((temporary, file))
-    });
-    let (temporary, file) = made.await?.map_err(|source| write_failed(target, source))?;
-    let shared = SharedFile::new(file, target);
-    Ok((temporary, shared))
-}
-
-async fn persist(temporary: NamedTempFile, target: &Path) -> Result<(), TransferError> {
-    let path: PathBuf = target.to_owned();
-    let persisted = blocking(move || temporary.persist(path).map(drop).map_err(|error| error.error)).await?;
-    persisted.map_err(|source| write_failed(target, source))
-}
-
-fn write_failed(path: &Path, source: std::io::Error) -> TransferError {
-    TransferError::File { action: "write", path: path.to_owned(), source }
 }

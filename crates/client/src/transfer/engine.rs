@@ -1,12 +1,14 @@
 //! What all transfers of one command share: measures, memory, progress, and the wish to stop.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::error::TransferError;
+use super::journal::Journals;
 use super::progress::Progress;
 use super::tuning::{MIB, Tuning};
 
@@ -19,14 +21,46 @@ pub struct Transfers {
     memory: Arc<Semaphore>,
     budget: u32,
     stop: CancellationToken,
+    /// Where it is kept what can go on later.
+    pub(crate) journals: Option<Journals>,
+    /// Whether file times go with objects, as rclone's `mtime` metadata.
+    pub(crate) times: bool,
 }
 
 impl Transfers {
-    /// Transfers that end in good order when `stop` is cancelled: what was begun is given up.
+    /// Transfers that end in good order when `stop` is cancelled: requests that are on their way are finished, and
+    /// then what was begun is given up, or kept for later where [`Transfers::resuming`] says where.
     #[must_use]
     pub fn new(tuning: Tuning, progress: Arc<dyn Progress>, stop: CancellationToken) -> Self {
         let budget = u32::try_from(tuning.memory / MIB).unwrap_or(u32::MAX).clamp(1, 1 << 20);
-        Self { tuning, progress, memory: Arc::new(Semaphore::new(budget as usize)), budget, stop }
+        Self {
+            tuning,
+            progress,
+            memory: Arc::new(Semaphore::new(budget as usize)),
+            budget,
+            stop,
+            journals: None,
+            times: false,
+        }
+    }
+
+    /// The same, where large transfers that end early are kept, and gone on with by the next that has the same
+    /// source and target. The folder holds their journals; what nobody went on with for a week is forgotten.
+    #[must_use]
+    pub fn resuming(mut self, folder: PathBuf) -> Self {
+        let journals = Journals::in_folder(folder);
+        let old = journals.clone();
+        std::thread::spawn(move || old.clean());
+        self.journals = Some(journals);
+        self
+    }
+
+    /// The same, where the time of a file's last change goes with its object (`mtime`, in seconds, as rclone has
+    /// it), and back onto the file.
+    #[must_use]
+    pub fn keeping_times(mut self) -> Self {
+        self.times = true;
+        self
     }
 
     /// The right to hold so many bytes, until it is dropped. A piece larger than the whole budget takes it all.

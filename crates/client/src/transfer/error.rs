@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use wigeon_core::s3::name::NameError;
 
 use super::names::NameRefused;
-use crate::s3::{ErrorKind, S3Error};
+use crate::s3::{ErrorKind, NotDeleted, S3Error};
 
 /// Why a file did not arrive.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +39,20 @@ pub enum TransferError {
     /// A link in the way could lead anywhere.
     #[error("`{}` is a symbolic link: nothing is written through it", .0.display())]
     Link(PathBuf),
+    /// A link that would lead out of the folder.
+    #[error("the link `{}` would point out of the folder, to `{target}`", link.display())]
+    Outside {
+        /// The link.
+        link: PathBuf,
+        /// Where to.
+        target: String,
+    },
+    /// The store kept an object that was to be removed.
+    #[error(transparent)]
+    NotRemoved(NotDeleted),
+    /// One request for many objects failed.
+    #[error("removed together with others: {0}")]
+    WithOthers(String),
     /// A key without a place among files.
     #[error(transparent)]
     Name(#[from] NameRefused),
@@ -59,6 +73,9 @@ pub enum TransferError {
     /// A stream with more than 10,000 parts of the largest size.
     #[error("the stream is longer than an object can be")]
     TooLong,
+    /// What was asked for cannot be planned.
+    #[error("{0}")]
+    Plan(String),
     /// Somebody asked to stop.
     #[error("interrupted")]
     Interrupted,
@@ -68,6 +85,36 @@ pub enum TransferError {
 }
 
 impl TransferError {
+    /// Whether what was begun is worth keeping: the same again may go on from here, now or once somebody has signed in.
+    pub(crate) fn may_go_on(&self) -> bool {
+        match self {
+            Self::Interrupted => true,
+            Self::Store(error) => matches!(
+                error.kind(),
+                ErrorKind::Throttled
+                    | ErrorKind::Unavailable
+                    | ErrorKind::Expired
+                    | ErrorKind::SignInNeeded
+                    | ErrorKind::BadCredentials
+                    | ErrorKind::ClockSkew
+            ),
+            Self::File { .. }
+            | Self::Stream(_)
+            | Self::NotAFile { .. }
+            | Self::Link(_)
+            | Self::Outside { .. }
+            | Self::NotRemoved(_)
+            | Self::WithOthers(_)
+            | Self::Name(_)
+            | Self::Key(_)
+            | Self::Changed(_)
+            | Self::Corrupt { .. }
+            | Self::TooLong
+            | Self::Plan(_)
+            | Self::Worker => false,
+        }
+    }
+
     /// What can be done about it, where the store is the cause.
     #[must_use]
     pub fn kind(&self) -> Option<ErrorKind> {

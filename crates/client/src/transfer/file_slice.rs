@@ -24,11 +24,7 @@ impl SharedFile {
     /// Exactly `length` bytes from `offset`; fewer mean that the file was cut.
     pub(crate) async fn read(&self, offset: u64, length: usize) -> Result<Bytes, TransferError> {
         let file = Arc::clone(&self.file);
-        let read = blocking(move || {
-            let mut bytes = vec![0; length];
-            read_exact_at(&file, &mut bytes, offset)?;
-            Ok::<_, io::Error>(bytes)
-        });
+        let read = blocking(move || Self::read_now(&file, offset, length));
         match read.await? {
             Ok(bytes) => Ok(bytes.into()),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
@@ -38,11 +34,30 @@ impl SharedFile {
         }
     }
 
-    /// Writes all bytes at `offset`.
-    pub(crate) async fn write(&self, offset: u64, bytes: Bytes) -> Result<(), TransferError> {
+    /// The same, on a thread that may block.
+    pub(crate) fn read_now(file: &File, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(length);
+        while bytes.len() < length {
+            let at = offset + bytes.len() as u64;
+            if read_some(file, &mut bytes, length, at)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Writes all bytes, one piece after the other, from `offset` on.
+    pub(crate) async fn write(&self, offset: u64, pieces: Vec<Bytes>) -> Result<(), TransferError> {
         let file = Arc::clone(&self.file);
-        let written = blocking(move || write_all_at(&file, &bytes, offset)).await?;
-        written.map_err(|source| self.failed("write", source))
+        let write = move || {
+            let mut at = offset;
+            for piece in pieces {
+                write_all_at(&file, &piece, at)?;
+                at += piece.len() as u64;
+            }
+            Ok(())
+        };
+        blocking(write).await?.map_err(|source| self.failed("write", source))
     }
 
     fn failed(&self, action: &'static str, source: io::Error) -> TransferError {
@@ -57,9 +72,18 @@ pub(crate) async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(|_| TransferError::Worker)
 }
 
+/// Into what is left of the capacity, which is `length`: memory is not zeroed first.
 #[cfg(unix)]
-fn read_exact_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
+fn read_some(file: &File, bytes: &mut Vec<u8>, length: usize, offset: u64) -> io::Result<usize> {
+    debug_assert!(bytes.capacity() >= length);
+    match rustix::io::pread(file, rustix::buffer::spare_capacity(bytes), offset) {
+        Err(rustix::io::Errno::INTR) => read_some(file, bytes, length, offset),
+        other => {
+            let read = other?;
+            bytes.truncate(length);
+            Ok(read)
+        }
+    }
 }
 
 #[cfg(unix)]
@@ -68,16 +92,13 @@ fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
 }
 
 #[cfg(windows)]
-fn read_exact_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let read = std::os::windows::fs::FileExt::seek_read(file, bytes, offset)?;
-        if read == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        bytes = bytes.get_mut(read..).unwrap_or_default();
-        offset += read as u64;
-    }
-    Ok(())
+fn read_some(file: &File, bytes: &mut Vec<u8>, length: usize, offset: u64) -> io::Result<usize> {
+    let before = bytes.len();
+    bytes.resize(length, 0);
+    let read =
+        std::os::windows::fs::FileExt::seek_read(file, bytes.get_mut(before..).unwrap_or_default(), offset);
+    bytes.truncate(before + read.as_ref().map_or(0, |read| *read));
+    read
 }
 
 #[cfg(windows)]

@@ -7,6 +7,7 @@ use wigeon_core::sigv4::canonical::hex;
 use super::engine::Transfers;
 use super::error::TransferError;
 use super::item::{Address, Done};
+use super::journal::Journal;
 use crate::s3::{
     Client, ETag, ErrorKind, GetOptions, MultipartUpload, Part, PutOptions, S3Error, Stored, Verified,
 };
@@ -18,6 +19,8 @@ pub(crate) struct PartsInFlight {
     upload: MultipartUpload,
     tasks: JoinSet<Result<Part, TransferError>>,
     arrived: Vec<Part>,
+    /// With it the upload outlives a failure that passes.
+    journal: Option<Journal>,
 }
 
 impl PartsInFlight {
@@ -28,7 +31,12 @@ impl PartsInFlight {
         options: &PutOptions,
     ) -> Result<Self, TransferError> {
         let upload = client.create_multipart(&to.bucket, &to.key, options).await?;
-        Ok(Self { client: client.clone(), upload, tasks: JoinSet::new(), arrived: Vec::new() })
+        Ok(Self::of(client, upload, None))
+    }
+
+    /// Goes on with an upload, or begins one that can be gone on with.
+    pub(crate) fn of(client: &Client, upload: MultipartUpload, journal: Option<Journal>) -> Self {
+        Self { client: client.clone(), upload, tasks: JoinSet::new(), arrived: Vec::new(), journal }
     }
 
     /// Sends one more part, once those that have failed are known. `part` gets the upload and makes the part.
@@ -59,7 +67,7 @@ impl PartsInFlight {
         Ok(())
     }
 
-    /// Waits for all parts and puts them together, or gives the upload up and says why.
+    /// Waits for all parts and puts them together; or gives the upload up, or leaves it for later, and says why.
     pub(crate) async fn finish(
         mut self,
         transfers: &Transfers,
@@ -70,13 +78,31 @@ impl PartsInFlight {
             Ok(()) => self.complete(transfers, options).await,
             Err(error) => Err(error),
         };
-        match outcome {
-            Ok(done) => Ok(done),
-            Err(error) => {
+        let error = match outcome {
+            Ok(done) => {
+                if let Some(journal) = self.journal.take() {
+                    journal.remove();
+                }
+                return Ok(done);
+            }
+            Err(error) => error,
+        };
+        match self.journal.take() {
+            Some(_) if error.may_go_on() => {
+                if matches!(error, TransferError::Interrupted) {
+                    // What is on its way arrives, so that nothing is sent twice.
+                    while self.tasks.join_next().await.is_some() {}
+                }
+                tracing::info!(upload = %self.upload.id, "the upload stays, and can be gone on with");
+            }
+            journal => {
                 self.give_up().await;
-                Err(error)
+                if let Some(journal) = journal {
+                    journal.remove();
+                }
             }
         }
+        Err(error)
     }
 
     async fn complete(&mut self, transfers: &Transfers, options: &PutOptions) -> Result<Done, TransferError> {

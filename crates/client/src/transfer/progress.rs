@@ -1,7 +1,7 @@
 //! What a transfer tells while it runs. Whoever shows it (a bar, a log) is elsewhere.
 
 use super::error::TransferError;
-use super::item::Done;
+use super::item::{Done, Item};
 
 /// Is told what happens. Called from several tasks at once, and often: it must not block.
 pub trait Progress: Send + Sync + 'static {
@@ -11,13 +11,18 @@ pub trait Progress: Send + Sync + 'static {
     /// More bytes have arrived.
     fn moved(&self, _bytes: u64) {}
 
-    /// A file has arrived, and is verified.
-    fn done(&self, _name: &str, _done: &Done) {}
+    /// Bytes that an earlier run moved are there, and verified.
+    fn resumed(&self, bytes: u64) {
+        self.moved(bytes);
+    }
 
-    /// A file of several did not arrive; the others go on.
+    /// An item is done, and verified.
+    fn done(&self, _item: &Item, _done: &Done) {}
+
+    /// An item of several was not done; the others go on.
     fn failed(&self, _name: &str, _error: &TransferError) {}
 
-    /// A file was left out on purpose.
+    /// Something was left out on purpose.
     fn skipped(&self, _name: &str, _why: &str) {}
 }
 

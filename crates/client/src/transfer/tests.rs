@@ -148,11 +148,70 @@ async fn nothing_is_written_outside_the_folder() {
     std::fs::create_dir(&outside).unwrap();
     std::fs::create_dir(&target).unwrap();
     std::os::unix::fs::symlink(&outside, target.join("link")).unwrap();
-    let report = transfers().download_tree(&store.client(), &prefix(""), &target).await.unwrap();
-    assert_eq!((report.done, report.failed), (1, 6));
+    let plan = plan_download(&store.client(), &prefix(""), &target, Links::Skip);
+    let report = transfers().carry_out(plan).await.unwrap();
+    assert_eq!((report.done, report.failed), (5, 2));
     assert!(files(&outside).is_empty());
     assert_eq!(files(folder.path()), ["outside", "target"]);
-    assert_eq!(files(&target), ["dir", "good", "link"]);
+    assert_eq!(files(&target), ["a", "dir", "good", "link", "sub", "‛-", "‛.."]);
+    assert_eq!(std::fs::read(target.join("‛-/etc/evil")).unwrap(), b"/etc/evil");
+}
+
+/// Trees of names that are hard to hold: all of Unicode, dots, dashes, line breaks, empty segments, an object beside
+/// its folder, and the longest key.
+#[tokio::test]
+async fn every_name_goes_down_and_up_again() {
+    let store = TestStore::start().await;
+    let long = "k".repeat(1024 - "from/".len());
+    let keys = [
+        "a",
+        "a/b",
+        "a/b/c",
+        "a-b",
+        "-rf",
+        "--",
+        ".hidden",
+        "..",
+        ".",
+        "x/../y",
+        "//two",
+        "end/",
+        "sp ace",
+        " ",
+        "new\nline",
+        "ü/\u{1f986}",
+        "\u{202e}abc",
+        "‛",
+        "‛-",
+        "per%2fcent",
+        "plus+",
+        "back\\slash",
+        "qu?e#ry",
+        "\u{7f}\u{1}",
+        &long,
+    ];
+    for key in keys {
+        store
+            .contents()
+            .objects
+            .insert(format!("/bucket/from/{key}"), format!("content of {key}").into_bytes());
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let down = plan_download(&store.client(), &prefix("from/"), folder.path(), Links::Skip);
+    let report = transfers().carry_out(down).await.unwrap();
+    assert_eq!((report.done, report.failed), (keys.len() as u64, 0));
+    let options = PutOptions::default();
+    let up =
+        plan_upload(folder.path(), &store.client(), &prefix("to/"), &options, Links::Skip).await.unwrap();
+    let report = transfers().carry_out(up).await.unwrap();
+    assert_eq!((report.done, report.failed), (keys.len() as u64, 0));
+    let contents = store.contents();
+    for key in keys {
+        assert_eq!(
+            contents.objects[&format!("/bucket/to/{key}")],
+            contents.objects[&format!("/bucket/from/{key}")]
+        );
+    }
 }
 
 #[tokio::test]
@@ -164,10 +223,59 @@ async fn a_tree_goes_on_past_a_file_that_fails() {
     }
     store.fail("/f4", Fault::Refuse(403, "AccessDenied", &[]));
     let options = PutOptions::default();
-    let report =
-        transfers().upload_tree(&store.client(), folder.path(), &prefix("p/"), &options).await.unwrap();
+    let plan =
+        plan_upload(folder.path(), &store.client(), &prefix("p/"), &options, Links::Skip).await.unwrap();
+    let moved = futures_util::StreamExt::map(plan, |planned| {
+        planned.map(|planned| match planned {
+            Planned::Item(item) => Planned::item(item.moving()),
+            other => other,
+        })
+    });
+    let report = transfers().carry_out(moved).await.unwrap();
     assert_eq!((report.done, report.failed, report.bytes), (9, 1, 41));
     assert!(!store.contents().objects.contains_key("/bucket/p/f4"));
+    // Only what has arrived was removed.
+    assert_eq!(files(folder.path()), ["f4"]);
+}
+
+#[tokio::test]
+async fn objects_are_removed_together() {
+    let store = TestStore::start().await;
+    for number in 0..2500 {
+        store.contents().objects.insert(format!("/bucket/p/{number}"), Vec::new());
+    }
+    store.contents().objects.insert("/bucket/q".to_owned(), Vec::new());
+    let report = transfers().carry_out(plan_removal(&store.client(), &prefix("p/"))).await.unwrap();
+    assert_eq!((report.removed, report.failed), (2500, 0));
+    assert_eq!(store.contents().objects.len(), 1);
+    assert_eq!(store.count("delete="), 3);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn links_as_asked() {
+    let store = TestStore::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let from = folder.path().join("from");
+    std::fs::create_dir_all(from.join("d")).unwrap();
+    std::fs::write(from.join("file"), "content").unwrap();
+    std::os::unix::fs::symlink("../file", from.join("d/link")).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", from.join("d/out")).unwrap();
+    let (client, options) = (store.client(), PutOptions::default());
+    for (links, done, skipped) in [(Links::Skip, 1, 2), (Links::Follow, 3, 0), (Links::Store, 3, 0)] {
+        let to = prefix(&format!("{links:?}/"));
+        let plan = plan_upload(&from, &client, &to, &options, links).await.unwrap();
+        let report = transfers().carry_out(plan).await.unwrap();
+        assert_eq!((report.done, report.skipped, report.failed), (done, skipped, 0), "{links:?}");
+    }
+    assert_eq!(store.contents().objects["/bucket/Follow/d/link"], b"content");
+    assert_eq!(store.contents().objects["/bucket/Store/d/link.rclonelink"], b"../file");
+    let to = folder.path().join("to");
+    let report =
+        transfers().carry_out(plan_download(&client, &prefix("Store/"), &to, Links::Store)).await.unwrap();
+    assert_eq!((report.done, report.failed), (2, 1));
+    assert_eq!(std::fs::read_link(to.join("d/link")).unwrap(), Path::new("../file"));
+    assert!(!to.join("d/out").exists());
 }
 
 #[tokio::test]
@@ -179,7 +287,8 @@ async fn a_stop_ends_a_tree() {
     stop.cancel();
     let transfers = Transfers::new(TUNING, Arc::new(Silent), stop);
     let options = PutOptions::default();
-    let stopped = transfers.upload_tree(&store.client(), folder.path(), &prefix(""), &options).await;
+    let plan = plan_upload(folder.path(), &store.client(), &prefix(""), &options, Links::Skip).await.unwrap();
+    let stopped = transfers.carry_out(plan).await;
     assert!(matches!(stopped, Err(TransferError::Interrupted)));
     assert!(store.contents().objects.is_empty());
 }

@@ -1,262 +1,186 @@
-//! Many files at once: a folder into a store, a prefix out of it, a prefix to another.
+//! Plans for whole trees: a folder into a store, a prefix out of it, a prefix to another, a prefix removed.
 //!
-//! Files move beside each other, as many as [`Tuning::files`](super::Tuning::files). One that fails does not
-//! stop the others: it is told, and counted. Symbolic links are left out on the way up, and never written
-//! through on the way down.
+//! A plan is a stream that is made while it is carried out: folders and lists are read as they are needed.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::StreamExt;
-use futures_util::stream::Stream;
+use futures_util::stream::{self, Stream};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
-use wigeon_core::s3::{BucketName, ObjectKey};
+use wigeon_core::s3::ObjectKey;
 
-use super::engine::Transfers;
 use super::error::TransferError;
 use super::file_slice::blocking;
-use super::item::{Address, Done};
-use super::names::{local_path, relative_key};
+use super::item::{Address, Item, Place, Planned, Prefix, Step};
+use super::names::{Placer, relative_key};
 use crate::s3::{Client, Entry, ListQuery, ObjectSummary, PutOptions};
 
-/// The objects whose keys begin with a text; usually empty or ending in `/`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Prefix {
-    /// The bucket.
-    pub bucket: BucketName,
-    /// What the keys begin with.
-    pub prefix: String,
+/// What is done with symbolic links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Links {
+    /// They are left out, and told of.
+    #[default]
+    Skip,
+    /// What they point at is taken, as if it stood there.
+    Follow,
+    /// They become objects with their target as content and [`LINK_SUFFIX`] at the end of the key, as rclone has
+    /// it, and links again on the way down.
+    Store,
 }
 
-/// What came of a tree.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct TreeReport {
-    /// Files that arrived.
-    pub done: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Files that did not.
-    pub failed: u64,
-    /// Files that were left out on purpose.
-    pub skipped: u64,
+/// The end of the key of an object that holds a link's target.
+pub const LINK_SUFFIX: &str = ".rclonelink";
+
+/// Plans the upload of a folder: each file in it, under its path below the folder.
+///
+/// # Errors
+/// Where the folder cannot be read at all.
+pub async fn plan_upload(
+    folder: &Path,
+    client: &Client,
+    to: &Prefix,
+    options: &PutOptions,
+    links: Links,
+) -> Result<impl Stream<Item = Result<Planned, TransferError>> + Send + Unpin + use<>, TransferError> {
+    let found = walk(folder, links).await?;
+    let (root, client, to, options) =
+        (folder.to_owned(), client.clone(), to.clone(), Arc::new(options.clone()));
+    let found = stream::unfold(found, |mut found| async { Some((found.recv().await?, found)) });
+    let plan = found.map(move |found| {
+        Ok(match found {
+            Err(error) => Planned::failed("", error),
+            Ok(Found { path, kind }) => plan_file(path, kind, &root, &client, &to, &options),
+        })
+    });
+    Ok(Box::pin(plan))
 }
 
-impl Transfers {
-    /// Uploads a folder: each regular file in it, under its path below the folder.
-    ///
-    /// # Errors
-    /// Where the folder cannot be read at all, or somebody asked to stop; a file that fails is counted.
-    pub async fn upload_tree(
-        &self,
-        client: &Client,
-        folder: &Path,
-        to: &Prefix,
-        options: &PutOptions,
-    ) -> Result<TreeReport, TransferError> {
-        let mut crew = Crew::new(self);
-        let mut found = walk(folder).await?;
-        while let Some(found) = self.unless_stopped(found.recv()).await? {
-            let Found { path, kind } = match found {
-                Ok(found) => found,
-                Err(error) => {
-                    crew.fail("", &error);
-                    continue;
-                }
-            };
-            let name = path.display().to_string();
-            let size = match kind {
-                Kind::File(size) => size,
-                Kind::Other(why) => {
-                    crew.skip(&name, why);
-                    continue;
-                }
-            };
-            let key = relative_key(folder, &path)
-                .map_err(TransferError::from)
-                .and_then(|below| Ok(ObjectKey::parse(format!("{}{below}", to.prefix))?));
-            let to = match key {
-                Ok(key) => Address { bucket: to.bucket.clone(), key },
-                Err(error) => {
-                    crew.fail(&name, &error);
-                    continue;
-                }
-            };
-            let (transfers, client, options) = (self.clone(), client.clone(), options.clone());
-            crew.work(name, size, async move { transfers.upload_file(&client, &path, &to, &options).await })
-                .await?;
+fn plan_file(
+    path: PathBuf,
+    kind: Kind,
+    root: &Path,
+    client: &Client,
+    to: &Prefix,
+    options: &Arc<PutOptions>,
+) -> Planned {
+    let name = path.display().to_string();
+    let address = relative_key(root, &path).map_err(TransferError::from).and_then(|below| match kind {
+        Kind::Link(_) => to.join(&format!("{below}{LINK_SUFFIX}")),
+        _ => to.join(&below),
+    });
+    let address = match (address, &kind) {
+        (_, Kind::Other(why)) => return Planned::skipped(name, *why),
+        (Ok(address), _) => address,
+        (Err(error), _) => return Planned::failed(name, error),
+    };
+    let (to, options) = (Place { client: client.clone(), address }, Arc::clone(options));
+    match kind {
+        Kind::File(size) => Planned::item(Item::new(name, size, Step::Upload { from: path, to, options })),
+        Kind::Link(target) => {
+            let size = target.len() as u64;
+            let content = Bytes::from(target);
+            Planned::item(Item::new(name, size, Step::Write { from: path, content, to, options }))
         }
-        crew.finish().await
+        Kind::Other(why) => Planned::skipped(name, why),
     }
+}
 
-    /// Downloads all objects under a prefix into a folder.
-    ///
-    /// # Errors
-    /// Where the list cannot be read, or somebody asked to stop; an object that fails is counted.
-    pub async fn download_tree(
-        &self,
-        client: &Client,
-        from: &Prefix,
-        folder: &Path,
-    ) -> Result<TreeReport, TransferError> {
-        let mut crew = Crew::new(self);
-        let mut listed = list(client, from);
-        while let Some(object) = self.unless_stopped(listed.next()).await? {
-            let object = object?;
-            let below = object.key.strip_prefix(&from.prefix).unwrap_or(&object.key);
-            // The empty object that stands for a folder.
-            if object.size == 0 && (below.is_empty() || below.ends_with('/')) {
-                let made = match below.trim_end_matches('/') {
-                    "" => Ok(folder.to_owned()),
-                    below => local_path(folder, below).map_err(TransferError::from),
+/// Plans the download of all objects under a prefix into a folder.
+pub fn plan_download(
+    client: &Client,
+    from: &Prefix,
+    folder: &Path,
+    links: Links,
+) -> impl Stream<Item = Result<Planned, TransferError>> + Send + Unpin + use<> {
+    let (client, from, mut placer) = (client.clone(), from.clone(), Placer::new(folder));
+    let root: Arc<Path> = Arc::from(folder);
+    let objects = list(&client, &from);
+    objects.map(move |object| Ok(plan_object(object?, &client, &from, &root, &mut placer, links)))
+}
+
+fn plan_object(
+    object: ObjectSummary,
+    client: &Client,
+    from: &Prefix,
+    root: &Arc<Path>,
+    placer: &mut Placer,
+    links: Links,
+) -> Planned {
+    let below = object.key.strip_prefix(&from.prefix).unwrap_or(&object.key);
+    // The empty object that stands for a folder.
+    if object.size == 0 && (below.is_empty() || below.ends_with('/')) {
+        let folder = match below.trim_end_matches('/') {
+            "" => Ok(root.to_path_buf()),
+            _ => placer.place_folder(below),
+        };
+        return match folder {
+            Ok(to) => {
+                Planned::item(Item::new(object.key, 0, Step::MakeFolder { to, within: Arc::clone(root) }))
+            }
+            Err(error) => Planned::failed(object.key, error),
+        };
+    }
+    let link = below.strip_suffix(LINK_SUFFIX).filter(|_| links == Links::Store);
+    let (to, key) = match (placer.place(link.unwrap_or(below)), ObjectKey::parse(object.key.as_str())) {
+        (Ok(to), Ok(key)) => (to, key),
+        (Err(error), _) => return Planned::failed(object.key, error),
+        (_, Err(error)) => return Planned::failed(object.key, error),
+    };
+    let place = Place { client: client.clone(), address: Address { bucket: from.bucket.clone(), key } };
+    let within = Arc::clone(root);
+    let step = match link {
+        Some(_) => Step::Link { from: place, to, within },
+        None => Step::Download { from: place, to, within: Some(within) },
+    };
+    Planned::item(Item::new(object.key, object.size, step))
+}
+
+/// Plans the copy of all objects under a prefix to another, inside one store or across two.
+pub fn plan_copy(
+    client: &Client,
+    from: &Prefix,
+    to_client: &Client,
+    to: &Prefix,
+) -> impl Stream<Item = Result<Planned, TransferError>> + Send + Unpin + use<> {
+    let (client, from, to_client, to) = (client.clone(), from.clone(), to_client.clone(), to.clone());
+    list(&client, &from).map(move |object| {
+        let object = object?;
+        let below = object.key.strip_prefix(&from.prefix).unwrap_or(&object.key);
+        let addresses = ObjectKey::parse(object.key.as_str()).map_err(TransferError::from);
+        let addresses = addresses.and_then(|key| Ok((key, to.join(below)?)));
+        Ok(match addresses {
+            Ok((key, target)) => {
+                let source = Address { bucket: from.bucket.clone(), key };
+                let step = Step::Copy {
+                    from: Place { client: client.clone(), address: source },
+                    to: Place { client: to_client.clone(), address: target },
                 };
-                if let Err(error) = self.make_folder(folder, made).await {
-                    crew.fail(&object.key, &error);
-                }
-                continue;
+                Planned::item(Item::new(object.key, object.size, step))
             }
-            let (path, key) = match (local_path(folder, below), ObjectKey::parse(object.key.as_str())) {
-                (Ok(path), Ok(key)) => (path, key),
-                (Err(error), _) => {
-                    crew.fail(&object.key, &error.into());
-                    continue;
-                }
-                (_, Err(error)) => {
-                    crew.fail(&object.key, &error.into());
-                    continue;
-                }
-            };
-            let from = Address { bucket: from.bucket.clone(), key };
-            let (transfers, client, folder) = (self.clone(), client.clone(), folder.to_owned());
-            let size = object.size;
-            crew.work(object.key, size, async move {
-                no_links_below(&folder, &path).await?;
-                transfers.download_file(&client, &from, Some(size), &path).await
-            })
-            .await?;
-        }
-        crew.finish().await
-    }
-
-    /// Copies all objects under a prefix to another, inside one store or across two.
-    ///
-    /// # Errors
-    /// Where the list cannot be read, or somebody asked to stop; an object that fails is counted.
-    pub async fn copy_tree(
-        &self,
-        client: &Client,
-        from: &Prefix,
-        across: Option<&Client>,
-        to: &Prefix,
-    ) -> Result<TreeReport, TransferError> {
-        let mut crew = Crew::new(self);
-        let mut listed = list(client, from);
-        while let Some(object) = self.unless_stopped(listed.next()).await? {
-            let object = object?;
-            let below = object.key.strip_prefix(&from.prefix).unwrap_or(&object.key);
-            let keys = ObjectKey::parse(object.key.as_str())
-                .and_then(|key| Ok((key, ObjectKey::parse(format!("{}{below}", to.prefix))?)));
-            let (source, target) = match keys {
-                Ok((source, target)) => (
-                    Address { bucket: from.bucket.clone(), key: source },
-                    Address { bucket: to.bucket.clone(), key: target },
-                ),
-                Err(error) => {
-                    crew.fail(&object.key, &error.into());
-                    continue;
-                }
-            };
-            let (transfers, client, across) = (self.clone(), client.clone(), across.cloned());
-            let size = object.size;
-            crew.work(object.key, size, async move {
-                match across {
-                    None => transfers.copy(&client, &source, Some(size), &target).await,
-                    Some(other) => transfers.copy_across(&client, &source, &other, &target).await,
-                }
-            })
-            .await?;
-        }
-        crew.finish().await
-    }
-
-    async fn make_folder(
-        &self,
-        root: &Path,
-        folder: Result<PathBuf, TransferError>,
-    ) -> Result<(), TransferError> {
-        let folder = folder?;
-        no_links_below(root, &folder.join("x")).await?;
-        let made = tokio::fs::create_dir_all(&folder).await;
-        made.map_err(|source| TransferError::File { action: "make", path: folder, source })
-    }
+            Err(error) => Planned::failed(object.key, error),
+        })
+    })
 }
 
-/// The files on their way, and the count of those that came.
-struct Crew<'a> {
-    transfers: &'a Transfers,
-    tasks: JoinSet<(String, Result<Done, TransferError>)>,
-    report: TreeReport,
-}
-
-impl<'a> Crew<'a> {
-    fn new(transfers: &'a Transfers) -> Self {
-        Self { transfers, tasks: JoinSet::new(), report: TreeReport::default() }
-    }
-
-    /// Starts on one more file, once there is room for it.
-    async fn work(
-        &mut self,
-        name: String,
-        size: u64,
-        work: impl Future<Output = Result<Done, TransferError>> + Send + 'static,
-    ) -> Result<(), TransferError> {
-        self.transfers.progress.expected(1, size);
-        while self.tasks.len() >= self.transfers.tuning.files.max(1) {
-            self.one().await;
-        }
-        if self.transfers.is_stopped() {
-            return self.stop().await;
-        }
-        self.tasks.spawn(async move { (name, work.await) });
-        Ok(())
-    }
-
-    async fn one(&mut self) {
-        match self.tasks.join_next().await {
-            Some(Ok((name, Ok(done)))) => {
-                self.report.done += 1;
-                self.report.bytes += done.bytes;
-                self.transfers.progress.done(&name, &done);
+/// Plans the removal of all objects under a prefix.
+pub fn plan_removal(
+    client: &Client,
+    from: &Prefix,
+) -> impl Stream<Item = Result<Planned, TransferError>> + Send + Unpin + use<> {
+    let (client, from) = (client.clone(), from.clone());
+    list(&client, &from).map(move |object| {
+        let object = object?;
+        Ok(match ObjectKey::parse(object.key.as_str()) {
+            Ok(key) => {
+                let address = Address { bucket: from.bucket.clone(), key };
+                let step = Step::RemoveObject(Place { client: client.clone(), address });
+                Planned::item(Item::new(object.key, object.size, step))
             }
-            Some(Ok((name, Err(error)))) => self.fail(&name, &error),
-            Some(Err(_)) => self.fail("", &TransferError::Worker),
-            None => {}
-        }
-    }
-
-    fn fail(&mut self, name: &str, error: &TransferError) {
-        self.report.failed += 1;
-        self.transfers.progress.failed(name, error);
-    }
-
-    fn skip(&mut self, name: &str, why: &str) {
-        self.report.skipped += 1;
-        self.transfers.progress.skipped(name, why);
-    }
-
-    /// Each file on its way sees the wish to stop by itself, and cleans up.
-    async fn stop(&mut self) -> Result<(), TransferError> {
-        while !self.tasks.is_empty() {
-            self.one().await;
-        }
-        Err(TransferError::Interrupted)
-    }
-
-    async fn finish(mut self) -> Result<TreeReport, TransferError> {
-        while !self.tasks.is_empty() {
-            self.one().await;
-        }
-        if self.transfers.is_stopped() { Err(TransferError::Interrupted) } else { Ok(self.report) }
-    }
+            Err(error) => Planned::failed(object.key, error),
+        })
+    })
 }
 
 fn list(
@@ -281,21 +205,25 @@ struct Found {
 
 enum Kind {
     File(u64),
+    Link(String),
     Other(&'static str),
 }
 
 /// All files below a folder, in the order of their names; folders are read as they are needed.
-async fn walk(folder: &Path) -> Result<mpsc::Receiver<Result<Found, TransferError>>, TransferError> {
+async fn walk(
+    folder: &Path,
+    links: Links,
+) -> Result<mpsc::Receiver<Result<Found, TransferError>>, TransferError> {
     let (sender, receiver) = mpsc::channel(1024);
     let root = folder.to_owned();
     let first = blocking(move || read_folder(&root)).await??;
     tokio::task::spawn_blocking(move || {
-        let mut pending: Vec<PathBuf> = first.into_iter().rev().collect();
-        while let Some(path) = pending.pop() {
-            let found = match look(&path) {
+        let mut pending: Vec<(PathBuf, usize)> = first.into_iter().rev().map(|path| (path, 1)).collect();
+        while let Some((path, depth)) = pending.pop() {
+            let found = match look(&path, links, depth) {
                 Ok(None) => match read_folder(&path) {
                     Ok(inside) => {
-                        pending.extend(inside.into_iter().rev());
+                        pending.extend(inside.into_iter().rev().map(|path| (path, depth + 1)));
                         continue;
                     }
                     Err(error) => Err(error),
@@ -311,16 +239,31 @@ async fn walk(folder: &Path) -> Result<mpsc::Receiver<Result<Found, TransferErro
     Ok(receiver)
 }
 
-/// What stands at a path, without following a link; `None` for a folder.
-fn look(path: &Path) -> Result<Option<Kind>, TransferError> {
-    let metadata = std::fs::symlink_metadata(path).map_err(|source| read_failed(path, source))?;
+/// Folders in folders; more of them mean that followed links go round in a circle.
+const DEEPEST: usize = 256;
+
+/// What stands at a path; `None` for a folder.
+fn look(path: &Path, links: Links, depth: usize) -> Result<Option<Kind>, TransferError> {
+    let failed = |source| read_failed(path, source);
+    let mut metadata = std::fs::symlink_metadata(path).map_err(failed)?;
+    if metadata.is_symlink() {
+        match links {
+            Links::Skip => return Ok(Some(Kind::Other("it is a symbolic link"))),
+            Links::Follow => metadata = std::fs::metadata(path).map_err(failed)?,
+            Links::Store => {
+                let target = std::fs::read_link(path).map_err(failed)?;
+                let text = target.to_str().map(|target| Kind::Link(target.to_owned()));
+                return Ok(Some(text.unwrap_or(Kind::Other("its target is not UTF-8"))));
+            }
+        }
+    }
     let kind = metadata.file_type();
-    Ok(if kind.is_dir() {
+    Ok(if kind.is_dir() && depth > DEEPEST {
+        Some(Kind::Other("it lies too deep: links may go round in a circle"))
+    } else if kind.is_dir() {
         None
     } else if kind.is_file() {
         Some(Kind::File(metadata.len()))
-    } else if kind.is_symlink() {
-        Some(Kind::Other("it is a symbolic link"))
     } else {
         Some(Kind::Other("it is a device, a socket or a pipe"))
     })
@@ -336,21 +279,4 @@ fn read_folder(path: &Path) -> Result<Vec<PathBuf>, TransferError> {
 
 fn read_failed(path: &Path, source: std::io::Error) -> TransferError {
     TransferError::File { action: "read", path: path.to_owned(), source }
-}
-
-/// Refuses a path with a symbolic link among the folders between the root and the file.
-async fn no_links_below(root: &Path, file: &Path) -> Result<(), TransferError> {
-    let (root, file) = (root.to_owned(), file.to_owned());
-    let check = move || {
-        let between = file.parent().and_then(|folder| folder.strip_prefix(&root).ok().map(Path::to_owned));
-        let mut path = root;
-        for name in between.unwrap_or_default().components() {
-            path.push(name);
-            if std::fs::symlink_metadata(&path).is_ok_and(|there| there.is_symlink()) {
-                return Err(TransferError::Link(path));
-            }
-        }
-        Ok(())
-    };
-    blocking(check).await?
 }

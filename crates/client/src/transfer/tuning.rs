@@ -26,7 +26,7 @@ impl Default for Tuning {
             part_size: 8 * MIB,
             memory: 96 * MIB,
             ranges: 8,
-            files: 24,
+            files: 64,
             copy_threshold: 5 << 30,
         }
     }

@@ -1,18 +1,25 @@
 //! Files and streams into a store.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use md5::{Digest as _, Md5};
 use tokio::io::{AsyncRead, AsyncReadExt};
+use wigeon_core::sigv4::canonical::hex;
 
 use super::engine::Transfers;
 use super::error::TransferError;
 use super::file_slice::{SharedFile, blocking};
+use super::file_time::{self, MTIME};
 use super::item::{Address, Done};
+use super::journal::{FileIdentity, UploadBegun};
 use super::media_type;
 use super::parts::PartsInFlight;
-use crate::s3::{Client, PutOptions};
+use crate::s3::{
+    Checksum, ChecksumAlgorithm, Client, ErrorKind, MultipartUpload, Part, PutOptions, StoredPart, Verified,
+};
 
 impl Transfers {
     /// Uploads a regular file; one that changes in the middle is refused, and the object stays as it was.
@@ -27,9 +34,17 @@ impl Transfers {
         options: &PutOptions,
     ) -> Result<Done, TransferError> {
         let path = file.to_owned();
-        let (source, before) = blocking(move || open(&path)).await??;
+        let most = READ_AT_ONCE.min(self.tuning.threshold.saturating_sub(1));
+        let (source, before, content) = blocking(move || open_and_read(&path, most)).await??;
         let shared = SharedFile::new(source, file);
-        let options = with_media_type(options, &file.to_string_lossy());
+        let mut options = with_media_type(options, &file.to_string_lossy());
+        if self.times {
+            options.metadata.retain(|(name, _)| name != MTIME);
+            options.metadata.extend(file_time::written(&before).map(|time| (MTIME.to_owned(), time)));
+        }
+        if let Some(content) = content {
+            return self.put_whole(client, content.into(), to, &options).await;
+        }
         let done = if before.len() < self.tuning.threshold {
             self.upload_small(client, &shared, before.len(), to, &options).await?
         } else {
@@ -51,7 +66,7 @@ impl Transfers {
         self.put_whole(client, body, to, options).await
     }
 
-    async fn put_whole(
+    pub(crate) async fn put_whole(
         &self,
         client: &Client,
         body: Bytes,
@@ -59,7 +74,7 @@ impl Transfers {
         options: &PutOptions,
     ) -> Result<Done, TransferError> {
         let bytes = body.len() as u64;
-        let stored = self.unless_stopped(client.put_object(&to.bucket, &to.key, body, options)).await??;
+        let stored = client.put_object(&to.bucket, &to.key, body, options).await?;
         self.progress.moved(bytes);
         Ok(Done { bytes, verified: stored.verified })
     }
@@ -74,8 +89,7 @@ impl Transfers {
         options: &PutOptions,
     ) -> Result<Done, TransferError> {
         let size = before.len();
-        let part_size = self.tuning.part_size_for(size);
-        let mut parts = PartsInFlight::begin(client, to, options).await?;
+        let (part_size, mut parts, there) = self.take_up_upload(client, path, before, to, options).await?;
         let sent = async {
             for (number, offset) in
                 (1..).zip((0..size).step_by(usize::try_from(part_size).unwrap_or(usize::MAX)))
@@ -83,9 +97,14 @@ impl Transfers {
                 let length = part_size.min(size - offset);
                 let memory = self.memory_for(length).await?;
                 let (file, progress) = (file.clone(), Arc::clone(&self.progress));
+                let stored = there.get(&number).filter(|part| part.size == length).cloned();
                 parts.spawn(|client, upload| async move {
                     let _memory = memory;
                     let body = file.read(offset, usize::try_from(length).unwrap_or(usize::MAX)).await?;
+                    if let Some(part) = stored.and_then(|stored| same_part(&stored, &body, &upload)) {
+                        progress.resumed(length);
+                        return Ok(part);
+                    }
                     let part = client.upload_part(&upload, number, body).await?;
                     progress.moved(length);
                     Ok(part)
@@ -98,6 +117,56 @@ impl Transfers {
         }
         .await;
         parts.finish(self, sent, options).await
+    }
+
+    /// The upload that an earlier run has left, with the parts that are there, or a new one.
+    async fn take_up_upload(
+        &self,
+        client: &Client,
+        path: &Path,
+        before: &std::fs::Metadata,
+        to: &Address,
+        options: &PutOptions,
+    ) -> Result<(u64, PartsInFlight, BTreeMap<u32, StoredPart>), TransferError> {
+        let (journals, store, object, file) =
+            (self.journals.clone(), client.endpoint().origin(), to.clone(), path.to_owned());
+        let opened = blocking(move || {
+            let mut journal = journals?.open("upload", &store, &object, &file)?;
+            let begun = journal.read::<UploadBegun>().map(|(begun, _)| begun);
+            Some((journal, begun))
+        });
+        let (journal, begun) = opened.await?.unzip();
+        let (source, described) = (FileIdentity::of(before), format!("{options:?}"));
+        if let Some(begun) = begun.flatten() {
+            let upload = MultipartUpload::known(&to.bucket, &to.key, &begun.upload_id, begun.keeps_checksum);
+            if begun.source == source && begun.described == described {
+                match client.list_parts(&upload).await {
+                    Ok(there) => {
+                        let there = there.into_iter().map(|part| (part.number, part)).collect();
+                        return Ok((begun.part_size, PartsInFlight::of(client, upload, journal), there));
+                    }
+                    // It was completed, given up, or cleaned away.
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    Err(error) => return Err(error.into()),
+                }
+            } else if let Err(error) = client.abort_multipart(&upload).await {
+                tracing::debug!(upload = %upload.id, %error, "an upload of what the file was is not given up");
+            }
+        }
+        let upload = client.create_multipart(&to.bucket, &to.key, options).await?;
+        let part_size = self.tuning.part_size_for(before.len());
+        let begun = UploadBegun {
+            source,
+            part_size,
+            described,
+            upload_id: upload.id.clone(),
+            keeps_checksum: upload.keeps_checksum(),
+        };
+        let journal = match journal {
+            Some(mut journal) => blocking(move || journal.begin(&begun).ok().map(|()| journal)).await?,
+            None => None,
+        };
+        Ok((part_size, PartsInFlight::of(client, upload, journal), BTreeMap::new()))
     }
 
     /// Uploads a stream of any length: in one piece where it is short, in parts where it is long.
@@ -145,6 +214,25 @@ impl Transfers {
     }
 }
 
+/// The part that the store has, if its checksum is that of the bytes here.
+fn same_part(stored: &StoredPart, body: &Bytes, upload: &MultipartUpload) -> Option<Part> {
+    let verified = match (stored.checksum, stored.etag.md5()) {
+        (Some(checksum), _) => {
+            (Checksum::of(checksum.algorithm, body) == checksum).then_some(Verified::Checksum)
+        }
+        (None, Some(md5)) => (hex(&Md5::digest(body)).eq_ignore_ascii_case(md5)).then_some(Verified::Md5),
+        (None, None) => None,
+    }?;
+    let algorithm = ChecksumAlgorithm::Crc64Nvme;
+    Some(Part {
+        number: stored.number,
+        etag: stored.etag.clone(),
+        size: stored.size,
+        checksum: upload.keeps_checksum().then(|| Checksum::of(algorithm, body)),
+        verified,
+    })
+}
+
 /// A full part, or what is left of the stream.
 async fn read_part(stream: &mut (impl AsyncRead + Unpin), size: u64) -> Result<Bytes, TransferError> {
     let size = usize::try_from(size).unwrap_or(usize::MAX);
@@ -152,6 +240,28 @@ async fn read_part(stream: &mut (impl AsyncRead + Unpin), size: u64) -> Result<B
     let mut limited = stream.take(size as u64);
     while limited.read_buf(&mut part).await.map_err(TransferError::Stream)? > 0 {}
     Ok(part.freeze())
+}
+
+/// Up to this size a file is read where it is opened: what all files on their way hold so is a small part of the
+/// memory, and asking for each costs more than it saves.
+const READ_AT_ONCE: u64 = 256 << 10;
+
+/// The content too, of `most` bytes.
+#[allow(clippy::type_complexity, reason = "taken apart where it is made")]
+fn open_and_read(
+    path: &Path,
+    most: u64,
+) -> Result<(std::fs::File, std::fs::Metadata, Option<Vec<u8>>), TransferError> {
+    let (file, metadata) = open(path)?;
+    if metadata.len() > most {
+        return Ok((file, metadata, None));
+    }
+    let length = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+    let content = SharedFile::read_now(&file, 0, length).map_err(|source| match source.kind() {
+        std::io::ErrorKind::UnexpectedEof => TransferError::Changed(path.display().to_string()),
+        _ => TransferError::File { action: "read", path: path.to_owned(), source },
+    })?;
+    Ok((file, metadata, Some(content)))
 }
 
 fn open(path: &Path) -> Result<(std::fs::File, std::fs::Metadata), TransferError> {

@@ -5,7 +5,7 @@ use wigeon_client::s3::{EndpointError, ErrorKind, ProfileEndpointError, S3Error}
 use wigeon_client::session::SessionError;
 use wigeon_client::transfer::TransferError;
 
-use crate::errors::{Failure, Kind};
+use crate::errors::{Failure, Kind, sign_in_needed};
 
 impl From<S3Error> for Failure {
     fn from(error: S3Error) -> Self {
@@ -53,21 +53,30 @@ fn judged(kind: ErrorKind) -> (Kind, Option<&'static str>) {
     }
 }
 
+fn kind_of(error: &TransferError) -> Kind {
+    match error {
+        TransferError::Store(_) => Kind::Error,
+        TransferError::NotRemoved(kept) if kept.code == "AccessDenied" => Kind::Denied,
+        TransferError::Changed(_) | TransferError::Corrupt { .. } => Kind::Retry,
+        TransferError::File { .. }
+        | TransferError::Stream(_)
+        | TransferError::NotAFile { .. }
+        | TransferError::Link(_)
+        | TransferError::NotRemoved(_)
+        | TransferError::Outside { .. }
+        | TransferError::WithOthers(_)
+        | TransferError::Plan(_)
+        | TransferError::Name(_)
+        | TransferError::Key(_)
+        | TransferError::TooLong
+        | TransferError::Interrupted
+        | TransferError::Worker => Kind::Error,
+    }
+}
+
 impl From<TransferError> for Failure {
     fn from(error: TransferError) -> Self {
-        let kind = match &error {
-            TransferError::Store(_) => Kind::Error,
-            TransferError::Changed(_) | TransferError::Corrupt { .. } => Kind::Retry,
-            TransferError::File { .. }
-            | TransferError::Stream(_)
-            | TransferError::NotAFile { .. }
-            | TransferError::Link(_)
-            | TransferError::Name(_)
-            | TransferError::Key(_)
-            | TransferError::TooLong
-            | TransferError::Interrupted
-            | TransferError::Worker => Kind::Error,
-        };
+        let kind = kind_of(&error);
         match error {
             TransferError::Store(error) => error.into(),
             other => Self::because(kind, &other),
@@ -93,10 +102,22 @@ impl From<EndpointError> for Failure {
 impl Failure {
     /// A transfer's error that stays where it is, among others.
     pub(crate) fn of_transfer(error: &TransferError) -> Self {
-        let kind = match error.kind() {
-            Some(kind) => judged(kind).0,
-            None => Kind::Error,
+        let TransferError::Store(store) = error else {
+            return Self::because(kind_of(error), error);
         };
-        Self::because(kind, error)
+        let (kind, hint) = judged(store.kind());
+        let failure = match store {
+            // The session's own sentence says more than ours.
+            S3Error::Credentials(error) => {
+                if let Some(SessionError::SignInNeeded { profile, reason }) = error.source.downcast_ref() {
+                    let mut failure = sign_in_needed(profile);
+                    failure.causes.extend(reason.clone());
+                    return failure;
+                }
+                Self::because(kind, error.source.as_ref())
+            }
+            other => Self::because(kind, other),
+        };
+        hint.into_iter().fold(failure, Self::hint)
     }
 }

@@ -28,6 +28,16 @@ pub(crate) fn time(at: Option<Timestamp>) -> String {
     at.map_or_else(|| "-".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M:%S").to_string())
 }
 
+/// `33 s`, `5 min`, `2 h 10 min`: rounded up.
+pub(crate) fn duration(seconds: u64) -> String {
+    let minutes = seconds.div_ceil(60);
+    match seconds {
+        0..100 => format!("{seconds} s"),
+        100..6000 => format!("{minutes} min"),
+        _ => format!("{} h {} min", minutes / 60, minutes % 60),
+    }
+}
+
 /// A key on one line.
 pub(crate) fn name(key: &str) -> String {
     printable(key).replace('\n', "\\n")

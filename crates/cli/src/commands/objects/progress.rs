@@ -1,67 +1,117 @@
-//! How a transfer shows itself: a bar where a person watches, then each failure, then one sentence.
+//! Transfers of one command, from the plan to the report: what would be done, or what was done and how it was verified.
 //!
 //! The first interrupt (Ctrl-C, SIGTERM, SIGHUP) ends the transfers in good order, the second one ends the process.
 
 use std::io::ErrorKind;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use futures_util::StreamExt;
+use jiff::ZonedDateTime;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-use wigeon_client::s3::{Client, Verified};
-use wigeon_client::transfer::{Address, Done, Progress, TransferError, Transfers, TreeReport, Tuning};
+use wigeon_client::connect::{RateLimit, Timetable};
+use wigeon_client::s3::Client;
+use wigeon_client::transfer::{
+    Address, After, Done, Planned, Progress, Report, TransferError, Transfers, Tuning,
+};
 
 use super::human;
+use super::moving::Plan;
+use super::shown::{Seen, Shown, proof};
 use crate::context::Context;
 use crate::errors::{Failure, Kind};
-use crate::output::printable;
+use crate::output::{Output, printable};
 
-/// Failures that are kept to be shown; beyond, they are counted.
-const MOST_SHOWN: usize = 1000;
+/// How a plan is carried out.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct RunOptions {
+    /// Print what would be done, and do nothing
+    #[arg(long, short = 'n')]
+    pub(crate) dry_run: bool,
 
-/// Transfers of one command, from their beginning to their report.
+    /// With --json: a line for each item as it is done, and the summary as the last line
+    #[arg(long, requires = "json")]
+    pub(crate) events: bool,
+
+    /// Do not go on with what an earlier run left, and leave nothing for a later one
+    #[arg(long)]
+    pub(crate) no_resume: bool,
+
+    /// Write the files' times into their objects (rclone's mtime), and give files the times of their objects
+    #[arg(long)]
+    pub(crate) times: bool,
+
+    /// At most so many bytes per second: 2M, or a timetable such as "08:00,2M 18:00,off"
+    #[arg(long, value_name = "RATE", value_parser = Timetable::parse)]
+    pub(crate) limit_rate: Option<Timetable>,
+}
+
+impl RunOptions {
+    /// The limit of bytes per second that stores are to share.
+    pub(crate) fn limit(&self) -> Option<Arc<RateLimit>> {
+        let timetable = self.limit_rate.clone()?;
+        Some(Arc::new(RateLimit::new(timetable, Arc::new(local_time))))
+    }
+}
+
+/// The day of the week from Monday, and the minute of the day.
+fn local_time() -> (u8, u16) {
+    let now = ZonedDateTime::now();
+    let day = now.weekday().to_monday_zero_offset();
+    let minute = i16::from(now.hour()) * 60 + i16::from(now.minute());
+    (u8::try_from(day).unwrap_or(0), u16::try_from(minute).unwrap_or(0))
+}
+
+/// Transfers of one command.
 pub(crate) struct Run {
     pub(crate) transfers: Transfers,
     shown: Arc<Shown>,
+    options: RunOptions,
     begun: Instant,
-}
-
-struct Shown {
-    bar: ProgressBar,
-    seen: Mutex<Seen>,
-}
-
-#[derive(Default)]
-struct Seen {
-    expected: u64,
-    failures: Vec<(String, Failure)>,
-    skipped: Vec<(String, String)>,
-    weakest: Option<Verified>,
 }
 
 impl Run {
     /// Begins; with a bar where standard error is a terminal.
-    pub(crate) fn start(context: &Context) -> Self {
-        let watched =
-            context.environment.stderr_is_terminal && !context.options.quiet && !context.options.json;
-        let target = if watched { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(Some(0), target);
-        let template = "{bytes:>10} of {total_bytes:<10} {wide_bar} {binary_bytes_per_sec:>12} {eta:>4}";
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
-        }
+    pub(crate) fn start(context: &Context, options: &RunOptions) -> Result<Self, Failure> {
         let stop = CancellationToken::new();
-        tokio::spawn(stop_on_interrupt(stop.clone()));
-        let shown = Arc::new(Shown { bar, seen: Mutex::default() });
+        if !options.dry_run {
+            tokio::spawn(stop_on_interrupt(stop.clone(), context.detached().output));
+        }
+        let shown = Shown::start(context, options.events);
         let progress: Arc<dyn Progress> = Arc::clone(&shown) as _;
-        let transfers = Transfers::new(Tuning::default(), progress, stop);
-        Self { transfers, shown, begun: Instant::now() }
+        let mut transfers = Transfers::new(Tuning::default(), progress, stop);
+        if !options.no_resume && !options.dry_run {
+            transfers = transfers.resuming(context.environment.state_dir()?.join("transfers"));
+        }
+        if options.times {
+            transfers = transfers.keeping_times();
+        }
+        Ok(Self { transfers, shown, options: options.clone(), begun: Instant::now() })
     }
 
-    /// Says how many bytes one file has, where it is alone.
-    pub(crate) fn expect(&self, bytes: u64) {
-        self.shown.expected(1, bytes);
+    /// The limit of bytes per second that its stores are to share.
+    pub(crate) fn limit(&self) -> Option<Arc<RateLimit>> {
+        self.options.limit()
+    }
+
+    /// Begins with nothing asked for.
+    pub(crate) fn plain(context: &Context) -> Result<Self, Failure> {
+        Self::start(context, &RunOptions::default())
+    }
+
+    /// Does all of it, or prints all of it, and reports.
+    pub(crate) async fn carry_out(self, context: &Context, plan: Plan<'_>) -> Result<(), Failure> {
+        if self.options.dry_run {
+            return print_plan(context, plan).await;
+        }
+        let outcome = self.transfers.carry_out(plan).await;
+        let seen = self.shown.finish();
+        let report = outcome?;
+        if report == Report::default() {
+            return Err(Failure::error("there is nothing to copy"));
+        }
+        self.report(context, report, &seen)
     }
 
     /// Writes an object to standard output. Whoever closed the pipe has seen enough.
@@ -73,75 +123,125 @@ impl Run {
         }
     }
 
-    /// The report of one file.
+    /// The report of one stream.
     pub(crate) fn finish_one(
         self,
         context: &Context,
         outcome: Result<Done, TransferError>,
     ) -> Result<(), Failure> {
-        self.shown.bar.finish_and_clear();
+        let mut seen = self.shown.finish();
         let done = outcome?;
-        self.shown.seen().weakest = Some(done.verified);
-        self.report(context, TreeReport { done: 1, bytes: done.bytes, ..TreeReport::default() })
+        seen.weakest = Some(done.verified);
+        self.report(context, Report { done: 1, bytes: done.bytes, ..Report::default() }, &seen)
     }
 
-    /// The report of many files: what failed, and the sentence.
-    pub(crate) fn finish(
-        self,
-        context: &Context,
-        outcome: Result<TreeReport, TransferError>,
-    ) -> Result<(), Failure> {
-        self.shown.bar.finish_and_clear();
-        let report = outcome?;
-        if report.done + report.failed + report.skipped == 0 {
-            return Err(Failure::error("there is nothing to copy"));
-        }
-        self.report(context, report)
-    }
-
-    fn report(self, context: &Context, report: TreeReport) -> Result<(), Failure> {
-        let seen = std::mem::take(&mut *self.shown.seen());
+    fn report(&self, context: &Context, report: Report, seen: &Seen) -> Result<(), Failure> {
         let seconds = self.begun.elapsed().as_secs_f64();
         if context.output.is_json() {
-            context.output.document(&document(&report, &seen, seconds))?;
+            let summary = document(&report, seen, seconds);
+            if self.options.events {
+                context.output.item(&summary, |_| String::new())?;
+            } else {
+                context.output.document(&summary)?;
+            }
         } else {
             for (name, why) in &seen.skipped {
                 context.output.note(&printable(&format!("skipped `{name}`: {why}")));
             }
             for (name, failure) in &seen.failures {
-                let causes: String = failure.causes.iter().map(|cause| format!(": {cause}")).collect();
-                let text = format!("failed `{name}`: {}{causes}", failure.message);
-                context.output.message(&human::name(&text));
+                // One item that failed alone is the failure of the command.
+                if report.done + report.failed + report.skipped > 1 {
+                    let causes: String = failure.causes.iter().map(|cause| format!(": {cause}")).collect();
+                    let text = format!("failed `{name}`: {}{causes}", failure.message);
+                    context.output.message(&human::name(&text));
+                }
             }
-            context.output.note(&sentence(&report, &seen, seconds));
+            if report.done + report.removed > 0 || report.failed == 0 {
+                context.output.note(&sentence(&report, seen, seconds));
+            }
         }
-        verdict(&report, &seen)
+        verdict(&report, seen)
     }
 }
 
+/// Prints each item of a plan, as it would be done.
+async fn print_plan(context: &Context, mut plan: Plan<'_>) -> Result<(), Failure> {
+    let (mut files, mut bytes) = (0, 0);
+    while let Some(planned) = plan.next().await {
+        match planned? {
+            Planned::Item(item) => {
+                files += 1;
+                bytes += item.size;
+                let moves = item.after == After::RemoveSource;
+                let data = json!({
+                    "would": item.step.verb(), "source": item.name, "target": item.step.target(),
+                    "bytes": item.size, "then_remove_source": moves,
+                });
+                context.output.item(&data, |_| {
+                    let to = item.step.target().map_or_else(String::new, |to| format!(" to {to}"));
+                    let then = if moves { ", then remove the source" } else { "" };
+                    let text = format!(
+                        "would {} {}{to} ({}){then}",
+                        item.step.verb(),
+                        item.name,
+                        human::size(item.size)
+                    );
+                    human::name(&text)
+                })?;
+            }
+            Planned::Skipped { name, why } => {
+                context.output.note(&human::name(&format!("would skip `{name}`: {why}")));
+            }
+            Planned::Failed { name, error } => {
+                context.output.message(&human::name(&format!("would fail `{name}`: {error}")));
+            }
+        }
+    }
+    let all = human::count(files, "item", "items");
+    context.output.note(&format!("Nothing was done. It would be {all}, {}.", human::size(bytes)));
+    Ok(())
+}
+
 /// All failed: the first one's kind. Some: partly done.
-fn verdict(report: &TreeReport, seen: &Seen) -> Result<(), Failure> {
+fn verdict(report: &Report, seen: &Seen) -> Result<(), Failure> {
     if report.failed == 0 {
         return Ok(());
     }
-    let of = human::count(report.done + report.failed, "file", "files");
+    let done = report.done + report.removed;
+    match seen.failures.first() {
+        // Alone: its own words, and what to do about it.
+        Some((_, only)) if report.failed == 1 && done + report.skipped == 0 => {
+            let mut failure = Failure::new(only.kind, only.message.clone());
+            failure.causes.clone_from(&only.causes);
+            failure.hints.clone_from(&only.hints);
+            return Err(failure);
+        }
+        _ => {}
+    }
+    let of = human::count(done + report.failed, "file", "files");
     let kind = match seen.failures.first() {
-        Some((_, first)) if report.done == 0 => first.kind,
-        _ if report.done == 0 => Kind::Error,
+        Some((_, first)) if done == 0 => first.kind,
+        _ if done == 0 => Kind::Error,
         _ => Kind::Partial,
     };
     let again = "the same command again tries all of them again";
     Err(Failure::new(kind, format!("{} of {of} failed", report.failed)).hint(again))
 }
 
-fn sentence(report: &TreeReport, seen: &Seen, seconds: f64) -> String {
+fn sentence(report: &Report, seen: &Seen, seconds: f64) -> String {
     let mut text = format!(
         "Copied {}, {} in {seconds:.1} s",
         human::count(report.done, "file", "files"),
         human::size(report.bytes)
     );
+    if seen.resumed_bytes > 0 {
+        text.push_str(&format!(" ({} were there from an earlier run)", human::size(seen.resumed_bytes)));
+    }
     if let Some(weakest) = seen.weakest {
         text.push_str(&format!("; verified by {}", proof(weakest)));
+    }
+    if report.removed > 0 {
+        text.push_str(&format!("; {} removed", report.removed));
     }
     if report.skipped > 0 {
         text.push_str(&format!("; {} skipped", report.skipped));
@@ -150,7 +250,7 @@ fn sentence(report: &TreeReport, seen: &Seen, seconds: f64) -> String {
     text
 }
 
-fn document(report: &TreeReport, seen: &Seen, seconds: f64) -> Value {
+fn document(report: &Report, seen: &Seen, seconds: f64) -> Value {
     let failures: Vec<Value> = seen
         .failures
         .iter()
@@ -163,6 +263,8 @@ fn document(report: &TreeReport, seen: &Seen, seconds: f64) -> Value {
     json!({
         "copied": report.done,
         "bytes": report.bytes,
+        "resumed_bytes": seen.resumed_bytes,
+        "removed": report.removed,
         "failed": report.failed,
         "skipped": report.skipped,
         "seconds": (seconds * 1000.0).round() / 1000.0,
@@ -172,57 +274,10 @@ fn document(report: &TreeReport, seen: &Seen, seconds: f64) -> Value {
     })
 }
 
-/// The weakest proof among the files.
-fn proof(verified: Verified) -> &'static str {
-    match verified {
-        Verified::Store => "the store",
-        Verified::Length => "length",
-        Verified::Md5 => "MD5",
-        Verified::SignedPayload => "signed SHA-256",
-        Verified::Checksum => "checksum",
-    }
-}
-
-impl Shown {
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Progress for Shown {
-    fn expected(&self, _files: u64, bytes: u64) {
-        let mut seen = self.seen();
-        seen.expected += bytes;
-        self.bar.set_length(seen.expected);
-    }
-
-    fn moved(&self, bytes: u64) {
-        self.bar.inc(bytes);
-    }
-
-    fn done(&self, _name: &str, done: &Done) {
-        let mut seen = self.seen();
-        seen.weakest = Some(seen.weakest.map_or(done.verified, |weakest| weakest.min(done.verified)));
-    }
-
-    fn failed(&self, name: &str, error: &TransferError) {
-        let mut seen = self.seen();
-        if seen.failures.len() < MOST_SHOWN {
-            seen.failures.push((name.to_owned(), Failure::of_transfer(error)));
-        }
-    }
-
-    fn skipped(&self, name: &str, why: &str) {
-        let mut seen = self.seen();
-        if seen.skipped.len() < MOST_SHOWN {
-            seen.skipped.push((name.to_owned(), why.to_owned()));
-        }
-    }
-}
-
-async fn stop_on_interrupt(stop: CancellationToken) {
+async fn stop_on_interrupt(stop: CancellationToken, output: Output) {
     if interrupted().await.is_ok() {
         stop.cancel();
+        output.note("Interrupted: what is on its way is finished first. Once more stops at once.");
         if interrupted().await.is_ok() {
             // What a shell reports of a program that an interrupt ended.
             std::process::exit(130);
@@ -251,6 +306,8 @@ async fn interrupted() -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use wigeon_client::s3::Verified;
+
     use super::*;
 
     fn failed(kind: Kind) -> Seen {
@@ -259,20 +316,24 @@ mod tests {
 
     #[test]
     fn some_of_many_is_partly_done() {
-        let some = TreeReport { done: 1, failed: 1, ..TreeReport::default() };
+        let some = Report { done: 1, failed: 1, ..Report::default() };
         assert_eq!(verdict(&some, &failed(Kind::Denied)).unwrap_err().kind, Kind::Partial);
-        let all = TreeReport { failed: 2, ..TreeReport::default() };
+        let all = Report { failed: 2, ..Report::default() };
         assert_eq!(verdict(&all, &failed(Kind::Denied)).unwrap_err().kind, Kind::Denied);
-        assert!(verdict(&TreeReport { done: 2, ..TreeReport::default() }, &Seen::default()).is_ok());
+        let alone = Report { failed: 1, ..Report::default() };
+        assert_eq!(verdict(&alone, &failed(Kind::Denied)).unwrap_err().message, "no");
+        assert!(verdict(&Report { done: 2, ..Report::default() }, &Seen::default()).is_ok());
     }
 
     #[test]
     fn the_sentence_says_what_was_verified() {
         let seen = Seen { weakest: Some(Verified::SignedPayload), ..Seen::default() };
-        let report = TreeReport { done: 2, bytes: 1536, skipped: 1, failed: 0 };
+        let report = Report { done: 2, bytes: 1536, skipped: 1, ..Report::default() };
         assert_eq!(
             sentence(&report, &seen, 1.26),
             "Copied 2 files, 1.5 KiB in 1.3 s; verified by signed SHA-256; 1 skipped."
         );
+        let seen = Seen { resumed_bytes: 1024, ..seen };
+        assert!(sentence(&report, &seen, 1.0).contains("1.5 KiB in 1.0 s (1.0 KiB were there"));
     }
 }

@@ -1,11 +1,17 @@
-//! Everything below a prefix removed, a thousand keys at a time.
+//! Everything below a prefix removed, a thousand keys at a time, while the list goes on.
+
+use std::mem;
 
 use futures_util::TryStreamExt;
+use tokio::task::{JoinError, JoinSet};
 use wigeon_client::s3::{Client, Entry, ErrorKind, ListQuery, NotDeleted};
 use wigeon_client::transfer::Prefix;
 use wigeon_core::s3::ObjectKey;
 
 use crate::errors::{Failure, Kind};
+
+/// Requests on their way: the list is read meanwhile.
+const AT_ONCE: usize = 8;
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -31,6 +37,14 @@ impl Removal {
         ))
     }
 
+    fn count(&mut self, ended: Option<Result<Result<Answered, Failure>, JoinError>>) -> Result<(), Failure> {
+        let Some(ended) = ended else { return Ok(()) };
+        let (asked, kept) = ended.map_err(|error| Failure::because(Kind::Error, &error))??;
+        self.removed += asked.saturating_sub(kept.len() as u64);
+        self.keep(kept);
+        Ok(())
+    }
+
     fn keep(&mut self, kept: Vec<NotDeleted>) {
         self.kept_count += kept.len() as u64;
         let room = Client::MOST_DELETED.saturating_sub(self.kept.len());
@@ -51,6 +65,7 @@ pub(crate) async fn remove_all(
     let mut entries = client.list(&from.bucket, query);
     let mut removal = Removal::default();
     let mut batch = Vec::with_capacity(Client::MOST_DELETED);
+    let mut requests = JoinSet::new();
     while let Some(entry) = entries.try_next().await? {
         let Entry::Object(object) = entry else { continue };
         if let Some(tell) = &mut dry {
@@ -60,35 +75,35 @@ pub(crate) async fn remove_all(
         }
         batch.push(ObjectKey::parse(object.key).map_err(|error| Failure::because(Kind::Error, &error))?);
         if batch.len() == Client::MOST_DELETED {
-            remove(client, from, &mut batch, &mut removal).await?;
+            while requests.len() >= AT_ONCE {
+                removal.count(requests.join_next().await)?;
+            }
+            let full = mem::replace(&mut batch, Vec::with_capacity(Client::MOST_DELETED));
+            requests.spawn(remove(client.clone(), from.clone(), full));
         }
     }
-    remove(client, from, &mut batch, &mut removal).await?;
+    if !batch.is_empty() {
+        requests.spawn(remove(client.clone(), from.clone(), batch));
+    }
+    while !requests.is_empty() {
+        removal.count(requests.join_next().await)?;
+    }
     Ok(removal)
 }
 
-async fn remove(
-    client: &Client,
-    from: &Prefix,
-    batch: &mut Vec<ObjectKey>,
-    removal: &mut Removal,
-) -> Result<(), Failure> {
-    if batch.is_empty() {
-        return Ok(());
-    }
-    let asked = batch.len() as u64;
-    let kept = match client.delete_objects(&from.bucket, batch).await {
+/// How many were asked for, and those that the store kept.
+type Answered = (u64, Vec<NotDeleted>);
+
+async fn remove(client: Client, from: Prefix, keys: Vec<ObjectKey>) -> Result<Answered, Failure> {
+    let kept = match client.delete_objects(&from.bucket, &keys).await {
         // A store without DeleteObjects removes them one by one.
         Err(error) if error.kind() == ErrorKind::NotSupported => {
-            for key in batch.iter() {
+            for key in &keys {
                 client.delete_object(&from.bucket, key).await?;
             }
             Vec::new()
         }
         other => other?,
     };
-    removal.removed += asked.saturating_sub(kept.len() as u64);
-    removal.keep(kept);
-    batch.clear();
-    Ok(())
+    Ok((keys.len() as u64, kept))
 }
