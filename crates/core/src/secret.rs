@@ -4,18 +4,18 @@ use std::fmt;
 
 use aws_lc_rs::constant_time;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
+use zeroize::Zeroize;
 
 /// A secret text: a token, a secret key, a client secret. To see it one has to say [`Secret::expose`].
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Secret(#[serde(with = "zeroizing")] Zeroizing<String>);
+pub struct Secret(String);
 
 impl Secret {
     /// Takes ownership of the text.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
-        Self(Zeroizing::new(text.into()))
+        Self(text.into())
     }
 
     /// The text itself. Each call is a place to check that it goes nowhere it should not.
@@ -28,6 +28,16 @@ impl Secret {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// Overwritten as one slice, with what the buffer holds beyond the text: byte by byte, as a `String` is otherwise, a
+/// token takes longer than most of what is done with it.
+impl Drop for Secret {
+    fn drop(&mut self) {
+        let mut bytes = std::mem::take(&mut self.0).into_bytes();
+        bytes.resize(bytes.capacity(), 0);
+        bytes.as_mut_slice().zeroize();
     }
 }
 
@@ -45,19 +55,6 @@ impl PartialEq for Secret {
 }
 
 impl Eq for Secret {}
-
-mod zeroizing {
-    use serde::{Deserialize, Deserializer, Serializer};
-    use zeroize::Zeroizing;
-
-    pub(super) fn serialize<S: Serializer>(text: &Zeroizing<String>, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(text)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Zeroizing<String>, D::Error> {
-        String::deserialize(from).map(Zeroizing::new)
-    }
-}
 
 #[cfg(test)]
 mod tests {

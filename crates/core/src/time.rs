@@ -16,26 +16,49 @@ pub trait Clock: Send + Sync + 'static {
 /// `2026-11-23T20:07:00Z`: ISO 8601 in whole seconds, as AWS's query APIs write times.
 #[must_use]
 pub fn iso8601(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    digits(at, &[4, b'-', 2, b'-', 2, b'T', 2, b':', 2, b':', 2, b'Z'])
 }
 
 /// `2026-11-23T20:07:00.123Z`: ISO 8601 in milliseconds, as S3's XML writes times.
 #[must_use]
 pub fn iso8601_millis(at: Timestamp) -> String {
-    let millis = at.subsec_millisecond().max(0);
-    format!("{}.{millis:03}Z", at.strftime("%Y-%m-%dT%H:%M:%S"))
+    digits(at, &[4, b'-', 2, b'-', 2, b'T', 2, b':', 2, b':', 2, b'.', 3, b'Z'])
 }
 
 /// `20261123T200700Z`: the `x-amz-date` form of Signature Version 4.
 #[must_use]
 pub fn amz(at: Timestamp) -> String {
-    at.strftime("%Y%m%dT%H%M%SZ").to_string()
+    digits(at, &[4, 2, 2, b'T', 2, 2, 2, b'Z'])
 }
 
 /// `20261123`: the date of a Signature Version 4 credential scope.
 #[must_use]
 pub fn amz_date(at: Timestamp) -> String {
-    at.strftime("%Y%m%d").to_string()
+    digits(at, &[4, 2, 2])
+}
+
+/// Year, month, day, hour, minute, second and millisecond, each with so many digits, and what stands between them. By
+/// hand, because every request needs several of these and a format that is read at run time costs as much as a hash.
+fn digits(at: Timestamp, form: &[u8]) -> String {
+    let civil = TimeZone::UTC.to_datetime(at);
+    let fields = [civil.month(), civil.day(), civil.hour(), civil.minute(), civil.second()];
+    let year = civil.year().max(0);
+    let mut fields = [year].into_iter().chain(fields.map(i16::from)).chain([civil.millisecond()]);
+    let mut text = String::with_capacity(24);
+    for &part in form {
+        if part.is_ascii_graphic() {
+            text.push(char::from(part));
+            continue;
+        }
+        let mut divisor = 10_i16.pow(u32::from(part) - 1);
+        let mut rest = fields.next().unwrap_or_default();
+        while divisor > 0 {
+            text.push(char::from(b'0' + u8::try_from(rest / divisor).unwrap_or_default()));
+            rest %= divisor;
+            divisor /= 10;
+        }
+    }
+    text
 }
 
 /// `Mon, 23 Nov 2026 20:07:00 GMT`: the HTTP form (RFC 9110, section 5.6.7).
@@ -95,6 +118,17 @@ mod tests {
             parse_iso8601("2026-11-03T04:05:06.000000001Z"),
             Some(at("2026-11-03T04:05:06.000000001Z"))
         );
+    }
+
+    #[test]
+    fn written_by_hand_as_by_the_library() {
+        for second in [0, -1, 1, 951_782_400, 1_795_500_000, 253_402_207_200, -62_135_596_800] {
+            let time = Timestamp::from_second(second).unwrap();
+            assert_eq!(iso8601(time), time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+            assert_eq!(amz(time), time.strftime("%Y%m%dT%H%M%SZ").to_string());
+            assert_eq!(amz_date(time), time.strftime("%Y%m%d").to_string());
+            assert_eq!(iso8601_millis(time), time.strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string());
+        }
     }
 
     #[test]

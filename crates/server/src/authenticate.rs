@@ -10,7 +10,7 @@ use http::StatusCode;
 use wigeon_core::s3::BucketName;
 use wigeon_core::s3::form_policy::{FormPolicy, FormPolicyError, LengthRange};
 use wigeon_core::secret::Secret;
-use wigeon_core::sigv4::canonical::ALGORITHM;
+use wigeon_core::sigv4::canonical::{ALGORITHM, SigningSecret};
 use wigeon_core::sigv4::form::{FormClaim, FormFields};
 use wigeon_core::sigv4::verify::{Claim, Expected, Payload, Seed, SignatureError, Verified};
 use wigeon_core::sts::{FaultCode, StsError};
@@ -112,7 +112,7 @@ pub enum AuthenticateError {
 pub struct Authenticator {
     sealer: Arc<Sealer>,
     directory: Arc<Directory>,
-    root: Option<RootKey>,
+    root: Option<(String, SigningSecret)>,
     region: String,
 }
 
@@ -125,6 +125,7 @@ impl Authenticator {
         root: Option<RootKey>,
         region: String,
     ) -> Self {
+        let root = root.map(|root| (root.access_key_id, SigningSecret::new(root.secret_key)));
         Self { sealer, directory, root, region }
     }
 
@@ -177,8 +178,8 @@ impl Authenticator {
             return Ok((of(Caller::Anonymous, "", None), LengthRange::ANY));
         };
         let token = fields.value("x-amz-security-token");
-        let (caller, secret_key) = self.key_of(claim.access_key_id(), token, request)?;
-        let policy = claim.verify(secret_key.expose(), &self.expected("s3", request))?;
+        let (caller, secret) = self.key_of(claim.access_key_id(), token, request)?;
+        let policy = claim.verify(&secret, &self.expected("s3", request))?;
         let range = FormPolicy::parse(&policy)?.check(fields, bucket.as_str(), request.at)?;
         self.note_use(&caller, claim.access_key_id(), "s3", request.at);
         let version = if claim.signed_at().is_some() { ALGORITHM } else { "AWS" };
@@ -212,9 +213,9 @@ impl Authenticator {
             return Err(SignatureError::UnsupportedMechanism.into());
         }
         let token = claim.session_token(&signed);
-        let (caller, secret_key) = self.key_of(claim.access_key_id(), token, request)?;
+        let (caller, secret) = self.key_of(claim.access_key_id(), token, request)?;
         let expected = self.expected(service, request);
-        let verified = claim.verify(&signed, secret_key.expose(), bucket_of_host, &expected, body_sha256)?;
+        let verified = claim.verify(&signed, &secret, bucket_of_host, &expected, body_sha256)?;
         let Verified { payload, seed, presigned, signed_at } = verified;
         let signature = Some(Signature {
             auth_type: if presigned { "REST-QUERY-STRING" } else { "REST-HEADER" },
@@ -238,17 +239,17 @@ impl Authenticator {
         access_key_id: &str,
         token: Option<&str>,
         request: &Request,
-    ) -> Result<(Caller, Secret), AuthenticateError> {
+    ) -> Result<(Caller, SigningSecret), AuthenticateError> {
         let unknown = || AuthenticateError::UnknownKey(access_key_id.to_owned());
         let Some(token) = token else {
-            if let Some(root) = self.root.as_ref().filter(|root| root.access_key_id == access_key_id) {
-                return Ok((Caller::Root, root.secret_key.clone()));
+            if let Some(root) = self.root.as_ref().filter(|(id, _)| id == access_key_id) {
+                return Ok((Caller::Root, root.1.clone()));
             }
             let snapshot = self.directory.snapshot();
             let (key, user) = snapshot.access_key(access_key_id).ok_or_else(unknown)?;
             let opened = || self.sealer.open_secret(access_key_id, &key.sealed_secret);
             let secret = key.plain_secret.clone().or_else(opened).ok_or_else(unknown)?;
-            return Ok((Caller::User(Arc::clone(user)), secret));
+            return Ok((Caller::User(Arc::clone(user)), SigningSecret::new(secret)));
         };
         let unsealed = self.sealer.unseal(token, access_key_id, request.at).map_err(|error| match error {
             UnsealError::Expired { .. } => AuthenticateError::Expired(access_key_id.to_owned()),
@@ -256,10 +257,10 @@ impl Authenticator {
         })?;
         if let Caller::RootSession(session) = &unsealed.caller {
             // It ends with the key that it was made from.
-            let standing = self.root.as_ref().is_some_and(|root| root.access_key_id == session.by);
+            let standing = self.root.as_ref().is_some_and(|(id, _)| *id == session.by);
             standing.then_some(()).ok_or_else(unknown)?;
         }
-        Ok((unsealed.caller, unsealed.secret_key))
+        Ok((unsealed.caller.clone(), unsealed.secret_key.clone()))
     }
 }
 

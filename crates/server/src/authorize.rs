@@ -19,7 +19,6 @@ use wigeon_core::policy::{Context, Policy};
 use wigeon_core::s3::operation::{Operation, sees_object_tags};
 use wigeon_core::s3::uri::Target;
 use wigeon_core::s3::{BucketName, ObjectKey};
-use wigeon_core::sigv4::canonical::sha256_hex;
 
 use crate::authenticate::Authenticated;
 use crate::bucket::{BucketAccess, BucketPolicy};
@@ -95,7 +94,7 @@ pub async fn authorize(
         .map_err(|ended| Refusal::session_over(ended.to_string()))?;
     let account = snapshot.account().to_owned();
     expected_owners(&request, &account)?;
-    let owner_id = sha256_hex(account.as_bytes());
+    let owner_id = snapshot.owner_id().to_owned();
     let access = access_of(classified.target.bucket(), &rights, facts)?;
     let source = classified.copy_source.as_ref().map(|source| &source.bucket);
     let source_access = access_of(source, &rights, facts)?;
@@ -120,7 +119,7 @@ pub async fn authorize(
     let mut allowed_by = None;
     for ask in &permit.classified.asks {
         let existing = match permit.wants_tags(ask) {
-            true => permit.tags_of(ask.on, facts).await?,
+            true => Box::pin(permit.tags_of(ask.on, facts)).await?,
             false => None,
         };
         let known = Known { existing: existing.as_ref(), ..Known::default() };

@@ -209,9 +209,12 @@ pub fn request_context<'a>(
             context.set(key, value);
         }
     }
-    for (header, key) in FROM_HEADERS {
-        if let Some(value) = request.header(header) {
-            context.set(key, value);
+    // A request has few of them.
+    for name in request.headers().keys() {
+        if let Some((header, key)) = FROM_HEADERS.iter().find(|(header, _)| header == name)
+            && let Some(value) = request.header(header)
+        {
+            context.set(*key, value);
         }
     }
     if let Some(CopySource { bucket, key, .. }) = &classified.copy_source {

@@ -58,8 +58,8 @@ pub struct Request {
     pub query: Query,
     /// The headers as they were sent: what a signature is about.
     sent: HeaderMap,
-    /// The headers and those that a presigning tool moved into the query: what the request means.
-    headers: HeaderMap,
+    /// The headers and those that a presigning tool moved into the query, where it moved some: what the request means.
+    moved: Option<HeaderMap>,
 }
 
 /// What is known of a request beside its text.
@@ -83,7 +83,7 @@ impl Request {
     pub fn read(parts: &Parts, arrival: Arrival) -> Result<Self, Refusal> {
         percent_decode(parts.uri.path()).ok_or(UriError::Encoding)?;
         let query = Query::parse(parts.uri.query().unwrap_or_default())?;
-        let headers = with_moved_headers(&parts.headers, &query)?;
+        let moved = with_moved_headers(&parts.headers, &query)?;
         Ok(Self {
             id: arrival.id,
             at: arrival.at,
@@ -94,7 +94,7 @@ impl Request {
             path: parts.uri.path().to_owned(),
             query,
             sent: parts.headers.clone(),
-            headers,
+            moved,
         })
     }
 
@@ -103,11 +103,11 @@ impl Request {
     #[must_use]
     pub fn of_form(self, mut fields: HeaderMap) -> Self {
         for name in [USER_AGENT, REFERER, ORIGIN] {
-            if let Some(value) = self.headers.get(&name) {
+            if let Some(value) = self.headers().get(&name) {
                 fields.insert(name, value.clone());
             }
         }
-        Self { sent: fields.clone(), headers: fields, ..self }
+        Self { sent: fields, moved: None, ..self }
     }
 
     /// Whether it came over TLS.
@@ -131,13 +131,13 @@ impl Request {
     /// All headers that count.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
-        &self.headers
+        self.moved.as_ref().unwrap_or(&self.sent)
     }
 
     /// A header's value, if it is text.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok()).map(str::trim)
+        self.headers().get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok()).map(str::trim)
     }
 }
 
@@ -153,10 +153,14 @@ fn host(parts: &Parts) -> Result<String, Refusal> {
     }
 }
 
-/// Presigning tools move `x-amz-*` headers into the query, where they mean the same.
-fn with_moved_headers(sent: &HeaderMap, query: &Query) -> Result<HeaderMap, Refusal> {
+/// Presigning tools move `x-amz-*` headers into the query, where they mean the same. `None` where they moved none.
+fn with_moved_headers(sent: &HeaderMap, query: &Query) -> Result<Option<HeaderMap>, Refusal> {
+    let mut moved = query.iter().filter(|(name, _)| is_moved_header(name)).peekable();
+    if moved.peek().is_none() {
+        return Ok(None);
+    }
     let mut headers = sent.clone();
-    for (name, value) in query.iter().filter(|(name, _)| is_moved_header(name)) {
+    for (name, value) in moved {
         let ambiguous = || Refusal::invalid_argument(format!("The header {name} is given in two ways."));
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| ambiguous())?;
         let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| ambiguous())?;
@@ -165,7 +169,7 @@ fn with_moved_headers(sent: &HeaderMap, query: &Query) -> Result<HeaderMap, Refu
         }
         headers.insert(name, value);
     }
-    Ok(headers)
+    Ok(Some(headers))
 }
 
 fn is_moved_header(name: &str) -> bool {

@@ -74,7 +74,7 @@ impl Rights {
                 let with_claimed = (!session.claim_policies.is_empty())
                     .then(|| role.policies.iter().chain(claimed).cloned().collect());
                 Holder::Session {
-                    arn: session.arn(),
+                    arn: session.arn().clone(),
                     role,
                     with_claimed,
                     session_policies: session.policies(snapshot)?,

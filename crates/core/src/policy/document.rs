@@ -8,6 +8,7 @@
 //! Source: AWS IAM User Guide, "Grammar of the IAM JSON policy language".
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::arn_pattern::ArnPattern;
 use super::condition::{Condition, Operator};
@@ -33,8 +34,8 @@ pub struct Document {
 pub struct Policy {
     /// The name of the policy, as explanations show it.
     pub name: String,
-    /// What it says.
-    pub document: Document,
+    /// What it says; policies of the same text may share it.
+    pub document: Arc<Document>,
 }
 
 /// Why a text is not a policy document, and where.
@@ -109,7 +110,7 @@ impl Document {
     /// Gives the document the name that decisions are explained with.
     #[must_use]
     pub fn named(self, name: impl Into<String>) -> Policy {
-        Policy { name: name.into(), document: self }
+        Policy { name: name.into(), document: Arc::new(self) }
     }
 
     /// The statements with this effect that may speak of the action on the resource, in no order.

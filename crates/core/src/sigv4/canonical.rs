@@ -3,10 +3,13 @@
 //! Enters: method, raw path, parsed query, headers. Leaves: a [`Signature`]. A query in which a name comes
 //! twice, or which is not percent-encoded UTF-8, is refused: the check and the handler must read the same.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use aws_lc_rs::{constant_time, digest, hmac};
 use http::{HeaderMap, Method};
 
 use crate::encoding::{encode_into, percent_decode};
+use crate::secret::Secret;
 
 /// The only algorithm of version 4 that is taken.
 pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";
@@ -174,8 +177,13 @@ impl Canonical<'_> {
             if index > 0 {
                 to.push(b',');
             }
+            let value = value.as_bytes().trim_ascii();
+            if !value.contains(&b' ') {
+                to.extend_from_slice(value);
+                continue;
+            }
             let mut space = false;
-            for &byte in value.as_bytes().trim_ascii() {
+            for &byte in value {
                 if byte != b' ' || !space {
                     to.push(byte);
                 }
@@ -200,7 +208,7 @@ impl Scope {
     /// The text that stands in the string to sign.
     #[must_use]
     pub fn text(&self) -> String {
-        format!("{}/{}/{}/aws4_request", self.date, self.region, self.service)
+        [&self.date, "/", &self.region, "/", &self.service, "/aws4_request"].concat()
     }
 
     /// The key of this scope, derived from a secret access key.
@@ -211,13 +219,13 @@ impl Scope {
         for part in [&self.date, &self.region, &self.service, "aws4_request"] {
             key = hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&key, part.as_bytes()).as_ref());
         }
-        SigningKey(key)
+        SigningKey(Arc::new(key))
     }
 }
 
 /// A key that signs for one scope.
 #[derive(Clone)]
-pub struct SigningKey(hmac::Key);
+pub struct SigningKey(Arc<hmac::Key>);
 
 impl std::fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -236,7 +244,52 @@ impl SigningKey {
     #[must_use]
     pub fn sign_request(&self, amz_date: &str, scope: &Scope, canonical: &[u8]) -> Signature {
         let hash = sha256_hex(canonical);
-        self.sign(format!("{ALGORITHM}\n{amz_date}\n{}\n{hash}", scope.text()).as_bytes())
+        self.sign([ALGORITHM, "\n", amz_date, "\n", &scope.text(), "\n", &hash].concat().as_bytes())
+    }
+}
+
+/// A secret access key, with the signing key that was last derived from it: the requests of a client have the same scope
+/// for a day, and deriving its key costs more than all else about a signature. Clones share what is kept, which is one
+/// key, found again by the whole scope.
+#[derive(Clone)]
+pub struct SigningSecret(Arc<Kept>);
+
+struct Kept {
+    secret: Secret,
+    last: Mutex<Option<(Scope, SigningKey)>>,
+}
+
+impl SigningSecret {
+    /// Nothing is derived yet.
+    #[must_use]
+    pub fn new(secret: Secret) -> Self {
+        Self(Arc::new(Kept { secret, last: Mutex::new(None) }))
+    }
+
+    /// The secret access key itself.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.secret.expose()
+    }
+
+    /// The key of a scope.
+    #[must_use]
+    pub fn signing_key(&self, scope: &Scope) -> SigningKey {
+        let mut last = self.0.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, key)) = &*last
+            && known == scope
+        {
+            return key.clone();
+        }
+        let key = scope.signing_key(self.expose());
+        *last = Some((scope.clone(), key.clone()));
+        key
+    }
+}
+
+impl std::fmt::Debug for SigningSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
     }
 }
 
@@ -267,12 +320,12 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 /// Lower-case hexadecimal.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
+    let digit = |half: u8| if half < 10 { b'0' + half } else { b'a' + half - 10 };
+    let mut text = Vec::with_capacity(bytes.len() * 2);
     for byte in bytes {
-        text.extend(char::from_digit(u32::from(byte >> 4), 16));
-        text.extend(char::from_digit(u32::from(byte & 15), 16));
+        text.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
     }
-    text
+    String::from_utf8(text).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -299,6 +352,41 @@ mod tests {
         let query =
             Query::of(vec![("a-".into(), "1".into()), ("a".into(), "2".into()), ("A".into(), "3".into())]);
         assert_eq!(query.canonical(None), "A=3&a=2&a-=1");
+    }
+
+    #[test]
+    fn a_kept_key_is_the_scopes_own() {
+        let secret = SigningSecret::new(Secret::new("secret"));
+        let scope = |date: &str, region: &str, service: &str| Scope {
+            date: date.into(),
+            region: region.into(),
+            service: service.into(),
+        };
+        let scopes = [
+            scope("20261123", "a", "s3"),
+            scope("20261124", "a", "s3"),
+            scope("20261123", "b", "s3"),
+            scope("20261123", "a", "sts"),
+        ];
+        let signed = |key: &SigningKey| key.sign(b"text").as_str().to_owned();
+        let mut all = Vec::new();
+        for scope in scopes.iter().chain(&scopes) {
+            let derived = signed(&scope.signing_key("secret"));
+            assert_eq!(signed(&secret.signing_key(scope)), derived);
+            assert_eq!(signed(&secret.clone().signing_key(scope)), derived);
+            all.push(derived);
+        }
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), 4);
+        assert_eq!(format!("{secret:?}"), "[redacted]");
+    }
+
+    #[test]
+    fn hexadecimal() {
+        let all: Vec<u8> = (0..=255).collect();
+        let expected: String = all.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex(&all), expected);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::canonical::{ALGORITHM, Scope, Signature};
+use super::canonical::{ALGORITHM, Scope, Signature, SigningSecret};
 use super::sign::LONGEST_PRESIGNED;
 use super::signed_request::SignatureError;
 use super::verify::{CLOCK_SKEW, Expected, check_scope, split_credential};
@@ -137,7 +137,7 @@ impl FormClaim {
     ///
     /// # Errors
     /// [`SignatureError`], the first that applies.
-    pub fn verify(&self, secret_key: &str, expected: &Expected<'_>) -> Result<Vec<u8>, SignatureError> {
+    pub fn verify(&self, secret: &SigningSecret, expected: &Expected<'_>) -> Result<Vec<u8>, SignatureError> {
         match &self.v4 {
             Some(v4) => {
                 let age = expected.now.duration_since(v4.at);
@@ -148,13 +148,13 @@ impl FormClaim {
                     return Err(SignatureError::Expired);
                 }
                 check_scope(&v4.scope, &v4.amz_date, expected)?;
-                let signature: Signature = v4.scope.signing_key(secret_key).sign(self.policy.as_bytes());
+                let signature: Signature = secret.signing_key(&v4.scope).sign(self.policy.as_bytes());
                 if !signature.matches(&self.signature) {
                     return Err(SignatureError::Mismatch);
                 }
             }
             None => {
-                let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret_key.as_bytes());
+                let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret.expose().as_bytes());
                 let presented = STANDARD.decode(&self.signature).map_err(|_| SignatureError::Mismatch)?;
                 hmac::verify(&key, self.policy.as_bytes(), &presented)
                     .map_err(|_| SignatureError::Mismatch)?;
@@ -170,6 +170,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::secret::Secret;
 
     const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
@@ -200,7 +201,7 @@ mod tests {
     fn verify(fields: &FormFields, now: &str) -> Result<Vec<u8>, SignatureError> {
         let now = now.parse().unwrap();
         let expected = Expected { service: "s3", region: "us-east-1", empty_region: false, now };
-        FormClaim::read(fields)?.unwrap().verify(SECRET, &expected)
+        FormClaim::read(fields)?.unwrap().verify(&SigningSecret::new(Secret::new(SECRET)), &expected)
     }
 
     #[test]

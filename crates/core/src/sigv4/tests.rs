@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use rstest::rstest;
 
-use super::canonical::{Canonical, EMPTY_SHA256, Query, Scope, sha256_hex};
+use super::canonical::{Canonical, EMPTY_SHA256, Query, Scope, SigningSecret, sha256_hex};
 use super::chunked::{ChunkError, Decoder};
 use super::sign::Signer;
 use super::verify::{Claim, Expected, Payload, SignatureError, SignedRequest, Verified};
@@ -87,7 +87,7 @@ impl Sample {
 
     fn verify_at(&self, now: Timestamp) -> Result<Verified, SignatureError> {
         let claim = Claim::read(&self.request())?.expect("the request is signed");
-        claim.verify(&self.request(), SECRET, None, &expected(now), None)
+        claim.verify(&self.request(), &SigningSecret::new(Secret::new(SECRET)), None, &expected(now), None)
     }
 
     fn verify(&self) -> Result<Verified, SignatureError> {

@@ -144,7 +144,7 @@ fn invalid(message: String) -> StsError {
 
 fn decode(text: &str) -> Option<String> {
     // Without an early end many bytes are looked at together, and tokens are long.
-    if !text.bytes().fold(false, |found, byte| found | (byte == b'%') | (byte == b'+')) {
+    if text.bytes().fold(0, |found, byte| found | u8::from(byte == b'%') | u8::from(byte == b'+')) == 0 {
         return Some(text.to_owned());
     }
     let broken = text.split('%').skip(1).any(|after| {

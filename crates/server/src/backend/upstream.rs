@@ -170,25 +170,21 @@ impl Upstreams {
         }
         let mut head = Head::of(permit.request(), &place, permit.target().key(), origin.dot_segments)?;
         listing::there(&mut head, permit, &place);
-        self.map_copy_source(&origin, permit, &mut head).await?;
+        if permit.source().is_some() {
+            Box::pin(self.map_copy_source(&origin, permit, &mut head)).await?;
+        }
         match operation {
-            Operation::PostObject => {
-                // A form does not say how long its file is, which an upstream has to be told.
-                body.at_most(LARGEST_PUT)?;
-                let mut kept = body.kept().await?;
-                let head = Head { method: Method::PUT, query: Query::default(), expects: false, ..head };
-                forward(&origin, permit, &place, head, Given::Body(&mut kept)).await
-            }
-            Operation::GetBucketLocation => buckets::location(&origin, permit, &place).await,
-            Operation::CreateBucket => buckets::create(&origin, permit, &place, head, body).await,
-            Operation::DeleteObjects => deleting::serve(&origin, permit, &place, head, body).await,
+            Operation::PostObject => Box::pin(put_aside(&origin, permit, &place, head, body)).await,
+            Operation::GetBucketLocation => Box::pin(buckets::location(&origin, permit, &place)).await,
+            Operation::CreateBucket => Box::pin(buckets::create(&origin, permit, &place, head, body)).await,
+            Operation::DeleteObjects => Box::pin(deleting::serve(&origin, permit, &place, head, body)).await,
             Operation::PutObjectTagging => {
                 let document = body.collect(LONGEST_BODY).await?;
                 check_document(permit.request(), body, &document)?;
                 tags::ask_of_document(permit, &document)?;
-                forward(&origin, permit, &place, head, Given::Document(document)).await
+                Box::pin(forward(&origin, permit, &place, head, Given::Document(document))).await
             }
-            _ => forward(&origin, permit, &place, head, Given::Body(body)).await,
+            _ => Box::pin(forward(&origin, permit, &place, head, Given::Body(body))).await,
         }
     }
 
@@ -251,6 +247,20 @@ enum Given<'b, 'i> {
     Document(Bytes),
 }
 
+/// The file of a form, as a PUT: a form does not say how long its file is, which an upstream has to be told.
+async fn put_aside(
+    origin: &Origin,
+    permit: &Permit,
+    place: &Place,
+    head: Head,
+    body: &mut RequestBody<'_>,
+) -> Answer {
+    body.at_most(LARGEST_PUT)?;
+    let mut kept = body.kept().await?;
+    let head = Head { method: Method::PUT, query: Query::default(), expects: false, ..head };
+    forward(origin, permit, place, head, Given::Body(&mut kept)).await
+}
+
 /// The request as it is, and the answer as it comes.
 async fn forward(
     origin: &Origin,
@@ -264,7 +274,7 @@ async fn forward(
         Given::Document(document) => Outgoing::document(document),
     };
     match listing::root(permit.operation()).filter(|_| place.differs()) {
-        Some(root) => listing::renamed(origin, permit, place, (&head, outgoing), root).await,
+        Some(root) => Box::pin(listing::renamed(origin, permit, place, (&head, outgoing), root)).await,
         None => {
             let received = origin.send(Some(place.bucket().as_str()), &head, outgoing).await?;
             answer::relayed(received, permit, place)

@@ -4,12 +4,12 @@
 //! version does not understand, a policy that is gone) is left out with a complaint in the log: a role that is
 //! not there lets nobody in, whereas a role without one of its policies could allow what that policy denied.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use wigeon_core::arn::Arn;
 use wigeon_core::jwt::KeySet;
-use wigeon_core::policy::{Document, Kind, Policy};
+use wigeon_core::policy::{Document, DocumentError, Kind, Policy};
 
 use super::built_in::BuiltIn;
 use super::configured::Connected;
@@ -19,6 +19,27 @@ use super::entry::{
     Attachments, Entry, EntryKind, GroupEntry, PolicyEntry, ProviderEntry, RoleEntry, UserEntry, Write,
 };
 use super::model::{Keys, Minio, Provider, Role, Snapshot, User};
+
+/// What was compiled on the way to one snapshot, by text: many roles have the same trust policy, which then is compiled
+/// once, and stays near at hand however many roles are asked for in turn.
+#[derive(Default)]
+struct Compiled(HashMap<Kind, HashMap<String, Arc<Document>>>);
+
+impl Compiled {
+    fn document(&mut self, text: &str, kind: Kind) -> Result<Arc<Document>, DocumentError> {
+        let known = self.0.entry(kind).or_default();
+        if let Some(document) = known.get(text) {
+            return Ok(Arc::clone(document));
+        }
+        let document = Arc::new(Document::parse(text, kind)?);
+        known.insert(text.to_owned(), Arc::clone(&document));
+        Ok(document)
+    }
+
+    fn policy(&mut self, name: String, text: &str, kind: Kind) -> Result<Arc<Policy>, DocumentError> {
+        Ok(Arc::new(Policy { name, document: self.document(text, kind)? }))
+    }
+}
 
 impl Snapshot {
     /// Compiles all entries.
@@ -36,11 +57,12 @@ impl Snapshot {
         snapshot.entries = entries;
         snapshot.revision = revision;
         let entries = snapshot.entries.clone();
+        let mut compiled = Compiled::default();
         entries.providers.values().for_each(|entry| snapshot.set_provider(entry));
         snapshot.set_built_in();
-        entries.policies.values().for_each(|entry| snapshot.set_policy(entry));
-        entries.roles.values().for_each(|entry| snapshot.set_role(entry));
-        entries.users.iter().for_each(|(key, entry)| snapshot.set_user(key, entry));
+        entries.policies.values().for_each(|entry| snapshot.set_policy(entry, &mut compiled));
+        entries.roles.values().for_each(|entry| snapshot.set_role(entry, &mut compiled));
+        entries.users.iter().for_each(|(key, entry)| snapshot.set_user(key, entry, &mut compiled));
         snapshot
     }
 
@@ -69,13 +91,14 @@ impl Snapshot {
             next.forget(write);
             next.entries.write(write);
         }
+        let mut compiled = Compiled::default();
         let mut policies: BTreeSet<String> = BTreeSet::new();
         let mut groups: BTreeSet<&str> = BTreeSet::new();
         for write in writes {
             match (&write.entry, write.kind) {
                 (Some(Entry::Provider(entry)), _) => next.set_provider(entry),
                 (Some(Entry::Policy(entry)), _) => {
-                    next.set_policy(entry);
+                    next.set_policy(entry, &mut compiled);
                     policies.insert(entry.arn(self.account_in_arns()));
                 }
                 (_, EntryKind::Group) => drop(groups.insert(&write.key)),
@@ -91,7 +114,7 @@ impl Snapshot {
         let entries = next.entries.clone();
         for (key, role) in &entries.roles {
             if written(EntryKind::Role, key) || uses(&role.policies) {
-                next.set_role(role);
+                next.set_role(role, &mut compiled);
             }
         }
         let group_uses = |key: &String| {
@@ -100,7 +123,7 @@ impl Snapshot {
         };
         for (key, user) in &entries.users {
             if written(EntryKind::User, key) || uses(&user.policies) || user.groups.iter().any(group_uses) {
-                next.set_user(key, user);
+                next.set_user(key, user, &mut compiled);
             }
         }
         next.set_built_in();
@@ -148,12 +171,9 @@ impl Snapshot {
         }
     }
 
-    fn set_policy(&mut self, entry: &Arc<PolicyEntry>) {
-        match Document::parse(entry.document(), Kind::Identity) {
-            Ok(document) => {
-                let policy = document.named(entry.name.clone());
-                self.policies.insert(entry.arn(self.account_in_arns()), Arc::new(policy));
-            }
+    fn set_policy(&mut self, entry: &Arc<PolicyEntry>, compiled: &mut Compiled) {
+        match compiled.policy(entry.name.clone(), entry.document(), Kind::Identity) {
+            Ok(policy) => drop(self.policies.insert(entry.arn(self.account_in_arns()), policy)),
             Err(error) => {
                 tracing::error!(%error, "a stored policy cannot be read");
                 left_out("policy", &entry.name);
@@ -161,9 +181,9 @@ impl Snapshot {
         }
     }
 
-    fn set_role(&mut self, entry: &Arc<RoleEntry>) {
+    fn set_role(&mut self, entry: &Arc<RoleEntry>, compiled: &mut Compiled) {
         let arn = entry.arn(self.account_in_arns());
-        match self.role_of(entry, &arn) {
+        match self.role_of(entry, &arn, compiled) {
             Some(role) => {
                 self.role_names.insert(entry.name.to_lowercase(), arn.clone());
                 self.roles.insert(arn, Arc::new(role));
@@ -175,24 +195,24 @@ impl Snapshot {
         }
     }
 
-    fn role_of(&self, entry: &RoleEntry, arn: &str) -> Option<Role> {
-        let trust = Document::parse(&entry.trust, Kind::Trust).ok()?;
+    fn role_of(&self, entry: &RoleEntry, arn: &str, compiled: &mut Compiled) -> Option<Role> {
+        let trust_name = format!("{} (trust policy)", entry.name);
         Some(Role {
             name: entry.name.clone(),
             path: entry.path.clone(),
             arn: arn.parse().ok()?,
             id: entry.id.clone(),
             max_session_duration: entry.max_session_duration,
-            trust: Arc::new(trust.named(format!("{} (trust policy)", entry.name))),
-            policies: self.policies_of(&entry.policies)?,
+            trust: compiled.policy(trust_name, &entry.trust, Kind::Trust).ok()?,
+            policies: self.policies_of(&entry.policies, compiled)?,
             boundary: self.boundary_of(&entry.policies)?,
             tags: entry.tags.clone(),
             revoked_before: entry.revoked_before,
         })
     }
 
-    fn set_user(&mut self, key: &str, entry: &Arc<UserEntry>) {
-        match self.user_of(entry) {
+    fn set_user(&mut self, key: &str, entry: &Arc<UserEntry>, compiled: &mut Compiled) {
+        match self.user_of(entry, compiled) {
             Some(user) => drop(self.users.insert(key.to_owned(), Arc::new(user))),
             None => {
                 self.users.remove(key);
@@ -201,11 +221,11 @@ impl Snapshot {
         }
     }
 
-    fn user_of(&self, entry: &UserEntry) -> Option<User> {
+    fn user_of(&self, entry: &UserEntry, compiled: &mut Compiled) -> Option<User> {
         let arn: Arn = entry.arn(self.account_in_arns()).parse().ok()?;
-        let mut policies = self.policies_of(&entry.policies)?;
+        let mut policies = self.policies_of(&entry.policies, compiled)?;
         for key in &entry.groups {
-            policies.extend(self.policies_of(&self.entries.groups.get(key)?.policies)?);
+            policies.extend(self.policies_of(&self.entries.groups.get(key)?.policies, compiled)?);
         }
         Some(User {
             name: entry.name.clone(),
@@ -218,11 +238,11 @@ impl Snapshot {
     }
 
     /// All policies of an owner; `None` if one of them is not to be had.
-    fn policies_of(&self, attachments: &Attachments) -> Option<Vec<Arc<Policy>>> {
-        let inline = attachments.inline.iter().map(|(name, text)| {
-            let document = Document::parse(text, Kind::Identity).ok()?;
-            Some(Arc::new(document.named(name.clone())))
-        });
+    fn policies_of(&self, attachments: &Attachments, compiled: &mut Compiled) -> Option<Vec<Arc<Policy>>> {
+        let inline = attachments
+            .inline
+            .iter()
+            .map(|(name, text)| compiled.policy(name.clone(), text, Kind::Identity).ok());
         let managed = attachments.attached.iter().map(|arn| self.policies.get(arn).cloned());
         inline.chain(managed).collect()
     }
@@ -268,4 +288,26 @@ fn provider(account: &str, entry: &ProviderEntry) -> Option<Provider> {
 
 fn left_out(kind: &str, name: &str) {
     tracing::error!(kind, name, "an entry of the directory cannot be used and is left out");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_text_of_the_same_kind_is_compiled_once() {
+        let text =
+            r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}"#;
+        let mut compiled = Compiled::default();
+        let mut policy = |name: &str, kind| compiled.policy(name.to_owned(), text, kind).unwrap();
+        let (one, other, session) =
+            (policy("one", Kind::Identity), policy("other", Kind::Identity), policy("one", Kind::Session));
+        assert!(Arc::ptr_eq(&one.document, &other.document));
+        assert_eq!((one.name.as_str(), other.name.as_str()), ("one", "other"));
+        assert!(!Arc::ptr_eq(&one.document, &session.document));
+        assert_eq!(session.document.kind(), Kind::Session);
+        for _ in 0..2 {
+            assert!(compiled.document("{}", Kind::Identity).is_err());
+        }
+    }
 }

@@ -8,6 +8,7 @@ use wigeon_core::arn::Arn;
 use wigeon_core::jwt::{AllowedAlgorithms, KeySet};
 use wigeon_core::policy::Policy;
 use wigeon_core::secret::Secret;
+use wigeon_core::sigv4::canonical::sha256_hex;
 use wigeon_core::time::Timestamp;
 
 use super::built_in::BuiltIn;
@@ -186,6 +187,7 @@ pub struct User {
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
     account: String,
+    owner_id: String,
     pub(super) ceph: bool,
     /// By issuer.
     pub(super) providers: HashMap<String, Arc<Provider>>,
@@ -219,7 +221,8 @@ impl Snapshot {
     #[must_use]
     pub fn new(account: impl Into<String>) -> Self {
         let account = account.into();
-        Self { entries: Entries::new(account.clone()), account, ..Self::default() }
+        let owner_id = sha256_hex(account.as_bytes());
+        Self { entries: Entries::new(account.clone()), account, owner_id, ..Self::default() }
     }
 
     /// What administrators wrote.
@@ -289,6 +292,12 @@ impl Snapshot {
     #[must_use]
     pub fn account(&self) -> &str {
         &self.account
+    }
+
+    /// The canonical id of the account, which owns every bucket and object: 64 hexadecimal digits.
+    #[must_use]
+    pub fn owner_id(&self) -> &str {
+        &self.owner_id
     }
 
     /// The provider of an issuer.

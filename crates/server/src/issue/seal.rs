@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use wigeon_core::credentials::Credentials;
 use wigeon_core::policy::Document;
 use wigeon_core::secret::Secret;
+use wigeon_core::sigv4::canonical::SigningSecret;
 use wigeon_core::time::{SignedDuration, Timestamp};
 
 use super::envelope::{self, OVERHEAD};
@@ -78,12 +79,12 @@ pub enum IssueError {
 }
 
 /// A caller from a session token, with the secret key that its requests are signed with.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Unsealed {
     /// Who: a session of a role or of the account.
     pub caller: Caller,
     /// Its secret key.
-    pub secret_key: Secret,
+    pub secret_key: SigningSecret,
     access_key_id: String,
     expires_at: Timestamp,
 }
@@ -108,7 +109,7 @@ pub enum UnsealError {
 /// Seals and opens sessions with one key ring, which may be exchanged while it is in use.
 pub struct Sealer {
     ring: ArcSwap<KeyRing>,
-    opened: Cache<[u8; 32], Unsealed>,
+    opened: Cache<[u8; 32], Arc<Unsealed>>,
 }
 
 impl Sealer {
@@ -243,7 +244,12 @@ impl Sealer {
 
     /// Opens a session token that came with a request signed by `access_key_id`. Whether the session has
     /// been ended before its time is for [`Rights::of`](crate::rights::Rights::of) to say.
-    pub fn unseal(&self, token: &str, access_key_id: &str, now: Timestamp) -> Result<Unsealed, UnsealError> {
+    pub fn unseal(
+        &self,
+        token: &str,
+        access_key_id: &str,
+        now: Timestamp,
+    ) -> Result<Arc<Unsealed>, UnsealError> {
         let unsealed = self.open(token)?;
         if unsealed.access_key_id != access_key_id {
             return Err(UnsealError::OtherAccessKey);
@@ -254,7 +260,7 @@ impl Sealer {
         Ok(unsealed)
     }
 
-    fn open(&self, token: &str) -> Result<Unsealed, UnsealError> {
+    fn open(&self, token: &str) -> Result<Arc<Unsealed>, UnsealError> {
         if token.len() > MAX_TOKEN_LEN {
             return Err(UnsealError::Invalid);
         }
@@ -263,8 +269,8 @@ impl Sealer {
         if let Some(unsealed) = self.opened.get(&name) {
             return Ok(unsealed);
         }
-        let unsealed = self.open_sealed(token).ok_or(UnsealError::Invalid)?;
-        self.opened.insert(name, unsealed.clone());
+        let unsealed = Arc::new(self.open_sealed(token).ok_or(UnsealError::Invalid)?);
+        self.opened.insert(name, Arc::clone(&unsealed));
         Ok(unsealed)
     }
 
@@ -293,7 +299,7 @@ impl Sealer {
                 (Caller::UserSession(Arc::new(session)), id, expires_at)
             }
         };
-        let secret_key = key.secret_key(&access_key_id);
+        let secret_key = SigningSecret::new(key.secret_key(&access_key_id));
         Some(Unsealed { caller, secret_key, access_key_id, expires_at })
     }
 

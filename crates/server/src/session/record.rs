@@ -203,6 +203,8 @@ pub struct Link {
 pub(crate) struct Prepared {
     /// The inline session policy, compiled.
     policy: OnceLock<Option<Arc<Policy>>>,
+    /// Who it is.
+    arn: OnceLock<Arn>,
     /// The condition keys that the session is the source of.
     pub(super) keys: OnceLock<Vec<(String, Value<'static>)>>,
 }
@@ -249,8 +251,9 @@ pub enum SessionEnded {
 impl Session {
     /// `arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION`.
     #[must_use]
-    pub fn arn(&self) -> Arn {
-        Arn::assumed_role(self.role_arn.account(), &self.role_name, &self.session_name)
+    pub fn arn(&self) -> &Arn {
+        let arn = || Arn::assumed_role(self.role_arn.account(), &self.role_name, &self.session_name);
+        self.prepared.arn.get_or_init(arn)
     }
 
     /// `AROA…:SESSION`.
@@ -370,7 +373,7 @@ fn standing_provider(
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
-            .field("arn", &self.arn())
+            .field("arn", self.arn())
             .field("access_key_id", &self.access_key_id)
             .field("origin", &self.origin)
             .field("expires_at", &self.expires_at)

@@ -43,7 +43,7 @@ pub(super) fn assume_role(parts: &Parts, call: &StsCall<'_>) -> Result<(String, 
     let answer = AssumedRole {
         credentials: issued.credentials,
         subject: None,
-        arn: Some(session.arn().into()),
+        arn: Some(session.arn().to_string()),
         assumed_role_id: Some(session.user_id()),
         provider: None,
         audience: None,

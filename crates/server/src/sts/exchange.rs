@@ -23,7 +23,7 @@ pub(super) async fn exchange(parts: &Parts, call: &StsCall<'_>) -> Result<(Strin
     let token = request.web_identity_token.expose();
     let verified = match &request.provider_id {
         None => parts.verifier.verify(&snapshot, token).await,
-        Some(service) => parts.verifier.verify_opaque(&snapshot, service, token).await,
+        Some(service) => Box::pin(parts.verifier.verify_opaque(&snapshot, service, token)).await,
     };
     let identity = verified.map_err(|error| Refusal::because(error.to_sts(), &error))?;
 
@@ -50,7 +50,7 @@ pub(super) async fn exchange(parts: &Parts, call: &StsCall<'_>) -> Result<(Strin
     let answer = AssumedRole {
         credentials: issued.credentials,
         subject: origin.map(|origin| origin.subject.clone()),
-        arn: Some(session.arn().into()),
+        arn: Some(session.arn().to_string()),
         assumed_role_id: Some(session.user_id()),
         provider: origin.map(|origin| origin.provider.principal.clone()),
         audience: origin.map(|origin| origin.audience.clone()),

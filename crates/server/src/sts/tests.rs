@@ -102,7 +102,7 @@ impl Bench {
         let credentials = &role.credentials;
         let token = credentials.session_token.as_ref().unwrap().expose();
         let unsealed = self.sealer.unseal(token, &credentials.access_key_id, self.clock.now()).unwrap();
-        unsealed.caller
+        unsealed.caller.clone()
     }
 }
 

@@ -133,14 +133,14 @@ fn context<'a>(
     let issuer = without_scheme(token.issuer());
     // The services of opaque tokens have the keys that their token information makes, and no others.
     if provider.has_standard_keys() {
-        context.set(format!("{issuer}:aud"), token.audience());
+        context.set([issuer, ":aud"].concat(), token.audience());
         if snapshot.is_ceph() {
-            context.set(format!("{issuer}:app_id"), token.audience());
+            context.set([issuer, ":app_id"].concat(), token.audience());
         }
-        context.set(format!("{issuer}:sub"), token.subject());
-        context.set(format!("{issuer}:amr"), token.amr().iter().map(String::as_str).collect::<Vec<_>>());
+        context.set([issuer, ":sub"].concat(), token.subject());
+        context.set([issuer, ":amr"].concat(), token.amr().iter().map(String::as_str).collect::<Vec<_>>());
         context.set(
-            format!("{issuer}:oaud"),
+            [issuer, ":oaud"].concat(),
             match token.original_audiences() {
                 [only] => Value::from(only),
                 many => Value::from(many.iter().map(String::as_str).collect::<Vec<_>>()),
@@ -149,7 +149,7 @@ fn context<'a>(
     }
     for (name, claim) in claims.iter() {
         if let Some(value) = claim_value(claim) {
-            context.set(format!("{issuer}:{name}"), value);
+            context.set([issuer, ":", name].concat(), value);
         }
     }
     context

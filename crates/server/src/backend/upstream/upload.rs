@@ -69,8 +69,13 @@ impl<'b, 'i> Outgoing<'b, 'i> {
 
     /// A document.
     pub(super) fn document(document: Bytes) -> Self {
-        let hash = sha256_hex(&document);
-        Self::Whole(document, hash)
+        match document.is_empty() {
+            true => Self::nothing(),
+            false => {
+                let hash = sha256_hex(&document);
+                Self::Whole(document, hash)
+            }
+        }
     }
 
     /// The body of a permitted request; sets the headers that go with how it is sent.

@@ -242,7 +242,8 @@ fn session_tokens_are_for_long_lived_keys() {
     };
     assert_eq!(leaf("Expiration"), "2026-11-23T13:00:00Z");
     let (token, id) = (Secret::new(leaf("SessionToken")), leaf("AccessKeyId"));
-    let root = chain.bench.sealer.unseal(token.expose(), &id, chain.bench.clock.now()).unwrap().caller;
+    let root =
+        chain.bench.sealer.unseal(token.expose(), &id, chain.bench.clock.now()).unwrap().caller.clone();
     assert!(matches!(&root, Caller::RootSession(session) if session.by == "AKIAROOT"));
     let identity = chain.bench.send("", "Action=GetCallerIdentity", Some(&root));
     assert_eq!(CallerIdentity::from_xml(&identity.xml.0).unwrap().arn, ROOT);
@@ -276,7 +277,7 @@ fn session_tokens_of_users() {
     assert_eq!(leaf("Expiration"), "2026-11-25T00:00:00Z");
     let unsealed =
         bench.sealer.unseal(&leaf("SessionToken"), &leaf("AccessKeyId"), bench.clock.now()).unwrap();
-    let session = unsealed.caller;
+    let session = unsealed.caller.clone();
     let whoami = || bench.send("", "Action=GetCallerIdentity", Some(&session));
     let arn = CallerIdentity::from_xml(&whoami().xml.0).unwrap().arn;
     assert_eq!(arn, "arn:aws:iam::000000000000:user/bob");
