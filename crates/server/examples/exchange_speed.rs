@@ -30,7 +30,7 @@ use tokio::net::TcpStream;
 use wigeon_core::jwt::Algorithm;
 use wigeon_core::jwt::signing::SigningKey;
 use wigeon_core::time::{Clock, Timestamp};
-use wigeon_server::config::{AuditConfig, Config, DirectoryConfig};
+use wigeon_server::config::{AuditConfig, Config, DirectoryConfig, Listen};
 use wigeon_server::directory::Directory;
 use wigeon_server::serve;
 
@@ -173,7 +173,7 @@ fn prepare(folder: &Path, roles: usize) -> Outcome<Vec<String>> {
 async fn serve_folder(folder: &Path, roles: usize) -> Outcome<()> {
     let directory = DirectoryConfig::file(folder.join("directory.toml"));
     let config = Config {
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        listen: vec![Listen::at(SocketAddr::from(([127, 0, 0, 1], 0)))],
         audit: AuditConfig::file(folder.join("audit.jsonl")),
         ..Config::new(folder.join(format!("data-{roles}")), directory)
     };

@@ -25,14 +25,8 @@ use wigeon_core::sigv4::verify::Payload;
 
 use crate::arriving::Arriving;
 use crate::authenticate::Authenticated;
+use crate::limits::Pace;
 use crate::refusal::Refusal;
-
-/// How long a sender may send nothing.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-
-/// After the first [`LONGEST_PAUSE`], a sender that is slower than this many bytes per second is not waited for.
-/// Only the time that was spent waiting for it counts.
-const SLOWEST: u64 = 256;
 
 /// How much of what was put aside is read at once.
 const PIECE: usize = 64 << 10;
@@ -78,6 +72,7 @@ pub struct RequestBody<'i> {
     /// What came over the wire, and how long it was waited for.
     arrived: u64,
     waited: Duration,
+    pace: Pace,
     trailers: Vec<(String, String)>,
 }
 
@@ -141,7 +136,8 @@ impl<'i> RequestBody<'i> {
         };
         let (arrived, waited, trailers) = (0, Duration::ZERO, Vec::new());
         let (source, range) = (Source::Wire(incoming), LengthRange::ANY);
-        Ok(Self { source, rule, length, received: 0, range, arrived, waited, trailers })
+        let pace = Pace::default();
+        Ok(Self { source, rule, length, received: 0, range, arrived, waited, pace, trailers })
     }
 
     /// The file of a form, which is as long as the form's policy allows.
@@ -155,8 +151,15 @@ impl<'i> RequestBody<'i> {
             range,
             arrived: 0,
             waited: Duration::ZERO,
+            pace: Pace::default(),
             trailers: Vec::new(),
         }
+    }
+
+    /// Waits for a sender that is as slow as this, and for no slower one.
+    #[must_use]
+    pub fn at_pace(self, pace: Pace) -> Self {
+        Self { pace, ..self }
     }
 
     /// Takes at most so many bytes. A request says at once how many it has; a form's file is counted as it comes.
@@ -220,8 +223,10 @@ impl<'i> RequestBody<'i> {
 
     /// The next frame, from a sender that is neither silent nor slow without end.
     async fn frame(&mut self) -> Result<Option<Frame<Bytes>>, Refusal> {
-        let allowed = LONGEST_PAUSE + Duration::from_secs(self.arrived / SLOWEST);
-        let limit = LONGEST_PAUSE.min(allowed.saturating_sub(self.waited));
+        let Pace { silence, slowest } = self.pace;
+        let allowed = silence
+            .saturating_add(Duration::from_secs(self.arrived.checked_div(slowest).unwrap_or(u64::MAX)));
+        let limit = silence.min(allowed.saturating_sub(self.waited));
         let began = Instant::now();
         let source = &mut self.source;
         let next = async move {

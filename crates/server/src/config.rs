@@ -16,10 +16,20 @@ pub mod root;
 
 pub mod audit;
 
+pub mod metrics;
+
+pub mod limits;
+
+pub mod stop;
+
+pub mod traces;
+
 pub mod upstreams;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 use wigeon_core::s3::BucketName;
@@ -29,20 +39,27 @@ use self::audit::AuditKey;
 use self::directory::DirectoryKey;
 pub use self::directory::{DirectoryConfig, DirectoryHome};
 pub use self::error::ConfigError;
-pub use self::listen::Certificate;
-use self::listen::DEFAULT_LISTEN;
+use self::limits::LimitsTable;
+pub use self::listen::{Certificate, Listen, ListenAt};
+use self::listen::{DEFAULT_LISTEN, ListenKey};
+use self::metrics::MetricsTable;
 use self::place::{Place, read};
 use self::root::RootTable;
+pub use self::stop::Stop;
+use self::stop::StopTable;
+pub use self::traces::TracesConfig;
+use self::traces::TracesTable;
 use self::upstreams::UpstreamTable;
 use crate::authenticate::RootKey;
 use crate::backend::upstream::settings::Settings;
 use crate::directory::{BuiltInSettings, ProviderSettings};
+use crate::limits::Allowances;
 
 /// A server's configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where STS and S3 are served, on one address.
-    pub listen: SocketAddr,
+    /// Where STS, IAM and S3 are served.
+    pub listen: Vec<Listen>,
     /// Where buckets, objects and keys are kept.
     pub data: PathBuf,
     /// The keys that seal sessions; nodes that serve each other's sessions have the same.
@@ -57,8 +74,16 @@ pub struct Config {
     pub root: Option<RootKey>,
     /// Where audit records go, beside the log.
     pub audit: AuditConfig,
-    /// The listener's certificate; without one it speaks plain HTTP.
-    pub tls: Option<Certificate>,
+    /// Where metrics are served, if anywhere.
+    pub metrics: Option<SocketAddr>,
+    /// Where traces go, if anywhere.
+    pub traces: Option<TracesConfig>,
+    /// What one client may use.
+    pub limits: Allowances,
+    /// How it stops.
+    pub stop: Stop,
+    /// How often lifecycle rules are carried out.
+    pub lifecycle_every: Duration,
     /// Stores behind this one, and the environment that their credentials may be found in: empty, until whoever
     /// starts the server fills it.
     pub upstreams: Settings,
@@ -67,7 +92,7 @@ pub struct Config {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    listen: Option<SocketAddr>,
+    listen: Option<ListenKey>,
     data: PathBuf,
     session_keys: Option<PathBuf>,
     #[serde(default)]
@@ -82,6 +107,13 @@ struct File {
     root: Option<RootTable>,
     audit: Option<AuditKey>,
     tls: Option<Certificate>,
+    metrics: Option<MetricsTable>,
+    traces: Option<TracesTable>,
+    #[serde(default)]
+    limits: LimitsTable,
+    #[serde(default)]
+    stop: StopTable,
+    lifecycle_every_seconds: Option<NonZeroU32>,
     #[serde(default)]
     upstream: Vec<UpstreamTable>,
     #[serde(default)]
@@ -93,7 +125,7 @@ impl Config {
     #[must_use]
     pub fn new(data: PathBuf, directory: DirectoryConfig) -> Self {
         Self {
-            listen: DEFAULT_LISTEN,
+            listen: vec![Listen::at(DEFAULT_LISTEN)],
             session_keys: data.join("session-keys.json"),
             data,
             directory,
@@ -101,7 +133,11 @@ impl Config {
             domains: Vec::new(),
             root: None,
             audit: AuditConfig::default(),
-            tls: None,
+            metrics: None,
+            traces: None,
+            limits: Allowances::default(),
+            stop: Stop::default(),
+            lifecycle_every: Duration::from_secs(3600),
             upstreams: Settings::default(),
         }
     }
@@ -119,13 +155,19 @@ impl Config {
             file.directory.read(place, &data)?.with_providers(file.provider, file.built_in, place)?;
         let plain = Self::new(data, directory);
         Ok(Self {
-            listen: file.listen.unwrap_or(plain.listen),
+            listen: listen::read(file.listen, file.tls, place)?,
             region: file.region.unwrap_or(plain.region),
             session_keys: file.session_keys.map_or(plain.session_keys, |path| place.beside(&path)),
             domains: file.domains,
             root: file.root.map(|root| root.read(place)).transpose()?,
             audit: file.audit.map(|audit| audit.read(place)).transpose()?.unwrap_or_default(),
-            tls: file.tls.map(|tls| tls.at(place)),
+            metrics: file.metrics.map(|metrics| metrics.listen),
+            traces: file.traces.map(|traces| traces.read(place)).transpose()?,
+            limits: file.limits.read(place)?,
+            stop: file.stop.read(),
+            lifecycle_every: file
+                .lifecycle_every_seconds
+                .map_or(plain.lifecycle_every, |seconds| Duration::from_secs(seconds.get().into())),
             upstreams: upstreams::read(file.upstream, file.local_buckets, place)?,
             ..plain
         })
@@ -153,7 +195,7 @@ mod tests {
         assert_eq!(config.data, dir.path().join("d"));
         let DirectoryHome::File(directory) = config.directory.home else { panic!("{config:?}") };
         assert_eq!(directory, Path::new("/etc/wigeon/directory.toml"));
-        assert_eq!((config.listen, config.region.as_str()), (DEFAULT_LISTEN, "us-east-1"));
+        assert_eq!((config.listen, config.region.as_str()), (vec![Listen::at(DEFAULT_LISTEN)], "us-east-1"));
     }
 
     #[test]

@@ -48,6 +48,7 @@ mod postgres_tls;
 mod postgres;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -71,7 +72,7 @@ use last_use::LastUses;
 use postgres::Postgres;
 use sources::Fingerprint;
 use sqlite::Sqlite;
-use stored::{Committed, Opened, Rows, Silence};
+use stored::{Committed, Opened, Rows, Seen, Silence};
 
 /// How often a change is made anew because another node was faster.
 const MOST_ATTEMPTS: usize = 8;
@@ -87,6 +88,62 @@ pub struct Directory {
     /// One writer at a time publishes.
     writing: tokio::sync::Mutex<()>,
     silence: Silence,
+    looks: Looks,
+}
+
+/// What is found of a directory that is only looked at.
+#[derive(Debug)]
+pub enum Inspected {
+    /// There is none yet.
+    Missing,
+    /// It has an older form than this server's.
+    Older {
+        /// Its form.
+        found: i64,
+    },
+    /// This one.
+    Found(Box<Snapshot>),
+}
+
+impl Inspected {
+    fn of(seen: Seen) -> Self {
+        match seen {
+            Seen::Missing => Self::Missing,
+            Seen::Older(found) => Self::Older { found },
+            Seen::Opened(opened) => Self::Found(Box::new(opened_snapshot(&opened))),
+        }
+    }
+}
+
+/// What came of looking for changes.
+#[derive(Debug, Default)]
+struct Looks {
+    changes: AtomicU64,
+    failures: AtomicU64,
+    /// Whether the last look failed.
+    failing: AtomicBool,
+}
+
+impl Looks {
+    fn note<E>(&self, found: Result<bool, &E>) {
+        match found {
+            Ok(false) => {}
+            Ok(true) => drop(self.changes.fetch_add(1, Ordering::Relaxed)),
+            Err(_) => drop(self.failures.fetch_add(1, Ordering::Relaxed)),
+        }
+        self.failing.store(found.is_err(), Ordering::Relaxed);
+    }
+}
+
+/// How a directory stands to its home.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// How often a change was found.
+    pub changes: u64,
+    /// How often looking for one failed.
+    pub failures: u64,
+    /// Whether the state is the home's; otherwise it is the last one that could be read.
+    pub current: bool,
 }
 
 #[derive(Debug)]
@@ -145,6 +202,27 @@ impl Directory {
         Ok(Self::new(opened_snapshot(&opened), Home::Postgres(Box::new(home))))
     }
 
+    /// Looks at a SQLite file, and changes nothing.
+    ///
+    /// # Errors
+    /// [`StoredError`]
+    pub fn inspect_sqlite(path: &Path, account: Option<&str>) -> Result<Inspected, StoredError> {
+        Sqlite::look(path, account).map(Inspected::of)
+    }
+
+    /// Looks at a PostgreSQL database, and changes nothing.
+    ///
+    /// # Errors
+    /// [`StoredError`]
+    pub async fn inspect_postgres(
+        address: &str,
+        password: Option<&str>,
+        certificates: Option<&[u8]>,
+        account: Option<&str>,
+    ) -> Result<Inspected, StoredError> {
+        Postgres::look(address, password, certificates, account).await.map(Inspected::of)
+    }
+
     fn new(snapshot: Snapshot, home: Home) -> Self {
         Self {
             current: ArcSwap::from_pointee(snapshot),
@@ -153,7 +231,16 @@ impl Directory {
             uses: LastUses::default(),
             writing: tokio::sync::Mutex::new(()),
             silence: Silence::default(),
+            looks: Looks::default(),
         }
+    }
+
+    /// How it stands to its home.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        let count = |of: &AtomicU64| of.load(Ordering::Relaxed);
+        let current = !self.looks.failing.load(Ordering::Relaxed);
+        Standing { changes: count(&self.looks.changes), failures: count(&self.looks.failures), current }
     }
 
     /// Reaches the providers of a database as the server's own configuration says.
@@ -255,7 +342,9 @@ impl Directory {
     pub fn reload(&self) -> Result<(), DirectoryError> {
         let Home::File(file) = &self.home else { return Ok(()) };
         let mut loaded = file.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        let (entries, fingerprint) = file::load(&file.path)?;
+        let read = file::load(&file.path);
+        self.looks.note(read.as_ref().map(|_| true));
+        let (entries, fingerprint) = read?;
         self.current.store(Arc::new(Snapshot::of(entries, 0)));
         *loaded = fingerprint;
         Ok(())
@@ -382,7 +471,14 @@ impl Directory {
 
     async fn look_at_file(self: &Arc<Self>) {
         let directory = Arc::clone(self);
-        match tokio::task::spawn_blocking(move || directory.reload_if_changed()).await {
+        let looked = tokio::task::spawn_blocking(move || directory.reload_if_changed()).await;
+        if let Ok(found) = &looked {
+            // A faulty file is read once: until it changes again, the state is not the home's.
+            if !matches!(found, Ok(false)) {
+                self.looks.note(found.as_ref().copied());
+            }
+        }
+        match looked {
             Ok(Ok(false)) => {}
             Ok(Ok(true)) => tracing::info!("the directory file changed and was read again"),
             Ok(Err(error)) => tracing::error!(%error, "the directory stays as it was"),
@@ -399,7 +495,9 @@ impl Directory {
     }
 
     async fn look_at_database(&self) {
-        match self.refresh().await {
+        let looked = self.refresh().await;
+        self.looks.note(looked.as_ref().copied());
+        match looked {
             Ok(_) => self.silence.ended(),
             Err(error) => self.silence.failed(&error),
         }

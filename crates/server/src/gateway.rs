@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, SERVER, USER_AGENT};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, RETRY_AFTER, SERVER, USER_AGENT};
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderValue, Method, Response, StatusCode};
@@ -25,7 +25,7 @@ use wigeon_core::s3::error::ErrorDocument;
 use wigeon_core::s3::operation::Operation;
 use wigeon_core::s3::uri::Target;
 use wigeon_core::sigv4::canonical::sha256_hex;
-use wigeon_core::sts::{Parameters, StsError};
+use wigeon_core::sts::{FaultCode, Parameters, StsError};
 use wigeon_core::time::Clock;
 
 use crate::arriving::Arriving;
@@ -40,11 +40,16 @@ use crate::cors::{self, CorsRules};
 use crate::directory::Directory;
 use crate::form::{self, FormUpload, is_form};
 use crate::iam::{Circumstances, IamCall, IamResponse, IamService};
+use crate::limits::{Limits, Purse, Throttled};
+use crate::readiness::Readiness;
 use crate::recording::{Observers, Recorded, Recording};
 use crate::refusal::Refusal;
-use crate::request::{Arrival, Request, TlsVersion};
+use crate::request::{Arrival, Entrance, Request};
+use crate::service::Service;
 use crate::session::Caller;
 use crate::sts::{Outcome, StsCall, StsResponse, StsService};
+use crate::trace::Step;
+use crate::trace::parent::TRACEPARENT;
 
 /// The longest STS or IAM request, in bytes: a token of 20,000 characters, policies and tags fit well.
 const LONGEST_QUERY_BODY: usize = 256 << 10;
@@ -66,6 +71,10 @@ pub struct Gateway {
     pub sts: StsService,
     /// Where objects are.
     pub backend: Stores,
+    /// What one client may use.
+    pub limits: Limits,
+    /// Whether the server should be sent requests.
+    pub readiness: Readiness,
     /// Who wants to know of requests.
     pub observers: Arc<Observers>,
     /// Names under which buckets are hosts.
@@ -73,27 +82,24 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Answers one request; `tls` is the version of TLS that it came over.
-    pub async fn handle(
-        &self,
-        request: http::Request<Incoming>,
-        peer: IpAddr,
-        tls: Option<TlsVersion>,
-    ) -> Response<Recorded> {
+    /// Answers one request.
+    pub async fn handle(&self, request: http::Request<Incoming>, through: Entrance) -> Response<Recorded> {
         let (parts, incoming) = request.into_parts();
-        if parts.method == Method::GET && parts.uri.path() == "/healthz" && parts.uri.query().is_none() {
-            return Response::new(Recorded::unrecorded(full("ok\n")));
+        if let Some(answer) = self.about_itself(&parts).await {
+            return answer.map(Recorded::unrecorded);
         }
-        let arrival = Arrival { id: request_id(), at: self.clock.now(), source_ip: peer, tls };
+        let arrival =
+            Arrival { id: request_id(), at: self.clock.now(), source_ip: through.peer, tls: through.tls };
         let id = arrival.id.clone();
         let service = service(&parts, &self.domains);
         let mut recording = Recording::begin(&parts, &arrival, service, Arc::clone(&self.observers));
         let mut incoming = recording.arriving(incoming);
         let mut response = match service {
+            _ if !through.serves.contains(service) => not_here(&parts, service, &id, &mut recording),
             // Each way on the heap: a request would else be as large as the largest, and be moved so.
-            "sts" => Box::pin(self.sts(&parts, incoming, arrival, &mut recording)).await,
-            "iam" => Box::pin(self.iam(&parts, incoming, arrival, &mut recording)).await,
-            _ => match Box::pin(self.s3(&parts, &mut incoming, arrival, &mut recording)).await {
+            Service::Sts => Box::pin(self.sts(&parts, incoming, arrival, &mut recording)).await,
+            Service::Iam => Box::pin(self.iam(&parts, incoming, arrival, &mut recording)).await,
+            Service::S3 => match Box::pin(self.s3(&parts, &mut incoming, arrival, &mut recording)).await {
                 Ok(response) => response,
                 Err(refusal) => {
                     Box::pin(drain(&parts, incoming)).await;
@@ -103,7 +109,7 @@ impl Gateway {
                 }
             },
         };
-        if service == "s3"
+        if service == Service::S3
             && let Some(rules) = self.cors_rules(&parts)
         {
             cors::mark(&rules, &parts, response.headers_mut());
@@ -119,6 +125,31 @@ impl Gateway {
         recording.answer(&parts.method, response)
     }
 
+    /// Whether the server lives, and whether it should be sent requests. Why not is for those who watch it
+    /// (`monitor.rs`), not for strangers.
+    async fn about_itself(&self, parts: &Parts) -> Option<Response<ResponseBody>> {
+        if parts.method != Method::GET || parts.uri.query().is_some() {
+            return None;
+        }
+        match parts.uri.path() {
+            "/healthz" => Some(Response::new(full("ok\n"))),
+            "/readyz" => {
+                let ready = Box::pin(self.objections()).await.is_empty();
+                let mut response = Response::new(full(if ready { "ready\n" } else { "not ready\n" }));
+                if !ready {
+                    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+                }
+                Some(response)
+            }
+            _ => None,
+        }
+    }
+
+    /// What speaks against sending requests here.
+    pub async fn objections(&self) -> Vec<String> {
+        self.readiness.objections(&self.backend).await
+    }
+
     async fn s3(
         &self,
         parts: &Parts,
@@ -126,7 +157,11 @@ impl Gateway {
         arrival: Arrival,
         recording: &mut Recording,
     ) -> Result<Response<ResponseBody>, Refusal> {
-        let request = Request::read(parts, arrival)?;
+        self.admit(arrival.source_ip, recording)?;
+        if self.limits.is_too_long(length_of_head(parts)) {
+            return Err(Refusal::head_too_long());
+        }
+        let mut request = Request::read(parts, arrival)?;
         if parts.method == Method::OPTIONS {
             return self.preflight(parts, recording);
         }
@@ -135,10 +170,18 @@ impl Gateway {
         {
             return Box::pin(self.form(parts, incoming, request, bucket, recording)).await;
         }
+        if let Some(onward) = recording.onward() {
+            request.carry(TRACEPARENT, onward);
+        }
+        recording.enter(Step::Authenticate);
         let bucket_of_host = self.bucket_of_host(&request);
         let authenticated =
             self.authenticator.authenticate_or_anonymous(&request, bucket_of_host.as_deref())?;
         recording.who(Who::of(authenticated.caller(), authenticated.access_key_id()));
+        if let Some(up) = self.identify(recording)? {
+            incoming.pay_from(up);
+        }
+        recording.enter(Step::Classify);
         let classified =
             classify(&request, &self.domains).map_err(|refusal| match authenticated.caller() {
                 // Strangers do not learn what there is.
@@ -146,12 +189,15 @@ impl Gateway {
                 _ => refusal,
             })?;
         let version = request.query.value("versionId");
-        recording.classified(classified.operation.name(), &classified.target, version);
+        recording.classified(classified.operation, &classified.target, version);
+        recording.enter(Step::Authorize);
         let snapshot = self.directory.snapshot();
         let region = self.authenticator.region();
         let permit = authorize(request, authenticated, classified, &snapshot, region, &self.backend).await?;
         recording.allowed(permit.allowed_by());
-        let mut body = RequestBody::new(incoming, permit.authenticated(), permit.request().headers())?;
+        recording.enter(Step::Backend);
+        let mut body = RequestBody::new(incoming, permit.authenticated(), permit.request().headers())?
+            .at_pace(self.limits.allowances().pace);
         self.backend.serve(&permit, &mut body).await
     }
 
@@ -184,22 +230,45 @@ impl Gateway {
         let scheme = if request.secure() { "https" } else { "http" };
         let base = format!("{scheme}://{}", request.host);
         let FormUpload { fields, file, key } = FormUpload::read(parts, incoming).await?;
+        recording.enter(Step::Authenticate);
         let (authenticated, range) = self.authenticator.authenticate_form(&request, &fields, &bucket)?;
         recording.who(Who::of(authenticated.caller(), authenticated.access_key_id()));
+        self.identify(recording)?;
+        recording.enter(Step::Classify);
         let request = request.of_form(form::headers(&fields)?);
         let classified = classify_form(&request, bucket.clone(), key.clone());
-        recording.classified(classified.operation.name(), &classified.target, None);
+        recording.classified(classified.operation, &classified.target, None);
+        recording.enter(Step::Authorize);
         let snapshot = self.directory.snapshot();
         let region = self.authenticator.region();
         let permit = authorize(request, authenticated, classified, &snapshot, region, &self.backend).await?;
         recording.allowed(permit.allowed_by());
-        let mut body = RequestBody::of_form(file, range);
+        recording.enter(Step::Backend);
+        let mut body = RequestBody::of_form(file, range).at_pace(self.limits.allowances().pace);
         let stored = self.backend.serve(&permit, &mut body).await?;
         if !stored.status().is_success() {
             // Another store's refusal.
             return Ok(stored);
         }
         Ok(form::answer(&fields, &bucket, &key, &base, stored.headers()).map(full))
+    }
+
+    /// Takes a place among the requests under way, if there is one for this address.
+    fn admit(&self, peer: IpAddr, recording: &mut Recording) -> Result<(), Throttled> {
+        recording.keep(self.limits.arrive(peer)?);
+        Ok(())
+    }
+
+    /// Holds whoever asks to what one identity may use; gives what its body's bytes are to be paid from.
+    fn identify(&self, recording: &mut Recording) -> Result<Option<Purse>, Throttled> {
+        if !self.limits.tell_identities_apart() {
+            return Ok(None);
+        }
+        let Some(identity) = recording.identity() else { return Ok(None) };
+        self.limits.identify(&identity)?;
+        let Some((up, down)) = self.limits.purses(&identity) else { return Ok(None) };
+        recording.pay_from(down);
+        Ok(Some(up))
     }
 
     /// The bucket that the host names, if it names one.
@@ -217,9 +286,10 @@ impl Gateway {
     ) -> Response<ResponseBody> {
         let id = arrival.id.clone();
         let answered = match self.sts_answer(parts, incoming, arrival, recording).await {
-            Ok(answered) => answered,
+            Ok(answered) => self.within_limits(answered, &id),
             Err(error) => StsService::refuse(&error, &id),
         };
+        let throttled = matches!(answered.outcome, Outcome::Refused { code: FaultCode::Throttling, .. });
         match answered.outcome {
             Outcome::Exchanged { session, by } => {
                 recording.who(Who::of_session(&session));
@@ -228,7 +298,19 @@ impl Gateway {
             Outcome::Answered => recording.allowed(None),
             Outcome::Refused { code, reason } => recording.refused(code.as_str(), reason, None),
         }
-        xml_answer(answered.status, answered.xml.0)
+        xml_answer(answered.status, answered.xml.0, throttled)
+    }
+
+    /// A session that its role has no more room for is not handed out.
+    fn within_limits(&self, answered: StsResponse, id: &str) -> StsResponse {
+        let over = match &answered.outcome {
+            Outcome::Exchanged { session, .. } => self.limits.session(&session.role_arn.to_string()).err(),
+            Outcome::Answered | Outcome::Refused { .. } => None,
+        };
+        match over {
+            Some(throttled) => StsService::refuse(&throttled.into(), id),
+            None => answered,
+        }
     }
 
     async fn sts_answer(
@@ -238,17 +320,21 @@ impl Gateway {
         arrival: Arrival,
         recording: &mut Recording,
     ) -> Result<StsResponse, StsError> {
-        let (body, parameters) = query_parameters(parts, incoming).await?;
+        self.admit(arrival.source_ip, recording)?;
+        self.limits.exchange(arrival.source_ip)?;
+        let (body, parameters) = self.query_parameters(parts, incoming).await?;
         let action = parameters.action().unwrap_or_default();
         recording.asks(action, parameters.value("RoleArn").unwrap_or_default());
         let (source_ip, secure_transport) = (Some(arrival.source_ip), arrival.tls.is_some());
         let request_id = arrival.id.clone();
+        recording.enter(Step::Authenticate);
         let caller = match StsService::needs_signature(action) {
             true => Some(self.query_caller(parts, arrival, &body, "sts")?),
             false => None,
         };
         if let Some(authenticated) = &caller {
             recording.who(Who::of(authenticated.caller(), authenticated.access_key_id()));
+            self.identify(recording)?;
         }
         let call = StsCall {
             parameters: &parameters,
@@ -260,7 +346,24 @@ impl Gateway {
             region: Some(self.authenticator.region()),
             request_id: &request_id,
         };
+        recording.enter(Step::Exchange);
         Ok(self.sts.handle(call).await)
+    }
+
+    async fn query_parameters(
+        &self,
+        parts: &Parts,
+        incoming: Arriving,
+    ) -> Result<(Bytes, Parameters), StsError> {
+        // The parameters may all stand in the address, so it is as long as a body may be.
+        if self.limits.is_too_long(length_of_headers(parts)) {
+            return Err(malformed("The header of the request is too long"));
+        }
+        let body = query_body(incoming).await?;
+        let text =
+            std::str::from_utf8(&body).map_err(|_| malformed("The body of the request is not UTF-8"))?;
+        let parameters = Parameters::parse(parts.uri.query().unwrap_or_default(), text)?;
+        Ok((body, parameters))
     }
 
     fn query_caller(
@@ -286,6 +389,8 @@ impl Gateway {
             Ok(answered) => answered,
             Err(error) => IamService::refuse(error.into(), &id),
         };
+        let throttled =
+            answered.refused.as_ref().is_some_and(|fault| fault.code == FaultCode::Throttling.as_str());
         match answered.refused {
             None => recording.allowed(answered.allowed_by.as_ref()),
             Some(fault) => {
@@ -293,7 +398,7 @@ impl Gateway {
                 recording.refused(fault.code, reason, fault.by.map(|by| *by));
             }
         }
-        xml_answer(answered.status, answered.xml)
+        xml_answer(answered.status, answered.xml, throttled)
     }
 
     async fn iam_answer(
@@ -303,7 +408,8 @@ impl Gateway {
         arrival: Arrival,
         recording: &mut Recording,
     ) -> Result<IamResponse, StsError> {
-        let (body, parameters) = query_parameters(parts, incoming).await?;
+        self.admit(arrival.source_ip, recording)?;
+        let (body, parameters) = self.query_parameters(parts, incoming).await?;
         let subject = ["RoleName", "UserName", "GroupName", "PolicyArn", "OpenIDConnectProviderArn", "Url"];
         let subject = subject.iter().find_map(|name| parameters.value(name)).unwrap_or_default();
         recording.asks(parameters.action().unwrap_or_default(), subject);
@@ -315,21 +421,49 @@ impl Gateway {
             region: self.authenticator.region(),
         };
         let request_id = arrival.id.clone();
+        recording.enter(Step::Authenticate);
         let authenticated = self.query_caller(parts, arrival, &body, "iam")?;
         let caller = authenticated.caller();
         recording.who(Who::of(caller, authenticated.access_key_id()));
+        self.identify(recording)?;
         let call = IamCall { parameters: &parameters, caller, circumstances, request_id: &request_id };
+        recording.enter(Step::Administer);
         Ok(self.iam.handle(call).await)
     }
 }
 
-fn xml_answer(status: u16, xml: String) -> Response<ResponseBody> {
+/// The answer to a request for a service that has other addresses than this one.
+fn not_here(parts: &Parts, service: Service, id: &str, recording: &mut Recording) -> Response<ResponseBody> {
+    let message = format!("{} is not served at this address.", service.name().to_uppercase());
+    match service {
+        Service::S3 => refused(parts, Refusal::invalid_request(message), None, id, recording),
+        Service::Sts | Service::Iam => {
+            let error = StsError::new(FaultCode::InvalidAction, message);
+            recording.refused(error.code.as_str(), error.message.clone(), None);
+            xml_answer(error.code.status(), error.to_xml(id), false)
+        }
+    }
+}
+
+fn xml_answer(status: u16, xml: String, throttled: bool) -> Response<ResponseBody> {
     let mut response = Response::new(full(xml));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/xml"));
+    if throttled {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
     // An answer may hold credentials, that to a GET as well.
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// Bytes of the address and the headers.
+fn length_of_head(parts: &Parts) -> usize {
+    parts.uri.path_and_query().map_or(0, |address| address.as_str().len()) + length_of_headers(parts)
+}
+
+fn length_of_headers(parts: &Parts) -> usize {
+    parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
 }
 
 /// The Host header or `:authority`. That the two agree is seen to where a request is read.
@@ -355,22 +489,15 @@ fn is_query(parts: &Parts, domains: &[String]) -> bool {
 
 /// Which service a request is for. IAM's requests have the form of STS's; their signature says whose they are,
 /// and one without a signature is refused by either.
-fn service(parts: &Parts, domains: &[String]) -> &'static str {
+fn service(parts: &Parts, domains: &[String]) -> Service {
     if !is_query(parts, domains) {
-        return "s3";
+        return Service::S3;
     }
     let query = parts.uri.query().unwrap_or_default();
     let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let scoped = header.contains("/iam/aws4_request") || query.contains("%2Fiam%2Faws4_request");
     let versioned = query.split('&').any(|pair| pair == "Version=2010-05-08");
-    if scoped || versioned { "iam" } else { "sts" }
-}
-
-async fn query_parameters(parts: &Parts, incoming: Arriving) -> Result<(Bytes, Parameters), StsError> {
-    let body = query_body(incoming).await?;
-    let text = std::str::from_utf8(&body).map_err(|_| malformed("The body of the request is not UTF-8"))?;
-    let parameters = Parameters::parse(parts.uri.query().unwrap_or_default(), text)?;
-    Ok((body, parameters))
+    if scoped || versioned { Service::Iam } else { Service::Sts }
 }
 
 async fn query_body(incoming: Arriving) -> Result<Bytes, StsError> {
@@ -383,7 +510,7 @@ async fn query_body(incoming: Arriving) -> Result<Bytes, StsError> {
 }
 
 fn malformed(message: &str) -> StsError {
-    StsError::new(wigeon_core::sts::FaultCode::ValidationError, message)
+    StsError::new(FaultCode::ValidationError, message)
 }
 
 /// S3's answer to a refused request; without a body where the method has none.
@@ -401,6 +528,10 @@ fn refused(
     recording.refused(refusal.code, reason, refusal.by.clone().map(|by| *by));
     let document = ErrorDocument { encoded_message, ..refusal.document(parts.uri.path(), id) };
     let mut response = answer(refusal.status, document.to_xml());
+    response.headers_mut().extend(refusal.headers.map(|headers| *headers).unwrap_or_default());
+    if let Some(seconds) = refusal.retry_after {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds.get()));
+    }
     if parts.method == Method::HEAD {
         *response.body_mut() = empty();
     }
@@ -438,6 +569,7 @@ fn request_id() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::Services;
 
     /// How large what such a function returns is.
     fn size<A, B, F: Future>(_: impl FnOnce(A, B) -> F) -> usize {
@@ -447,8 +579,8 @@ mod tests {
     /// The network's library moves it for every request.
     #[test]
     fn a_request_under_way_is_small() {
-        let bytes =
-            size(|gateway: &'static Gateway, request| gateway.handle(request, [127, 0, 0, 1].into(), None));
+        let through = Entrance { peer: [127, 0, 0, 1].into(), tls: None, serves: Services::ALL };
+        let bytes = size(|gateway: &'static Gateway, request| gateway.handle(request, through));
         assert!(bytes < 4096, "{bytes} bytes");
     }
 }

@@ -113,6 +113,11 @@ impl IamService {
         Self { directory, sealer, clock }
     }
 
+    /// The names of all actions.
+    pub fn actions() -> impl Iterator<Item = &'static str> {
+        actions().map(|action| action.name)
+    }
+
     /// Answers one request.
     pub async fn handle(&self, call: IamCall<'_>) -> IamResponse {
         match self.answer(&call).await {

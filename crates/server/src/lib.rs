@@ -10,6 +10,12 @@
 
 mod chain;
 
+pub mod meter;
+
+pub mod service;
+
+pub mod limits;
+
 pub mod directory;
 
 pub mod session;
@@ -19,6 +25,8 @@ pub mod decided;
 pub mod denial;
 
 pub mod bucket;
+
+pub mod suspicions;
 
 pub mod rights;
 
@@ -46,6 +54,8 @@ pub mod authorize;
 
 pub mod outbox;
 
+pub mod trace;
+
 pub mod audit;
 
 pub mod arriving;
@@ -56,18 +66,34 @@ pub mod body;
 
 pub mod cors;
 
+pub mod figures;
+
 pub mod recording;
 
 pub mod workers;
 
 pub mod backend;
 
+pub mod readiness;
+
 pub mod gateway;
 
 pub mod config;
 
+mod certificate;
+
+pub mod listener;
+
 pub mod tls;
 
+pub mod metrics;
+
+pub mod monitor;
+
 pub mod connection;
+
+pub mod accept;
+
+pub mod check;
 
 pub mod serve;

@@ -126,9 +126,23 @@ pub enum OutboxError {
 #[derive(Debug, Default)]
 pub struct Tally {
     /// Taken by the collector.
-    pub sent: AtomicU64,
+    sent: AtomicU64,
     /// Dropped, because the queue was full or the collector called them faulty.
-    pub dropped: AtomicU64,
+    dropped: AtomicU64,
+}
+
+impl Tally {
+    /// How many the collector took.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// How many are lost.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
 }
 
 /// Takes records.
@@ -164,6 +178,12 @@ impl Outbox {
     #[must_use]
     pub fn tally(&self) -> &Arc<Tally> {
         &self.tally
+    }
+
+    /// How many records wait to be sent.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
     }
 
     /// Takes no more records; those that wait are tried once more.

@@ -7,14 +7,15 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, USER_AGENT};
 use http::request::Parts;
-use http::{Method, Response};
+use http::{HeaderValue, Method, Response};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use wigeon_core::s3::operation::Operation;
 use wigeon_core::s3::uri::Target;
 use wigeon_core::time::Clock;
 
@@ -22,7 +23,12 @@ use crate::arriving::Arriving;
 use crate::audit::{Audit, Ended, Record, Verdict, Who, time_of};
 use crate::body::{BodyError, ResponseBody};
 use crate::decided::DecidedBy;
+use crate::figures::{Done, Figures, Outcome, Row};
+use crate::limits::{Place, Purse};
 use crate::request::Arrival;
+use crate::service::Service;
+use crate::trace::parent::Parent;
+use crate::trace::{self, Step, Trace, Tracer};
 
 /// Who wants to know of requests.
 pub struct Observers {
@@ -30,6 +36,10 @@ pub struct Observers {
     pub clock: Arc<dyn Clock>,
     /// Where records go.
     pub audit: Audit,
+    /// What is counted.
+    pub figures: Figures,
+    /// Where traces go, if anywhere.
+    pub tracer: Option<Tracer>,
 }
 
 impl std::fmt::Debug for Observers {
@@ -44,6 +54,13 @@ const LONGEST_STRANGER: usize = 256;
 /// What is known so far of a request under way.
 pub struct Recording {
     record: Record,
+    service: Service,
+    row: Row,
+    trace: Option<Trace>,
+    /// Among the requests under way.
+    place: Option<Place>,
+    /// Where its receiver's bandwidth is limited.
+    purse: Option<Purse>,
     began: Instant,
     received: Arc<AtomicU64>,
     observers: Arc<Observers>,
@@ -61,12 +78,18 @@ pub struct Remark {
 impl Recording {
     /// Of a request that has just arrived.
     #[must_use]
-    pub fn begin(parts: &Parts, arrival: &Arrival, service: &'static str, observers: Arc<Observers>) -> Self {
+    pub fn begin(parts: &Parts, arrival: &Arrival, service: Service, observers: Arc<Observers>) -> Self {
+        observers.figures.begun(service);
         let agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
+        let trace = observers
+            .tracer
+            .as_ref()
+            .and_then(|tracer| tracer.begin(&parts.headers, &arrival.id, arrival.at));
+        let parent = || Parent::of(&parts.headers).map(|parent| parent.trace.to_string());
         let record = Record {
             time: time_of(arrival.at),
             request_id: arrival.id.clone(),
-            service,
+            service: service.name(),
             source_ip: arrival.source_ip.to_string(),
             user_agent: agent.map(|agent| cut(agent, 200)),
             who: None,
@@ -85,15 +108,55 @@ impl Recording {
             ended: Ended::Unanswered,
             micros: 0,
             total_micros: 0,
-            trace_id: None,
+            trace_id: trace.as_ref().map(Trace::id).or_else(parent),
         };
-        Self { record, began: Instant::now(), received: Arc::default(), observers }
+        let row = observers.figures.other(service);
+        Self {
+            record,
+            service,
+            row,
+            trace,
+            place: None,
+            purse: None,
+            began: Instant::now(),
+            received: Arc::default(),
+            observers,
+        }
     }
 
     /// The request's body, counted.
     #[must_use]
     pub fn arriving(&self, body: Incoming) -> Arriving {
         Arriving::new(body, Arc::clone(&self.received))
+    }
+
+    /// A step begins.
+    pub fn enter(&mut self, step: Step) {
+        if let Some(trace) = &mut self.trace {
+            trace.enter(step);
+        }
+    }
+
+    /// The `traceparent` for a store behind this one, where this request is traced.
+    #[must_use]
+    pub fn onward(&self) -> Option<HeaderValue> {
+        self.trace.as_ref().and_then(Trace::onward)
+    }
+
+    /// It counts among the requests under way until it has ended.
+    pub fn keep(&mut self, place: Place) {
+        self.place = Some(place);
+    }
+
+    /// Whom limits are about, if that is known.
+    #[must_use]
+    pub fn identity(&self) -> Option<String> {
+        self.record.who.as_ref()?.identity()
+    }
+
+    /// What is sent counts against its receiver's bandwidth.
+    pub fn pay_from(&mut self, purse: Purse) {
+        self.purse = Some(purse);
     }
 
     /// Who asks.
@@ -103,13 +166,15 @@ impl Recording {
 
     /// What is asked of STS or IAM, in the words of the request.
     pub fn asks(&mut self, operation: &str, resource: &str) {
+        self.row = self.observers.figures.named(self.service, operation);
         self.record.operation = cut(operation, 64);
         self.record.resource = cut(resource, LONGEST_STRANGER);
     }
 
     /// What is asked of S3.
-    pub fn classified(&mut self, operation: &'static str, target: &Target, version_id: Option<&str>) {
-        operation.clone_into(&mut self.record.operation);
+    pub fn classified(&mut self, operation: Operation, target: &Target, version_id: Option<&str>) {
+        self.row = Figures::of_s3(operation);
+        operation.name().clone_into(&mut self.record.operation);
         self.record.resource = target.arn();
         self.record.bucket = target.bucket().map(|bucket| bucket.as_str().to_owned());
         self.record.key = match target {
@@ -146,12 +211,60 @@ impl Recording {
         self.record.status = Some(response.status().as_u16());
         self.record.micros = micros(self.began.elapsed());
         self.record.ended = Ended::Cut;
+        self.enter(Step::Send);
         let announced = response.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
         let expected = match *method == Method::HEAD {
             true => Some(0),
             false => announced.and_then(|text| text.parse().ok()).or(response.body().size_hint().exact()),
         };
         response.map(|body| Recorded { body, expected, recording: Some(self) })
+    }
+}
+
+impl Recording {
+    fn done(&self) -> Done<'_> {
+        let record = &self.record;
+        Done {
+            row: self.row,
+            outcome: outcome(record),
+            code: record.code.as_deref(),
+            micros: record.micros,
+            total_micros: record.total_micros,
+            bytes_in: record.bytes_in,
+            bytes_out: record.bytes_out,
+        }
+    }
+}
+
+impl Recording {
+    fn end_trace(&mut self) {
+        let (Some(trace), Some(tracer)) = (self.trace.take(), &self.observers.tracer) else { return };
+        let record = &self.record;
+        let ended = trace::Ended {
+            service: record.service,
+            operation: &record.operation,
+            bucket: record.bucket.as_deref(),
+            status: record.status,
+            code: record.code.as_deref(),
+            peer: &record.source_ip,
+            request_id: &record.request_id,
+            failed: record.status.is_none_or(|status| status >= 500) || record.ended == Ended::Failed,
+        };
+        tracer.end(trace, &ended);
+    }
+}
+
+fn outcome(record: &Record) -> Outcome {
+    match (record.status, record.ended) {
+        (Some(500..), _) => Outcome::Failed,
+        (Some(400..), _)
+            if record.decision == Some(Verdict::Denied) && record.code.as_deref() == Some("AccessDenied") =>
+        {
+            Outcome::Denied
+        }
+        (Some(400..), _) => Outcome::Refused,
+        (_, Ended::Complete) => Outcome::Ok,
+        (_, Ended::Cut | Ended::Failed | Ended::Unanswered) => Outcome::Cut,
     }
 }
 
@@ -163,6 +276,8 @@ impl Drop for Recording {
         if self.record.ended == Ended::Unanswered {
             self.record.micros = self.record.total_micros;
         }
+        self.observers.figures.done(&self.done());
+        self.end_trace();
         self.observers.audit.write(&self.record, now);
     }
 }
@@ -200,11 +315,18 @@ impl Body for Recorded {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(Recording { purse: Some(purse), .. }) = &mut self.recording {
+            ready!(purse.poll_paid(context));
+        }
         let polled = Pin::new(&mut self.body).poll_frame(context);
-        let Some(Recording { record, .. }) = &mut self.recording else { return polled };
+        let Some(Recording { record, purse, .. }) = &mut self.recording else { return polled };
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
-                record.bytes_out += frame.data_ref().map_or(0, Bytes::len) as u64;
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                record.bytes_out += bytes as u64;
+                if let Some(purse) = purse {
+                    purse.pay(bytes);
+                }
             }
             Poll::Ready(Some(Err(error))) => {
                 record.ended = Ended::Failed;

@@ -5,7 +5,7 @@
 
 use std::num::NonZeroU16;
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use wigeon_core::s3::error::ErrorDocument;
 use wigeon_core::s3::form_policy::FormPolicyError;
 use wigeon_core::s3::name::NameError;
@@ -17,6 +17,7 @@ use wigeon_core::sigv4::verify::SignatureError;
 
 use crate::decided::DecidedBy;
 use crate::denial::Denial;
+use crate::limits::Throttled;
 
 /// An S3 error answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,11 +34,13 @@ pub struct Refusal {
     /// For the operator only: why, where the requester must not know.
     pub reason: Option<String>,
     /// For an administrator to decode: JSON about a denied request, not yet sealed.
-    pub denial: Option<String>,
+    pub denial: Option<Box<str>>,
     /// For the audit: the statement that denied, where one did.
     pub by: Option<Box<DecidedBy>>,
     /// After how many seconds to try again, where that is known.
     pub retry_after: Option<NonZeroU16>,
+    /// Headers that the answer has beside.
+    pub headers: Option<Box<HeaderMap>>,
 }
 
 impl From<Denial> for Refusal {
@@ -45,7 +48,7 @@ impl From<Denial> for Refusal {
         let refusal = Self::new("AccessDenied", StatusCode::FORBIDDEN, denial.message());
         Self {
             reason: Some(denial.reason),
-            denial: Some(denial.document),
+            denial: Some(denial.document.into()),
             by: denial.by.map(Box::new),
             ..refusal
         }
@@ -65,6 +68,7 @@ impl Refusal {
             denial: None,
             by: None,
             retry_after: None,
+            headers: None,
         }
     }
 
@@ -114,6 +118,13 @@ impl Refusal {
         Self::new("AccessControlListNotSupported", StatusCode::BAD_REQUEST, message)
     }
 
+    /// 400 `RequestHeaderSectionTooLarge`.
+    #[must_use]
+    pub fn head_too_long() -> Self {
+        let message = "Your request header and query parameters used to make the request exceed the maximum allowed size.";
+        Self::new("RequestHeaderSectionTooLarge", StatusCode::BAD_REQUEST, message)
+    }
+
     /// 501 `NotImplemented`.
     #[must_use]
     pub fn not_implemented(what: &str) -> Self {
@@ -141,6 +152,15 @@ impl Refusal {
             endpoint: None,
             encoded_message: None,
         }
+    }
+}
+
+impl From<Throttled> for Refusal {
+    /// 503 `SlowDown`, which every tool waits for and repeats.
+    fn from(throttled: Throttled) -> Self {
+        let refusal =
+            Self::new("SlowDown", StatusCode::SERVICE_UNAVAILABLE, "Please reduce your request rate.");
+        Self { reason: Some(throttled.to_string()), retry_after: Some(throttled.retry_after), ..refusal }
     }
 }
 

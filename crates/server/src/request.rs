@@ -16,6 +16,7 @@ use wigeon_core::sigv4::verify::SignedRequest;
 use wigeon_core::time::Timestamp;
 
 use crate::refusal::Refusal;
+use crate::service::Services;
 
 /// A version of TLS, as `s3:TlsVersion` says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +61,17 @@ pub struct Request {
     sent: HeaderMap,
     /// The headers and those that a presigning tool moved into the query, where it moved some: what the request means.
     moved: Option<HeaderMap>,
+}
+
+/// The door that a request came through.
+#[derive(Debug, Clone, Copy)]
+pub struct Entrance {
+    /// The peer's address; this machine's own, where it came through a Unix socket.
+    pub peer: IpAddr,
+    /// The version of TLS; `None` for plain HTTP.
+    pub tls: Option<TlsVersion>,
+    /// What is served there.
+    pub serves: Services,
 }
 
 /// What is known of a request beside its text.
@@ -108,6 +120,11 @@ impl Request {
             }
         }
         Self { sent: fields, moved: None, ..self }
+    }
+
+    /// Puts a header beside those that were sent, for a store behind this one.
+    pub fn carry(&mut self, name: &'static str, value: HeaderValue) {
+        self.moved.get_or_insert_with(|| self.sent.clone()).insert(name, value);
     }
 
     /// Whether it came over TLS.

@@ -6,48 +6,49 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use futures_util::future::join_all;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 use wigeon_core::secret::Secret;
 use wigeon_core::time::Clock;
 
+use crate::accept::{Door, accept};
 use crate::audit::{Audit, AuditFile};
 use crate::authenticate::Authenticator;
+use crate::backend::local::expire::Expired;
 use crate::backend::local::{Options, Store, StoreError};
 use crate::backend::protocol::LocalBackend;
 use crate::backend::stores::Stores;
 use crate::backend::upstream::{UpstreamError, Upstreams};
-use crate::config::{AuditConfig, Config, DirectoryConfig, DirectoryHome};
-use crate::connection::Pulse;
-use crate::directory::{Change, Connections, Directory, DirectoryError, StoredError};
+use crate::chain::chain;
+use crate::config::{
+    AuditConfig, Certificate, Config, DirectoryConfig, DirectoryHome, Listen, ListenAt, TracesConfig,
+};
+use crate::directory::{Change, Directory, DirectoryError, StoredError};
+use crate::figures::Figures;
 use crate::gateway::Gateway;
 use crate::iam::IamService;
 use crate::issue::{KeyRingError, RingFile, Sealer};
+use crate::limits::Limits;
+use crate::listener::{Inherited, Listener};
+use crate::metrics::Sources;
+use crate::monitor;
 use crate::outbox::{Outbox, OutboxError};
+use crate::readiness::Readiness;
 use crate::recording::Observers;
-use crate::request::TlsVersion;
 use crate::sts::StsService;
-use crate::tls::{self, Tls, TlsError};
+use crate::tls::{Tls, TlsError};
+use crate::trace::Tracer;
 use crate::verify::Verifier;
 use crate::workers::{self, Workers};
 
-/// How long a connection may take to send the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The most connections at once; further ones wait to be accepted.
-const MOST_CONNECTIONS: usize = 10_000;
-
-/// How long requests may go on after the server was told to stop.
-const LONGEST_GOODBYE: Duration = Duration::from_secs(30);
-
-/// How long the collector may take for the last audit records.
+/// How long collectors may take for the last records.
 const LAST_RECORDS: Duration = Duration::from_secs(5);
+
+/// How long a thread may take to do nothing.
+const LONGEST_BEAT: Duration = Duration::from_secs(5);
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -98,82 +99,120 @@ pub enum ServeError {
     #[error("cannot listen on {address}; is another server running there?")]
     Listen {
         /// Which.
-        address: SocketAddr,
+        address: String,
         /// Why.
         #[source]
         source: io::Error,
     },
 }
 
-/// A server that runs until it is stopped.
-#[derive(Debug)]
-pub struct Running {
-    address: SocketAddr,
+/// A way in, as people are told of it.
+#[derive(Debug, Clone)]
+struct Shown {
+    at: ListenAt,
+    address: Option<SocketAddr>,
     secure: bool,
-    directory: Arc<Directory>,
+}
+
+/// A server that runs until it is stopped.
+pub struct Running {
+    doors: Vec<Shown>,
+    gateway: Arc<Gateway>,
+    certificates: Vec<Arc<Tls>>,
+    keys: Arc<RingFile>,
+    /// Those that serve connections.
+    threads: Vec<Handle>,
+    /// Where metrics are, and what serves them.
+    monitor: Option<(SocketAddr, AbortOnDropHandle<()>)>,
+    notice: Duration,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
     observers: Arc<Observers>,
-    /// Carries audit records to their collector.
-    carrying: Option<JoinHandle<()>>,
+    /// What carries audit records and spans to their collectors.
+    carrying: Vec<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("doors", &self.doors).finish_non_exhaustive()
+    }
 }
 
 impl Running {
-    /// Where it listens.
+    /// Where it listens: of several addresses the first, and `0.0.0.0:0` where there are only Unix sockets.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        let first = self.doors.iter().find_map(|door| door.address);
+        first.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)))
     }
 
-    /// `http://ADDRESS`, or with a certificate `https://ADDRESS`.
-    #[must_use]
-    pub fn url(&self) -> String {
-        format!("{}://{}", if self.secure { "https" } else { "http" }, self.address)
+    /// `http://ADDRESS`, or with a certificate `https://ADDRESS`, or `unix:PATH`: each way in.
+    pub fn urls(&self) -> impl Iterator<Item = String> {
+        self.doors.iter().map(|door| match door.address {
+            Some(address) => format!("{}://{address}", if door.secure { "https" } else { "http" }),
+            None => door.at.to_string(),
+        })
     }
 
     /// Its directory.
     #[must_use]
     pub fn directory(&self) -> &Arc<Directory> {
-        &self.directory
+        &self.gateway.directory
     }
 
-    /// Takes no more requests, lets those under way finish, and returns when all is closed.
+    /// Where metrics are served.
+    #[must_use]
+    pub fn metrics(&self) -> Option<SocketAddr> {
+        self.monitor.as_ref().map(|(address, _)| *address)
+    }
+
+    /// Says that it is not ready; after the notice that is configured takes no more requests, lets those under way
+    /// finish, and returns when all is closed.
     pub async fn stop(self) {
+        self.gateway.readiness.stop();
+        tokio::time::sleep(self.notice).await;
         let _ = self.stop.send(true);
         let _ = self.task.await;
-        self.directory.write_last_uses().await;
-        if let Some(collector) = self.observers.audit.collector() {
-            collector.close();
-        }
-        if let Some(carrying) = self.carrying
-            && tokio::time::timeout(LAST_RECORDS, carrying).await.is_err()
-        {
-            tracing::warn!("the collector did not take the last audit records in time");
+        self.gateway.directory.write_last_uses().await;
+        let outboxes = [self.observers.audit.collector(), self.observers.tracer.as_ref().map(Tracer::outbox)];
+        outboxes.into_iter().flatten().for_each(Outbox::close);
+        let carrying = join_all(self.carrying);
+        if tokio::time::timeout(LAST_RECORDS, carrying).await.is_err() {
+            tracing::warn!("a collector did not take the last records in time");
         }
     }
 
-    /// Opens the audit file anew, after something else moved it away.
-    ///
-    /// # Errors
-    /// Where that cannot be done; the file before stays in use.
-    pub fn reopen_audit(&self) -> io::Result<()> {
-        self.observers.audit.reopen()
+    /// Takes up what was changed outside: the directory file, certificates, session keys; and opens the audit file anew,
+    /// after something else moved it away. Says what could not be: that stays as it was.
+    pub async fn reload(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut note =
+            |what: &str, error: &dyn std::error::Error| faults.push(format!("{what}: {}", chain(error)));
+        if let Err(error) = self.observers.audit.reopen() {
+            note("the audit file", &error);
+        }
+        let directory = Arc::clone(&self.gateway.directory);
+        match tokio::task::spawn_blocking(move || directory.reload()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => note("the directory", &error),
+            Err(error) => note("the directory", &error),
+        }
+        for tls in &self.certificates {
+            if let Err(error) = tls.reload_if_changed() {
+                note("a certificate", &error);
+            }
+        }
+        if let Err(error) = self.keys.refresh(self.gateway.clock.now()) {
+            note("the session keys", &error);
+        }
+        faults
     }
-}
 
-/// Reads everything that a server would read at its start, and starts nothing.
-///
-/// # Errors
-/// [`ServeError`]
-pub fn check(config: &Config) -> Result<(), ServeError> {
-    match &config.directory.home {
-        DirectoryHome::File(path) => drop(Directory::from_file(path)?),
-        // Opening a database would make it.
-        DirectoryHome::Sqlite(_) | DirectoryHome::Postgres { .. } => {}
+    /// Whether every thread still does what it is given.
+    pub async fn is_alive(&self) -> bool {
+        let asked = join_all(self.threads.iter().map(|thread| thread.spawn(std::future::ready(()))));
+        !self.task.is_finished() && tokio::time::timeout(LONGEST_BEAT, asked).await.is_ok()
     }
-    config.directory.connections.as_ref().map(Connections::check).transpose()?;
-    config.tls.as_ref().map(Tls::open).transpose()?;
-    Ok(())
 }
 
 /// Opens a directory at its home; a database that is not there is made.
@@ -221,6 +260,15 @@ fn open_audit(
     Ok((Audit::new(file, collector), carrying))
 }
 
+/// What takes traces, and the work of what carries them to a collector.
+fn open_traces(
+    config: Option<&TracesConfig>,
+) -> Result<(Option<Tracer>, Option<impl Future<Output = ()> + Send + use<>>), OutboxError> {
+    let Some(config) = config else { return Ok((None, None)) };
+    let (outbox, carrying) = Outbox::open(config.destination.clone())?;
+    Ok((Some(Tracer::new(outbox, config.sample, config.follow)), Some(carrying)))
+}
+
 /// After a rotation of the key ring: the secrets of access keys move to its newest key.
 async fn reseal(directory: &Directory, sealer: &Sealer, clock: &dyn Clock) {
     let snapshot = directory.snapshot();
@@ -241,23 +289,45 @@ async fn reseal(directory: &Directory, sealer: &Sealer, clock: &dyn Clock) {
 /// # Errors
 /// [`ServeError`]
 pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, ServeError> {
+    start_with(config, clock, Inherited::default()).await
+}
+
+/// Starts a server that may listen on sockets that this process was given.
+///
+/// # Errors
+/// [`ServeError`]
+pub async fn start_with(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    inherited: Inherited,
+) -> Result<Running, ServeError> {
     let directory = Arc::new(open_directory(&config.directory).await?);
     let store = Store::open(&config.data.join("store"), Options::new(Arc::clone(&clock)))?;
     let upstreams = Upstreams::new(&config.upstreams, &clock)?;
-    let keys = RingFile::open(config.session_keys.clone(), clock.now())?;
+    let keys = Arc::new(RingFile::open(config.session_keys.clone(), clock.now())?);
     let sealer = Arc::clone(keys.sealer());
     reseal(&directory, &sealer, &*clock).await;
     let verifier = Arc::new(Verifier::new(Arc::clone(&clock)));
     let (audit, carrying) = open_audit(&config.audit)?;
-    let observers = Arc::new(Observers { clock: Arc::clone(&clock), audit });
-    let tls = config.tls.as_ref().map(Tls::open).transpose()?.map(Arc::new);
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .map_err(|source| ServeError::Listen { address: config.listen, source })?;
-    let address =
-        listener.local_addr().map_err(|source| ServeError::Listen { address: config.listen, source })?;
+    let (tracer, spanning) = open_traces(config.traces.as_ref())?;
+    let figures = Figures::default();
+    let observers = Arc::new(Observers { clock: Arc::clone(&clock), audit, figures, tracer });
+    let (doors, shown) = open_doors(&config.listen, &inherited).await?;
+    let certificates: Vec<Arc<Tls>> = doors.iter().filter_map(|door| door.tls.clone()).collect();
+    let monitor = match config.metrics {
+        None => None,
+        Some(address) => {
+            let bound = monitor::bind(address).await;
+            Some(bound.map_err(|source| ServeError::Listen { address: address.to_string(), source })?)
+        }
+    };
     let workers = Workers::start(workers::count()).map_err(ServeError::Workers)?;
+    let threads = workers.runtimes();
     let time = Arc::clone(&clock);
+    let started_at = clock.now();
+    let readiness = Readiness::new(Arc::clone(&sealer));
+    let ring = Arc::clone(&sealer);
+    let (expiring, lifecycle_every) = (store.clone(), config.lifecycle_every);
     let gateway = Arc::new(Gateway {
         authenticator: Authenticator::new(
             Arc::clone(&sealer),
@@ -270,27 +340,57 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Se
         clock,
         directory: Arc::clone(&directory),
         backend: Stores::new(LocalBackend::new(store), upstreams),
+        limits: Limits::new(config.limits.clone()),
+        readiness,
         observers: Arc::clone(&observers),
         domains: config.domains.clone(),
     });
-    let carrying = carrying.map(tokio::spawn);
+    let carrying = carrying.map(tokio::spawn).into_iter().chain(spanning.map(tokio::spawn)).collect();
+    let sources = Arc::new(Sources {
+        gateway: Arc::clone(&gateway),
+        verifier: Arc::clone(&verifier),
+        sealer: ring,
+        certificates: certificates.clone(),
+        clock: Arc::clone(&time),
+        started_at,
+    });
+    let monitor = monitor.map(|(listener, address)| {
+        (address, AbortOnDropHandle::new(tokio::spawn(monitor::serve(listener, sources))))
+    });
     let (stop, stopped) = watch::channel(false);
     // A provider may come up later than this server: its keys are fetched beside serving, not before.
     let warming = Arc::clone(&directory);
     tokio::spawn(async move { verifier.warm(&warming.snapshot()).await });
     let watching = Arc::clone(&directory);
     let following = Arc::clone(&directory);
-    let secure = tls.is_some();
+    let (renewing, ringing) = (certificates.clone(), Arc::clone(&keys));
+    let (serving, grace) = (Arc::clone(&gateway), config.stop.grace);
     let task = tokio::spawn(async move {
         tokio::select! {
-            () = accept(listener, workers, gateway, tls.clone(), stopped) => {}
+            () = accept(doors, workers, serving, (stopped, grace)) => {}
             () = watching.watch(Duration::from_secs(1)) => {}
-            () = renew(tls.as_deref()) => {}
-            () = follow(&keys, &following, &*time) => {}
+            () = renew(&renewing) => {}
+            () = follow(&ringing, &following, &*time) => {}
+            () = expire(&expiring, lifecycle_every) => {}
         }
     });
-    tracing::info!(%address, secure, "serving");
-    Ok(Running { address, secure, directory, stop, task, observers, carrying })
+    let notice = config.stop.notice;
+    let running = Running {
+        doors: shown,
+        gateway,
+        certificates,
+        keys,
+        threads,
+        monitor,
+        notice,
+        stop,
+        task,
+        observers,
+        carrying,
+    };
+    let urls: Vec<String> = running.urls().collect();
+    tracing::info!(?urls, "serving");
+    Ok(running)
 }
 
 /// Takes up keys that were added to the ring's file, and those that begin to issue, for ever.
@@ -304,101 +404,53 @@ async fn follow(keys: &RingFile, directory: &Directory, clock: &dyn Clock) {
                 reseal(directory, keys.sealer(), clock).await;
             }
             Err(error) => {
-                tracing::error!(error = %crate::chain::chain(&error), "the session keys stay as they were")
+                tracing::error!(error = %chain(&error), "the session keys stay as they were")
             }
         }
     }
 }
 
-/// Looks for a renewed certificate, for ever; without one there is nothing to look for.
-async fn renew(tls: Option<&Tls>) {
-    match tls {
-        Some(tls) => tls.watch(Duration::from_secs(5)).await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn accept(
-    listener: TcpListener,
-    workers: Workers,
-    gateway: Arc<Gateway>,
-    tls: Option<Arc<Tls>>,
-    mut stopped: watch::Receiver<bool>,
-) {
-    let graceful = GracefulShutdown::new();
-    let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+/// Carries out the buckets' lifecycle rules, for ever.
+async fn expire(store: &Store, every: Duration) {
     loop {
-        let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { break };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stopped.changed() => break,
-        };
-        // The worker that serves it waits for it from its first byte on.
-        let (stream, peer) = match accepted.and_then(|(stream, peer)| Ok((stream.into_std()?, peer))) {
-            Ok(accepted) => accepted,
+        match store.expire().await {
+            Ok(expired) if expired == Expired::default() => {}
+            Ok(expired) => tracing::info!(?expired, "carried out lifecycle rules"),
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
+                tracing::error!(error = %chain(&error), "could not carry out lifecycle rules");
             }
-        };
-        // Small answers should not wait for each other.
-        let _ = stream.set_nodelay(true);
-        let (gateway, watcher) = (Arc::clone(&gateway), graceful.watcher());
-        let acceptor = tls.as_ref().map(|tls| tls.acceptor());
-        workers.spawn(async move {
-            let stream = match TcpStream::from_std(stream) {
-                Ok(stream) => stream,
-                Err(error) => return tracing::warn!(%error, %peer, "a connection could not be served"),
-            };
-            match acceptor {
-                None => serve_connection(stream, peer, None, gateway, watcher).await,
-                Some(acceptor) => match tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await {
-                    Ok(Ok(stream)) => {
-                        let version = tls::version(&stream);
-                        serve_connection(stream, peer, Some(version), gateway, watcher).await;
-                    }
-                    Ok(Err(error)) => tracing::debug!(%error, %peer, "no TLS connection came about"),
-                    Err(_) => tracing::debug!(%peer, "no TLS connection came about in time"),
-                },
-            }
-            drop(permit);
-        });
+        }
+        tokio::time::sleep(every).await;
     }
-    drop(listener);
-    if tokio::time::timeout(LONGEST_GOODBYE, graceful.shutdown()).await.is_err() {
-        tracing::warn!("requests were still under way when the server stopped");
-    }
-    workers.stop().await;
 }
 
-async fn serve_connection<S>(
-    stream: S,
-    peer: SocketAddr,
-    tls: Option<TlsVersion>,
-    gateway: Arc<Gateway>,
-    watcher: Watcher,
-) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let pulse = Pulse::start();
-    let answering = pulse.clone();
-    let service = service_fn(move |request| {
-        let (gateway, pulse) = (Arc::clone(&gateway), answering.clone());
-        async move {
-            let answer = pulse.answer(gateway.handle(request, peer.ip(), tls)).await;
-            Ok::<_, std::convert::Infallible>(answer)
-        }
-    });
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-    builder.http2().timer(TokioTimer::new());
-    let stream = TokioIo::new(pulse.watch(stream));
-    let connection = watcher.watch(builder.serve_connection(stream, service).into_owned());
-    tokio::select! {
-        ended = connection => if let Err(error) = ended {
-            tracing::debug!(%error, %peer, "a connection ended");
-        },
-        () = pulse.over() => tracing::debug!(%peer, "a connection had nothing to do and was closed"),
+/// Looks for renewed certificates, for ever.
+async fn renew(certificates: &[Arc<Tls>]) {
+    join_all(certificates.iter().map(|tls| tls.watch(Duration::from_secs(5)))).await;
+    // Without any there is nothing to look for.
+    std::future::pending().await
+}
+
+/// Listens everywhere; listeners with the same certificate share it.
+async fn open_doors(listen: &[Listen], inherited: &Inherited) -> Result<(Vec<Door>, Vec<Shown>), ServeError> {
+    let mut certificates: Vec<(&Certificate, Arc<Tls>)> = Vec::new();
+    let (mut doors, mut shown) = (Vec::new(), Vec::new());
+    for Listen { at, serves, tls } in listen {
+        let tls = match tls {
+            None => None,
+            Some(files) => match certificates.iter().find(|(known, _)| *known == files) {
+                Some((_, tls)) => Some(Arc::clone(tls)),
+                None => {
+                    let opened = Arc::new(Tls::open(files)?);
+                    certificates.push((files, Arc::clone(&opened)));
+                    Some(opened)
+                }
+            },
+        };
+        let bound = Listener::bind(at, inherited).await;
+        let listener = bound.map_err(|source| ServeError::Listen { address: at.to_string(), source })?;
+        shown.push(Shown { at: at.clone(), address: listener.address(), secure: tls.is_some() });
+        doors.push(Door { listener, serves: *serves, tls });
     }
+    Ok((doors, shown))
 }

@@ -39,6 +39,25 @@ pub struct StsService {
 }
 
 impl StsService {
+    /// The operations.
+    pub const ACTIONS: [&str; 7] = [
+        AssumeRoleWithWebIdentity::ACTION,
+        AssumeRoleWithWebIdentity::CLIENT_GRANTS,
+        AssumeRole::ACTION,
+        GetSessionToken::ACTION,
+        CallerIdentity::ACTION,
+        GetAccessKeyInfo::ACTION,
+        DecodeAuthorizationMessage::ACTION,
+    ];
+
+    /// Those that issue credentials.
+    pub const EXCHANGES: [&str; 4] = [
+        AssumeRoleWithWebIdentity::ACTION,
+        AssumeRoleWithWebIdentity::CLIENT_GRANTS,
+        AssumeRole::ACTION,
+        GetSessionToken::ACTION,
+    ];
+
     /// Over these parts.
     #[must_use]
     pub fn new(

@@ -5,7 +5,7 @@
 //! the certificate that they began with.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -16,15 +16,23 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ProtocolVersion, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use wigeon_core::time::Timestamp;
 
+use crate::certificate;
 use crate::config::Certificate;
 use crate::request::TlsVersion;
 
 /// The listener's certificate.
 pub struct Tls {
     files: Certificate,
-    current: ArcSwap<ServerConfig>,
+    current: ArcSwap<Loaded>,
     seen: Mutex<Seen>,
+}
+
+/// A certificate that is served.
+struct Loaded {
+    config: Arc<ServerConfig>,
+    expires_at: Option<Timestamp>,
 }
 
 /// When the two files were last changed.
@@ -81,7 +89,19 @@ impl Tls {
     /// Accepts connections with the certificate as of now.
     #[must_use]
     pub fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(self.current.load_full())
+        TlsAcceptor::from(Arc::clone(&self.current.load().config))
+    }
+
+    /// The certificate's file.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        &self.files.certificate
+    }
+
+    /// When the certificate that is served ends, where that can be read.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.current.load().expires_at
     }
 
     /// Reads the files again if they changed; says whether there is a new certificate.
@@ -118,7 +138,7 @@ fn looked_at(files: &Certificate) -> Seen {
     [&files.certificate, &files.key].map(|path| fs::metadata(path).and_then(|file| file.modified()).ok())
 }
 
-fn read(files: &Certificate) -> Result<ServerConfig, TlsError> {
+fn read(files: &Certificate) -> Result<Loaded, TlsError> {
     let refused = |path: &PathBuf, what| {
         let path = path.clone();
         move |source| TlsError::File { path, what, source }
@@ -126,6 +146,7 @@ fn read(files: &Certificate) -> Result<ServerConfig, TlsError> {
     let chain = CertificateDer::pem_file_iter(&files.certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(refused(&files.certificate, "certificate"))?;
+    let expires_at = chain.first().and_then(|own| certificate::expires_at(own));
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(refused(&files.key, "private key"))?;
     let unusable =
         |source| TlsError::Pair { certificate: files.certificate.clone(), key: files.key.clone(), source };
@@ -136,5 +157,5 @@ fn read(files: &Certificate) -> Result<ServerConfig, TlsError> {
         .with_single_cert(chain, key)
         .map_err(unusable)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(config)
+    Ok(Loaded { config: Arc::new(config), expires_at })
 }

@@ -27,7 +27,7 @@ use wigeon_core::time::Clock;
 
 pub use fetch::{FetchError, FetchLimits};
 pub use information::OpaqueError;
-pub use keys::KeyCachePolicy;
+pub use keys::{KeyCachePolicy, Standing};
 
 use crate::directory::{BuiltIn, Keys, Provider, Snapshot};
 use keys::ProviderKeys;
@@ -210,16 +210,31 @@ impl Verifier {
 
     /// Fetches the keys of every provider that has none yet, so that the first exchange need not wait.
     pub async fn warm(&self, snapshot: &Snapshot) {
-        let now = self.clock.now();
-        let warmings = snapshot.providers().map(|provider| {
-            let keys = self.keys_of(provider);
-            async move {
-                if let Err(error) = keys.warm(now).await {
-                    tracing::warn!(provider = %provider.url, %error, "the provider's keys cannot be fetched yet");
-                }
+        for (provider, fetched) in self.fetch_all(snapshot).await {
+            if let Err(error) = fetched {
+                tracing::warn!(provider, %error, "the provider's keys cannot be fetched yet");
             }
+        }
+    }
+
+    /// Fetches the keys of every provider that has none yet, and says what came of it, by issuer.
+    pub async fn fetch_all(&self, snapshot: &Snapshot) -> Vec<(String, Result<(), FetchError>)> {
+        let now = self.clock.now();
+        let fetches = snapshot.providers().map(|provider| {
+            let keys = self.keys_of(provider);
+            async move { (provider.url.clone(), keys.warm(now).await) }
         });
-        futures_util::future::join_all(warmings).await;
+        futures_util::future::join_all(fetches).await
+    }
+
+    /// How the fetches of keys went, by issuer.
+    #[must_use]
+    pub fn standing(&self) -> Vec<Standing> {
+        let known = self.providers.read().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<_> = known.values().map(|keys| keys.standing()).collect();
+        drop(known);
+        all.sort_by(|one, other| one.issuer.cmp(&other.issuer));
+        all
     }
 
     /// The cache of a provider; a new one when the way to its keys has changed.

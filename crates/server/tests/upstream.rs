@@ -48,6 +48,7 @@ fn upstream(address: std::net::SocketAddr, folder: &Path) -> Upstream {
         says: BTreeMap::new(),
         trailers: Trailers::Check,
         dot_segments: false,
+        required: false,
         patience: Duration::from_secs(2),
     }
 }

@@ -3,15 +3,14 @@
 //!
 //! Steps that need one that failed are left out. Nothing is changed but the session, which is renewed once.
 
-mod findings;
-
 mod probes;
 
 use serde_json::json;
 use wigeon_client::profile::{Flow, Severity, check};
+use wigeon_client::secret_store::Prepared;
 
-use self::findings::{Findings, State};
 use self::probes::Probes;
+use super::findings::{Findings, State};
 use crate::context::Context;
 use crate::errors::{Failure, Kind};
 use crate::output::printable;
@@ -22,6 +21,20 @@ pub(crate) struct Args {
     /// The profile
     #[arg(value_name = "PROFILE")]
     name: Option<String>,
+}
+
+/// Where the sign-in is, or would be, and whether it can be kept there.
+fn place(context: &Context, name: &str, findings: &mut Findings) -> Result<(), Failure> {
+    match context.store()?.prepare(name) {
+        Ok(Prepared { place, passed_over: None }) => {
+            findings.ok("secrets", format!("kept {}", place.words()));
+        }
+        Ok(Prepared { place, passed_over: Some(why) }) => {
+            findings.ok("secrets", format!("kept {}: {why}", place.words()));
+        }
+        Err(error) => findings.failed("secrets", &error.into(), ""),
+    }
+    Ok(())
 }
 
 /// Runs the command. Exit code 1 where something fails, 4 where only the sign-in is missing.
@@ -37,6 +50,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     if objections.is_empty() {
         findings.ok("profile", format!("{}: nothing to object to", settings.description()));
     }
+    place(context, settings.name(), &mut findings)?;
     let by_person = matches!(settings.flow().value, Flow::AuthorizationCode | Flow::PasswordGrant);
     if let Some(probes) = Probes::new(context, &settings, &mut findings) {
         if by_person && let Some(provider) = probes.discovery(&mut findings).await {

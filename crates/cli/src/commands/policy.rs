@@ -1,13 +1,12 @@
 //! `wigeon policy lint`: what policies say that can hardly be meant.
 
-use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 use serde_json::json;
-use wigeon_core::policy::{Document, Finding, Kind as DocumentKind, Policy, lint};
+use wigeon_core::policy::{Document, Kind as DocumentKind, lint};
+use wigeon_server::suspicions::{Suspicion, suspicions};
 
 use super::explain::open_directory;
 use crate::context::Context;
@@ -53,24 +52,18 @@ enum FileKind {
     Bucket,
 }
 
-/// A finding and where it was made.
-struct Found {
-    place: String,
-    finding: Finding,
-}
-
 /// Runs the command. Exit code 1 where there are findings.
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let What::Lint(args) = args.what;
     let found = found(&args).await?;
     let data: Vec<_> = found
         .iter()
-        .map(|Found { place, finding }| {
+        .map(|Suspicion { place, finding }| {
             json!({ "policy": place, "statement": finding.statement, "rule": finding.rule.name(), "message": finding.message })
         })
         .collect();
     context.output.result(&data, |_| {
-        let line = |Found { place, finding }: &Found| printable(&format!("{place}: {finding}"));
+        let line = |Suspicion { place, finding }: &Suspicion| printable(&format!("{place}: {finding}"));
         found.iter().map(line).collect::<Vec<_>>().join("\n")
     })?;
     match found.len() {
@@ -83,60 +76,27 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     }
 }
 
-async fn found(args: &LintArgs) -> Result<Vec<Found>, Failure> {
+async fn found(args: &LintArgs) -> Result<Vec<Suspicion>, Failure> {
     let failed = |error: &(dyn std::error::Error + 'static)| Failure::because(Kind::Error, error);
     let directory = open_directory(args.directory.as_deref(), args.config.as_deref()).await?;
     let snapshot = directory.map(|directory| directory.snapshot());
+    if let Some(snapshot) = snapshot.as_ref().filter(|_| args.files.is_empty()) {
+        return Ok(suspicions(snapshot));
+    }
+    if args.files.is_empty() {
+        return Err(Failure::usage("name policy documents, or a directory with --directory or --config"));
+    }
     let issuers: Option<Vec<&str>> = snapshot
         .as_ref()
         .map(|snapshot| snapshot.providers().map(|provider| provider.url.as_str()).collect());
     let mut found = Vec::new();
-    let mut look = |place: String, document: &Document| {
-        let findings = lint(document, issuers.as_deref());
-        found.extend(findings.into_iter().map(|finding| Found { place: place.clone(), finding }));
-    };
     for file in &args.files {
         let place = file.display().to_string();
         let text =
             fs::read_to_string(file).map_err(|error| failed(&error).hint(format!("reading {place}")))?;
-        look(
-            place.clone(),
-            &parse(&text, args.kind).map_err(|error| failed(&error).hint(format!("in {place}")))?,
-        );
-    }
-    match &snapshot {
-        Some(snapshot) if args.files.is_empty() => {
-            let mut roles: Vec<_> = snapshot.roles().collect();
-            roles.sort_by(|one, other| one.name.cmp(&other.name));
-            for role in roles {
-                look(format!("role `{}`, trust policy", role.name), &role.trust.document);
-                for policy in role.policies.iter().chain(&role.boundary) {
-                    look(format!("role `{}`, policy `{}`", role.name, policy.name), &policy.document);
-                }
-            }
-            // Policies of groups are their members'; managed ones that nobody has are still somebody's intention.
-            let mut users: Vec<_> = snapshot.users().collect();
-            users.sort_by(|one, other| one.name.cmp(&other.name));
-            for user in users {
-                for policy in user.policies.iter().chain(&user.boundary) {
-                    look(format!("user `{}`, policy `{}`", user.name, policy.name), &policy.document);
-                }
-            }
-            let account = snapshot.account_in_arns();
-            let holders = snapshot.roles().flat_map(|role| role.policies.iter().chain(&role.boundary));
-            let of_users = snapshot.users().flat_map(|user| user.policies.iter().chain(&user.boundary));
-            let held: HashSet<*const Policy> = holders.chain(of_users).map(Arc::as_ptr).collect();
-            for entry in snapshot.entries().policies.values().filter(|entry| !entry.built_in) {
-                let policy = snapshot.policy(&entry.arn(account));
-                if let Some(policy) = policy.filter(|policy| !held.contains(&Arc::as_ptr(policy))) {
-                    look(format!("policy `{}`", entry.name), &policy.document);
-                }
-            }
-        }
-        None if args.files.is_empty() => {
-            return Err(Failure::usage("name policy documents, or a directory with --directory or --config"));
-        }
-        _ => {}
+        let document = parse(&text, args.kind).map_err(|error| failed(&error).hint(format!("in {place}")))?;
+        let findings = lint(&document, issuers.as_deref()).into_iter();
+        found.extend(findings.map(|finding| Suspicion { place: place.clone(), finding }));
     }
     Ok(found)
 }

@@ -1,26 +1,40 @@
-//! `wigeon serve`: the server, until it is interrupted.
+//! `wigeon serve`: the server, until it is interrupted; and questions about it, before and while it runs.
+
+mod notify;
+
+mod readiness;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use wigeon_server::backend::upstream::settings::Environment;
-use wigeon_server::config::Config;
+use wigeon_server::check::{self, State as Found};
+use wigeon_server::config::{Config, ListenAt};
+use wigeon_server::listener::{Inherited, Socket};
 use wigeon_server::serve::{self, Running};
 
+use self::notify::Notify;
+use super::findings::{Findings, State};
 use crate::context::Context;
 use crate::errors::{Failure, Kind};
+use crate::output::printable;
 
-/// Run the server: STS and S3 with roles.
+/// Run the server: STS, IAM and S3 with roles.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The configuration file
     #[arg(long, short, value_name = "FILE")]
     config: PathBuf,
 
-    /// Check the configuration and the files that it names, and stop
+    /// Look at everything that serving would need, say what is wrong, and stop
     #[arg(long)]
     check: bool,
+
+    /// Ask the server that runs with this configuration whether it is ready, and stop
+    #[arg(long, conflicts_with = "check")]
+    ready: bool,
 }
 
 /// Serves until SIGINT or SIGTERM, then lets requests under way finish.
@@ -31,13 +45,23 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     config.upstreams.environment =
         Environment::of(variables.map(|(name, value)| (name.to_owned(), value.to_owned())));
     if args.check {
-        serve::check(&config).map_err(|error| failed(&error))?;
-        context.output.note(&format!("{} is in order.", args.config.display()));
-        return Ok(());
+        return checked(&config, &args.config.display().to_string(), context).await;
     }
-    let running = serve::start(&config, Arc::clone(&context.clock)).await.map_err(|error| failed(&error))?;
-    context.output.note(&format!("Serving STS and S3 at {}. Interrupt to stop.", running.url()));
-    until_told(&running, context).await.map_err(|error| failed(&error))?;
+    if args.ready {
+        return readiness::ask(config.metrics, context).await;
+    }
+    let notify = Notify::of(&context.environment);
+    let inherited = inherited(&config).map_err(|error| failed(&error))?;
+    let clock = Arc::clone(&context.clock);
+    let running = serve::start_with(&config, clock, inherited).await.map_err(|error| failed(&error))?;
+    let urls: Vec<String> = running.urls().collect();
+    context.output.note(&format!("Serving at {}. Interrupt to stop.", urls.join(", ")));
+    notify.ready(&format!("Serving at {}", urls.join(", ")));
+    tokio::select! {
+        told = until_told(&running, &notify, context) => told.map_err(|error| failed(&error))?,
+        () = notify.keep_alive(async || running.is_alive().await) => {}
+    }
+    notify.stopping(config.stop.notice + config.stop.grace);
     context.output.note("Stopping: requests under way are finished first. Once more to stop at once.");
     tokio::select! {
         () = running.stop() => Ok(()),
@@ -48,17 +72,64 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     }
 }
 
-/// Waits for SIGINT or SIGTERM; at SIGHUP the audit file is opened anew.
-async fn until_told(running: &Running, context: &Context) -> std::io::Result<()> {
+/// Says what stands in the way of serving. Exit code 1 where something does.
+async fn checked(config: &Config, file: &str, context: &Context) -> Result<(), Failure> {
+    let mut findings = Findings::default();
+    for finding in check::check(config, &context.clock).await {
+        let state = match finding.state {
+            Found::Ok => State::Ok,
+            Found::Warning => State::Warning,
+            Found::Failed => State::Failed,
+        };
+        findings.add(&finding.subject, state, &finding.text, &[], &finding.fix);
+    }
+    let document = json!({ "config": file, "healthy": findings.healthy(), "checks": findings.documents() });
+    context.output.result(&document, |_| printable(&findings.text()))?;
+    match findings.healthy() {
+        true => {
+            context.output.note(&format!("{file} is in order."));
+            Ok(())
+        }
+        false => Err(Failure::error(format!("a server would not start, or not serve, with {file}"))),
+    }
+}
+
+/// The sockets that systemd holds, where the configuration asks for one.
+fn inherited(config: &Config) -> std::io::Result<Inherited> {
+    if !config.listen.iter().any(|listen| matches!(listen.at, ListenAt::Systemd(_))) {
+        return Ok(Inherited::default());
+    }
+    let mut given = listenfd::ListenFd::from_env();
+    let mut sockets = Vec::with_capacity(given.len());
+    for number in 0..given.len() {
+        // Which kind it is shows when it is taken; one of the wrong kind stays.
+        let socket = match given.take_unix_listener(number) {
+            Ok(Some(socket)) => Some(Socket::Unix(socket)),
+            _ => given.take_tcp_listener(number)?.map(Socket::Tcp),
+        };
+        sockets.extend(socket);
+    }
+    Ok(Inherited::new(sockets))
+}
+
+/// Waits for SIGINT or SIGTERM; at SIGHUP what was changed outside is taken up.
+async fn until_told(running: &Running, notify: &Notify, context: &Context) -> std::io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     let mut told = std::pin::pin!(interrupted());
     loop {
         tokio::select! {
             told = &mut told => return told,
-            _ = hangup.recv() => match running.reopen_audit() {
-                Ok(()) => context.output.note("The audit file was opened anew."),
-                Err(error) => tracing::error!(%error, "the audit file stays as it was"),
-            },
+            _ = hangup.recv() => {
+                notify.reloading();
+                let faults = running.reload().await;
+                faults.iter().for_each(|fault| tracing::error!("{fault}"));
+                let said = match faults.len() {
+                    0 => "The directory, the certificates, the session keys and the audit file were taken up anew.".to_owned(),
+                    count => format!("{count} of the directory, certificates, session keys and audit file stay as they were."),
+                };
+                context.output.note(&said);
+                notify.ready(&said);
+            }
         }
     }
 }

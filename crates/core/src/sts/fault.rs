@@ -15,6 +15,9 @@ macro_rules! codes {
         pub enum FaultCode { $($(#[$doc])* $name,)* }
 
         impl FaultCode {
+            /// All of them; each stands at the place that its number says.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
             /// The code as it stands on the wire.
             #[must_use]
             pub fn as_str(self) -> &'static str {
@@ -73,6 +76,8 @@ codes! {
     ExpiredToken = "ExpiredToken", 403;
     /// The message to decode is not one of this service, or too old.
     InvalidAuthorizationMessageException = "InvalidAuthorizationMessageException", 400;
+    /// Too many requests. Worth retrying.
+    Throttling = "Throttling", 400;
     /// Our own failure.
     InternalFailure = "InternalFailure", 500;
 }

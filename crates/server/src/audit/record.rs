@@ -153,6 +153,15 @@ impl Who {
         }
     }
 
+    /// Whom limits are about: the subject of a provider, whatever number of sessions it has; nobody, for strangers.
+    #[must_use]
+    pub fn identity(&self) -> Option<String> {
+        match (&self.issuer, &self.subject) {
+            (Some(issuer), Some(subject)) => Some(format!("{issuer} {subject}")),
+            _ => self.access_key_id.as_ref().map(|_| self.principal.clone()),
+        }
+    }
+
     fn named(principal: String, access_key_id: &str) -> Self {
         Self {
             principal,

@@ -37,6 +37,8 @@ mod framing;
 
 mod upload;
 
+mod figures;
+
 mod origin;
 
 mod answer;
@@ -53,6 +55,7 @@ mod buckets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
@@ -62,12 +65,14 @@ use wigeon_core::s3::{BucketName, ObjectKey};
 use wigeon_core::sigv4::canonical::Query;
 use wigeon_core::time::{Clock, Timestamp};
 
+pub use self::figures::OfUpstream;
 use self::head::Head;
 use self::mapping::Place;
 use self::origin::Origin;
 pub use self::origin::UpstreamError;
 use self::settings::{Says, Settings};
 use self::upload::Outgoing;
+use super::protocol::locks::{permitted_legal_hold, permitted_retention};
 use super::protocol::upload::check_document;
 use super::protocol::xml::{Answer, LONGEST_BODY};
 use crate::authorize::Permit;
@@ -137,6 +142,53 @@ impl Upstreams {
         self.origins.is_empty()
     }
 
+    /// What was counted of each, and whether it can be reached.
+    #[must_use]
+    pub fn standing(&self) -> Vec<OfUpstream> {
+        let of = |origin: &Arc<Origin>| origin.figures.of(&origin.name, origin.health.trouble());
+        self.origins.iter().map(of).collect()
+    }
+
+    /// Asks each of them for what it is there for, with its credentials: for its buckets where it has all that are not
+    /// named elsewhere, for the buckets that are mapped otherwise. Says what there is, or why not.
+    pub async fn try_out(&self, limit: Duration) -> Vec<(String, Result<String, String>)> {
+        let tried = self.origins.iter().map(|origin| async move {
+            let found = tokio::time::timeout(limit, self.look_at(origin)).await;
+            let late = || Err(format!("no answer within {} seconds", limit.as_secs()));
+            (origin.name.clone(), found.unwrap_or_else(|_| late()))
+        });
+        futures_util::future::join_all(tried).await
+    }
+
+    async fn look_at(&self, origin: &Arc<Origin>) -> Result<String, String> {
+        let why = |refusal: Refusal| refusal.reason.unwrap_or(refusal.message);
+        if self.default.as_ref().is_some_and(|default| Arc::ptr_eq(default, origin)) {
+            let buckets = buckets::all(origin).await.map_err(why)?;
+            return Ok(format!("it answers, and has {} buckets for its credentials", buckets.len()));
+        }
+        let places = self.named.iter().filter(|(_, (at, _))| Arc::ptr_eq(at, origin));
+        let (mut count, mut missing) = (0, Vec::new());
+        for (name, (_, place)) in places {
+            match buckets::exists(origin, place).await.map_err(why)? {
+                true => count += 1,
+                false => missing.push(format!("`{name}` (there `{}`)", place.bucket())),
+            }
+        }
+        match missing.is_empty() {
+            true => Ok(format!("it answers, and has the {count} buckets that are mapped")),
+            false => Err(format!("it has no bucket for {}", missing.join(", "))),
+        }
+    }
+
+    /// Those that the server needs and that cannot be reached within the limit, and why.
+    pub async fn missing(&self, limit: Duration) -> Vec<(String, String)> {
+        let needed = self.origins.iter().filter(|origin| origin.required);
+        let reached = needed.map(|origin| async move {
+            origin.reach(limit).await.err().map(|reason| (origin.name.clone(), reason))
+        });
+        futures_util::future::join_all(reached).await.into_iter().flatten().collect()
+    }
+
     /// Those that cannot be reached, and why.
     #[must_use]
     pub fn troubles(&self) -> Vec<(String, String)> {
@@ -175,6 +227,9 @@ impl Upstreams {
         }
         match operation {
             Operation::PostObject => Box::pin(put_aside(&origin, permit, &place, head, body)).await,
+            Operation::GetBucketQuota | Operation::PutBucketQuota => {
+                Err(Refusal::not_implemented("A quota of a bucket of another store"))
+            }
             Operation::GetBucketLocation => Box::pin(buckets::location(&origin, permit, &place)).await,
             Operation::CreateBucket => Box::pin(buckets::create(&origin, permit, &place, head, body)).await,
             Operation::DeleteObjects => Box::pin(deleting::serve(&origin, permit, &place, head, body)).await,
@@ -182,6 +237,15 @@ impl Upstreams {
                 let document = body.collect(LONGEST_BODY).await?;
                 check_document(permit.request(), body, &document)?;
                 tags::ask_of_document(permit, &document)?;
+                Box::pin(forward(&origin, permit, &place, head, Given::Document(document))).await
+            }
+            Operation::PutObjectRetention | Operation::PutObjectLegalHold => {
+                let document = body.collect(LONGEST_BODY).await?;
+                check_document(permit.request(), body, &document)?;
+                match operation {
+                    Operation::PutObjectRetention => permitted_retention(permit, &document).map(drop)?,
+                    _ => permitted_legal_hold(permit, &document).map(drop)?,
+                }
                 Box::pin(forward(&origin, permit, &place, head, Given::Document(document))).await
             }
             _ => Box::pin(forward(&origin, permit, &place, head, Given::Body(body))).await,

@@ -38,6 +38,8 @@ pub struct UpstreamTable {
     #[serde(default)]
     dot_segments: bool,
     timeout: Option<u64>,
+    #[serde(default)]
+    required: bool,
 }
 
 /// `[upstream.credentials]`
@@ -167,6 +169,7 @@ impl UpstreamTable {
             says,
             trailers,
             dot_segments: self.dot_segments,
+            required: self.required,
             patience: Duration::from_secs(timeout),
             name,
         })

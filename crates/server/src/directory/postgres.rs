@@ -17,7 +17,8 @@ use super::entry::Write;
 use super::last_use::LastUse;
 use super::postgres_tls::Tls;
 use super::stored::{
-    Committed, DEFAULT_ACCOUNT, KEPT, Opened, Rows, SCHEMA, StoredError, account, body, row, written_use,
+    Committed, DEFAULT_ACCOUNT, KEPT, Opened, Rows, SCHEMA, Seen, StoredError, account, body, row,
+    written_use,
 };
 
 /// How long a node waits for the database before a change is refused.
@@ -47,6 +48,43 @@ impl Postgres {
         certificates: Option<&[u8]>,
         configured: Option<&str>,
     ) -> Result<(Self, Opened), StoredError> {
+        let home = Self::at(address, password, certificates)?;
+        let opened = home.prepare(configured).await?;
+        Ok((home, opened))
+    }
+
+    /// Looks at the tables, and changes nothing.
+    pub(super) async fn look(
+        address: &str,
+        password: Option<&str>,
+        certificates: Option<&[u8]>,
+        configured: Option<&str>,
+    ) -> Result<Seen, StoredError> {
+        let home = Self::at(address, password, certificates)?;
+        limited(async {
+            let mut client = home.pool.get().await.map_err(failed)?;
+            let transaction = client.build_transaction().read_only(true).start().await.map_err(failed)?;
+            let there = "SELECT to_regclass('wigeon_schema') IS NOT NULL";
+            if !transaction.query_one(there, &[]).await.map_err(failed)?.get::<_, bool>(0) {
+                return Ok(Seen::Missing);
+            }
+            let found =
+                transaction.query_opt("SELECT version FROM wigeon_schema", &[]).await.map_err(failed)?;
+            match found.map_or(0, |row| row.get::<_, i64>(0)) {
+                0 => return Ok(Seen::Missing),
+                SCHEMA => {}
+                older @ ..SCHEMA => return Ok(Seen::Older(older)),
+                found => return Err(StoredError::Newer { found }),
+            }
+            let select = "SELECT account FROM wigeon_directory";
+            let stored = transaction.query_one(select, &[]).await.map_err(failed)?.get(0);
+            let rows = read(&*transaction, None).await?;
+            Ok(Seen::Opened(Opened { account: account(stored, configured)?, rows }))
+        })
+        .await
+    }
+
+    fn at(address: &str, password: Option<&str>, certificates: Option<&[u8]>) -> Result<Self, StoredError> {
         let mut config: Config = address.parse().map_err(failed)?;
         if let Some(password) = password {
             config.password(password);
@@ -67,9 +105,7 @@ impl Postgres {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(failed)?;
-        let home = Self { pool, config, tls };
-        let opened = home.prepare(configured).await?;
-        Ok((home, opened))
+        Ok(Self { pool, config, tls })
     }
 
     async fn prepare(&self, configured: Option<&str>) -> Result<Opened, StoredError> {

@@ -7,12 +7,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::entry::Write;
 use super::last_use::LastUse;
 use super::stored::{
-    Committed, DEFAULT_ACCOUNT, KEPT, Opened, Rows, SCHEMA, StoredError, account, body, row, written_use,
+    Committed, DEFAULT_ACCOUNT, KEPT, Opened, Rows, SCHEMA, Seen, StoredError, account, body, row,
+    written_use,
 };
 
 /// How long a writer waits for another process.
@@ -59,6 +60,31 @@ impl Sqlite {
         transaction.commit().map_err(failed)?;
         let opened = Opened { account: account(stored, configured)?, rows };
         Ok((Self { path: name.clone(), connection: Arc::new(Mutex::new(connection)) }, opened))
+    }
+
+    /// Looks at a file, and changes nothing.
+    pub(super) fn look(path: &Path, configured: Option<&str>) -> Result<Seen, StoredError> {
+        if !path.exists() {
+            return Ok(Seen::Missing);
+        }
+        let name = path.display().to_string();
+        let failed = |source| StoredError::Sqlite { path: name.clone(), source };
+        let mut connection =
+            Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
+        connection.busy_timeout(PATIENCE).map_err(failed)?;
+        let transaction = connection.transaction().map_err(failed)?;
+        let found: i64 =
+            transaction.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
+        match found {
+            0 => return Ok(Seen::Missing),
+            SCHEMA => {}
+            ..SCHEMA => return Ok(Seen::Older(found)),
+            _ => return Err(StoredError::Newer { found }),
+        }
+        let stored: String =
+            transaction.query_row("SELECT account FROM directory", [], |row| row.get(0)).map_err(failed)?;
+        let rows = read(&transaction, None, failed)?;
+        Ok(Seen::Opened(Opened { account: account(stored, configured)?, rows }))
     }
 
     /// What changed after a revision; `None` if nothing did.

@@ -92,6 +92,17 @@ pub(super) enum Committed {
     Stale,
 }
 
+/// What is found of a database that is only looked at.
+#[derive(Debug)]
+pub(super) enum Seen {
+    /// There are no tables.
+    Missing,
+    /// They have an older form than this server's.
+    Older(i64),
+    /// They are these.
+    Opened(Opened),
+}
+
 /// What a database starts with.
 #[derive(Debug)]
 pub(super) struct Opened {

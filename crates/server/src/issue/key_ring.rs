@@ -179,6 +179,13 @@ impl KeyRing {
         })
     }
 
+    /// How many keys there are, and since when the one that issues does.
+    pub(super) fn standing(&self) -> (usize, Option<Timestamp>) {
+        let key = self.keys.get(self.issuing);
+        let since = key.and_then(|key| key.issues_from.or_else(|| key.created_at.parse().ok()));
+        (self.keys.len(), since)
+    }
+
     /// Whether another key than before issues by now.
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
         issuing(&self.keys, now) != self.issuing

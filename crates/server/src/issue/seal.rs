@@ -131,6 +131,12 @@ impl Sealer {
         self.opened.invalidate_all();
     }
 
+    /// How many keys there are, and since when the one that issues does, where that is known.
+    #[must_use]
+    pub fn standing(&self) -> (usize, Option<Timestamp>) {
+        self.ring().standing()
+    }
+
     /// Whether another key of the ring issues by now than did when the ring was read.
     #[must_use]
     pub fn is_due(&self, now: Timestamp) -> bool {

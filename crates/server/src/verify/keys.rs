@@ -4,7 +4,7 @@
 //! provider, at most one per interval, no lock held that a token with a known key would need. While the
 //! provider is down the last good set serves; keys are renewed ahead of their age, beside the requests.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -44,6 +44,19 @@ impl Default for KeyCachePolicy {
     }
 }
 
+/// How the fetches of a provider's keys went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The provider.
+    pub issuer: String,
+    /// How often they came.
+    pub fetched: u64,
+    /// How often not.
+    pub failed: u64,
+    /// When those came that are at hand.
+    pub fetched_at: Option<Timestamp>,
+}
+
 pub(super) struct ProviderKeys {
     provider: Arc<Provider>,
     limits: FetchLimits,
@@ -55,6 +68,8 @@ pub(super) struct ProviderKeys {
     /// Held while fetching; what came of it last.
     flight: Mutex<LastAttempt>,
     refreshing: AtomicBool,
+    fetched: AtomicU64,
+    failed: AtomicU64,
 }
 
 struct Fetched {
@@ -94,6 +109,8 @@ impl ProviderKeys {
             fetcher: OnceLock::new(),
             flight: Mutex::default(),
             refreshing: AtomicBool::new(false),
+            fetched: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
         }
     }
 
@@ -134,6 +151,16 @@ impl ProviderKeys {
             Err(KeyError::Unknown { .. } | KeyError::Ambiguous { .. }) => {
                 Ok(self.newer_than(&fetched, now).await)
             }
+        }
+    }
+
+    /// How its fetches went.
+    pub(super) fn standing(&self) -> Standing {
+        Standing {
+            issuer: self.provider.url.clone(),
+            fetched: self.fetched.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
+            fetched_at: self.current.load().as_ref().map(|fetched| fetched.at),
         }
     }
 
@@ -197,12 +224,14 @@ impl ProviderKeys {
             Ok(keys) => {
                 let keys = Arc::new(keys);
                 last.error = None;
+                self.fetched.fetch_add(1, Ordering::Relaxed);
                 self.current.store(Some(Arc::new(Fetched { keys: Arc::clone(&keys), at: now })));
                 Ok(keys)
             }
             Err(error) => {
                 tracing::warn!(provider = %self.provider.url, error = %chain(&error), "keys not fetched");
                 last.error = Some(chain(&error));
+                self.failed.fetch_add(1, Ordering::Relaxed);
                 Err(error)
             }
         }

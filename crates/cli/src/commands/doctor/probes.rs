@@ -14,7 +14,7 @@ use wigeon_core::arn::Arn;
 use wigeon_core::secret::Secret;
 use wigeon_core::time::{SignedDuration, Timestamp, iso8601, parse_http_date};
 
-use super::findings::{Findings, State};
+use crate::commands::findings::{Findings, State};
 use crate::commands::objects::address::StorePlace;
 use crate::context::Context;
 use crate::errors::{Failure, Kind, sign_in_needed};

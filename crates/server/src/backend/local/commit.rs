@@ -7,6 +7,7 @@
 
 use std::fs;
 use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 
 use rusqlite::Connection;
@@ -115,6 +116,18 @@ where
 #[derive(Clone)]
 pub(super) struct Committer {
     queue: queue::Sender<Box<dyn Mutation>>,
+    commits: Arc<Commits>,
+}
+
+/// What the writing thread has done.
+#[derive(Debug, Default)]
+pub(super) struct Commits {
+    /// Transactions.
+    pub(super) commits: AtomicU64,
+    /// Mutations in them.
+    pub(super) changes: AtomicU64,
+    /// Whether it writes no more.
+    pub(super) stopped: AtomicBool,
 }
 
 /// A [`Committer`] that does not keep the thread alive.
@@ -131,8 +144,23 @@ impl Committer {
         settings: Arc<Settings>,
     ) -> (Self, impl FnOnce() -> Connection + Send) {
         let (sender, receiver) = queue::channel(BATCH);
-        let thread = WritingThread { index, places, keeper, settings, queue: receiver, stopped: false };
-        (Self { queue: sender }, move || thread.run())
+        let commits = Arc::new(Commits::default());
+        let counted = Arc::clone(&commits);
+        let thread = WritingThread {
+            index,
+            places,
+            keeper,
+            settings,
+            queue: receiver,
+            stopped: false,
+            commits: counted,
+        };
+        (Self { queue: sender, commits }, move || thread.run())
+    }
+
+    /// What the writing thread has done.
+    pub(super) fn commits(&self) -> &Commits {
+        &self.commits
     }
 
     pub(super) fn downgrade(&self) -> WeakCommitter {
@@ -179,6 +207,7 @@ struct WritingThread {
     settings: Arc<Settings>,
     queue: queue::Receiver<Box<dyn Mutation>>,
     stopped: bool,
+    commits: Arc<Commits>,
 }
 
 impl WritingThread {
@@ -192,6 +221,7 @@ impl WritingThread {
                 }
             }
             self.commit(batch);
+            self.commits.stopped.store(self.stopped, Ordering::Relaxed);
         }
         self.index
     }
@@ -205,6 +235,8 @@ impl WritingThread {
         match self.transact(&mut batch, &mut effects) {
             Ok(()) => {
                 self.publish(&effects);
+                self.commits.commits.fetch_add(1, Ordering::Relaxed);
+                self.commits.changes.fetch_add(batch.len() as u64, Ordering::Relaxed);
                 batch.into_iter().for_each(|mutation| mutation.answer(Ok(())));
                 self.hand_over(effects);
             }
@@ -218,6 +250,12 @@ impl WritingThread {
                     effects.staged.iter_mut().for_each(|file| file.committed = true);
                 }
                 tracing::error!(error = %failure, stopped = self.stopped, "could not commit to the store");
+                if !self.stopped {
+                    // What the log holds moves into the index, and the log begins anew: room for the next commit.
+                    let shortened = self.index.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+                    shortened
+                        .unwrap_or_else(|error| tracing::warn!(%error, "could not shorten the index's log"));
+                }
                 batch.into_iter().for_each(|mutation| mutation.answer(Err(repeat(&failure))));
             }
         }

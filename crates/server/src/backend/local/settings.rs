@@ -15,7 +15,7 @@ use rusqlite::Connection;
 use wigeon_core::s3::BucketName;
 
 use super::error::StoreError;
-use super::index::{self, all, run, unreadable};
+use super::index::{self, BucketRow, all, one, run, unreadable};
 use super::places::INDEX;
 use super::schema::open_reading;
 
@@ -26,8 +26,6 @@ pub enum Setting {
     Policy,
     /// Rules for requests of web pages.
     Cors,
-    /// The most bytes and objects.
-    Quota,
     /// The bucket's own tags.
     Tagging,
     /// What public access is blocked.
@@ -42,10 +40,9 @@ pub enum Setting {
 
 impl Setting {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 7] = [
         Self::Policy,
         Self::Cors,
-        Self::Quota,
         Self::Tagging,
         Self::PublicAccessBlock,
         Self::OwnershipControls,
@@ -58,7 +55,6 @@ impl Setting {
         match self {
             Self::Policy => "policy",
             Self::Cors => "cors",
-            Self::Quota => "quota",
             Self::Tagging => "tagging",
             Self::PublicAccessBlock => "public-access-block",
             Self::OwnershipControls => "ownership-controls",
@@ -168,6 +164,16 @@ pub fn read_beside(directory: &Path, bucket: &BucketName) -> Result<Arc<BucketSe
     Ok(Settings::load(&open_reading(&index)?)?.of(bucket))
 }
 
+/// One of a bucket's settings, as the writing transaction has it.
+pub(super) fn read_one(
+    index: &Connection,
+    bucket: BucketRow,
+    setting: Setting,
+) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT document FROM setting WHERE bucket = ?1 AND name = ?2";
+    one(index, sql, &[&bucket.id, &setting.name()], |row| Ok(row.get(0)?))
+}
+
 /// Changes a setting within the writing transaction; `None` removes it.
 pub(super) fn set(
     index: &Connection,
@@ -181,9 +187,9 @@ pub(super) fn set(
         Some(document) => run(
             index,
             "INSERT OR REPLACE INTO setting (bucket, name, document) VALUES (?1, ?2, ?3)",
-            &[&bucket.0, &name, &document],
+            &[&bucket.id, &name, &document],
         ),
-        None => run(index, "DELETE FROM setting WHERE bucket = ?1 AND name = ?2", &[&bucket.0, &name]),
+        None => run(index, "DELETE FROM setting WHERE bucket = ?1 AND name = ?2", &[&bucket.id, &name]),
     }?;
     Ok(())
 }

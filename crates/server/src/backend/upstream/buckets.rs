@@ -39,6 +39,20 @@ pub(super) async fn all(origin: &Origin) -> Result<Vec<(BucketName, Timestamp)>,
     .map_err(unfit)
 }
 
+/// Whether a bucket is there, and its credentials may see it.
+pub(super) async fn exists(origin: &Origin, place: &Place) -> Result<bool, Refusal> {
+    let head = Head::own(Method::HEAD, String::new(), &[]);
+    let received = origin.send(Some(place.bucket().as_str()), &head, Outgoing::nothing()).await?;
+    match received.status {
+        status if status.is_success() => Ok(true),
+        StatusCode::NOT_FOUND => Ok(false),
+        StatusCode::FORBIDDEN => {
+            Err(origin.unavailable(&format!("its credentials may not see the bucket `{}`", place.bucket())))
+        }
+        status => Err(origin.unavailable(&format!("it answered {} for a bucket", status.as_u16()))),
+    }
+}
+
 /// `GetBucketLocation`: the gateway's region, for which requests are signed.
 pub(super) async fn location(origin: &Origin, permit: &Permit, place: &Place) -> Answer {
     let head = Head::own(Method::HEAD, String::new(), &[]);

@@ -22,6 +22,8 @@ pub(super) struct Health(Mutex<Known>);
 #[derive(Debug, Default)]
 struct Known {
     failures: u32,
+    /// Whether a connection ever came about.
+    reached: bool,
     pause: Duration,
     until: Option<Instant>,
     reason: String,
@@ -45,8 +47,8 @@ impl Health {
 
     pub(super) fn connected(&self) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.failures > 0 {
-            *known = Known::default();
+        if known.failures > 0 || !known.reached {
+            *known = Known { reached: true, ..Known::default() };
         }
     }
 
@@ -58,6 +60,12 @@ impl Health {
             known.pause = (known.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
             known.until = Some(Instant::now() + known.pause);
         }
+    }
+
+    /// Whether a connection came about, and none has failed since.
+    pub(super) fn is_known_good(&self) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.reached && known.failures == 0
     }
 
     /// Why it counts as down; `None` while it can be reached.

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -23,6 +23,7 @@ use wigeon_core::time::Clock;
 
 use super::credentials::{CredentialsError, Renewing};
 use super::dial::{Dialer, TrustError};
+use super::figures::Figures;
 use super::head::Head;
 use super::health::Health;
 use super::link::{Link, LinkError};
@@ -51,10 +52,13 @@ pub(super) struct Origin {
     style: Style,
     pub(super) trailers: Trailers,
     pub(super) dot_segments: bool,
+    /// Whether the server counts as ready only while this can be reached.
+    pub(super) required: bool,
     patience: Duration,
     dialer: Dialer,
     pool: Arc<Pool>,
     pub(super) health: Health,
+    pub(super) figures: Figures,
     credentials: Renewing,
     signing: Signing,
     /// Where buckets turned out to be.
@@ -124,10 +128,12 @@ impl Origin {
             style: settings.style,
             trailers: settings.trailers,
             dot_segments: settings.dot_segments,
+            required: settings.required,
             patience: settings.patience,
             dialer,
             pool: Arc::new(Pool::new()),
             health: Health::default(),
+            figures: Figures::default(),
             credentials,
             signing: Signing::default(),
             locations: ArcSwap::default(),
@@ -150,7 +156,10 @@ impl Origin {
             attempt += 1;
             let location = self.location(bucket);
             let credentials = self.credentials.current().await.map_err(|reason| self.unavailable(&reason))?;
+            let began = Instant::now();
             let sent = self.attempt(bucket, head, &mut body, (&location, &credentials), attempt > 1).await;
+            let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.figures.sent(sent.as_ref().ok().map(|received| received.status), micros);
             let again = attempt < MOST_ATTEMPTS && body.can_be_sent_again();
             let received = match sent {
                 Ok(received) => received,
@@ -307,10 +316,12 @@ impl Origin {
         match dialed.await {
             Ok(link) => {
                 self.health.connected();
+                self.figures.connected(true);
                 Ok(link)
             }
             Err(reason) => {
                 self.health.failed(&reason);
+                self.figures.connected(false);
                 Err(reason)
             }
         }
@@ -344,6 +355,19 @@ impl Origin {
     /// The region that a new bucket has to name: everywhere at AWS but in its first region.
     pub(super) fn needs_constraint(&self) -> Option<&str> {
         (self.address.is_aws() && self.region != "us-east-1").then_some(self.region.as_str())
+    }
+
+    /// Tries whether a connection comes about, unless one is known to.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(super) async fn reach(&self, limit: Duration) -> Result<(), String> {
+        if self.health.is_known_good() {
+            return Ok(());
+        }
+        let late = || format!("no connection within {} seconds", limit.as_secs());
+        // Whoever sends a request has connections of its own.
+        tokio::time::timeout(limit, self.connect(&self.address)).await.map_err(|_| late())?.map(drop)
     }
 
     fn patience_for(&self, head: &Head) -> Duration {

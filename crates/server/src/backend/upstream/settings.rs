@@ -46,6 +46,8 @@ pub struct Upstream {
     pub trailers: Trailers,
     /// Whether keys with `.` or `..` as a segment are sent there.
     pub dot_segments: bool,
+    /// Whether the server counts as ready only while it can be reached.
+    pub required: bool,
     /// How long it may be silent.
     pub patience: Duration,
 }

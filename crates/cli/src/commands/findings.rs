@@ -1,4 +1,4 @@
-//! What was found, in the order of the steps.
+//! What was found, in the order of the steps: by `doctor`, and by `serve --check`.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::errors::Failure;
 
 /// How a step came out; the last is the worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum State {
+pub(crate) enum State {
     Ok,
     Warning,
     /// A person has to sign in.
@@ -26,7 +26,7 @@ impl State {
 }
 
 struct Finding {
-    step: &'static str,
+    step: String,
     state: State,
     text: String,
     causes: Vec<String>,
@@ -35,18 +35,18 @@ struct Finding {
 
 /// The findings so far.
 #[derive(Default)]
-pub(super) struct Findings(Vec<Finding>);
+pub(crate) struct Findings(Vec<Finding>);
 
 impl Findings {
     /// A step that went well.
-    pub(super) fn ok(&mut self, step: &'static str, text: impl Into<String>) {
+    pub(crate) fn ok(&mut self, step: &str, text: impl Into<String>) {
         self.add(step, State::Ok, &text.into(), &[], "");
     }
 
     /// A step, with why and what to do.
-    pub(super) fn add(&mut self, step: &'static str, state: State, text: &str, causes: &[String], fix: &str) {
+    pub(crate) fn add(&mut self, step: &str, state: State, text: &str, causes: &[String], fix: &str) {
         self.0.push(Finding {
-            step,
+            step: step.to_owned(),
             state,
             text: text.to_owned(),
             causes: causes.to_vec(),
@@ -55,23 +55,23 @@ impl Findings {
     }
 
     /// A step that failed as a command would have.
-    pub(super) fn failed(&mut self, step: &'static str, failure: &Failure, fix: &str) {
+    pub(crate) fn failed(&mut self, step: &str, failure: &Failure, fix: &str) {
         let fix = if failure.hints.is_empty() { fix.to_owned() } else { failure.hints.join("; ") };
         self.add(step, State::Failed, &failure.message, &failure.causes, &fix);
     }
 
     /// The worst of all.
-    pub(super) fn worst(&self) -> State {
+    pub(crate) fn worst(&self) -> State {
         self.0.iter().map(|finding| finding.state).max().unwrap_or(State::Ok)
     }
 
     /// Whether nothing failed or is missing.
-    pub(super) fn healthy(&self) -> bool {
+    pub(crate) fn healthy(&self) -> bool {
         self.worst() <= State::Warning
     }
 
     /// For programs.
-    pub(super) fn documents(&self) -> Vec<Value> {
+    pub(crate) fn documents(&self) -> Vec<Value> {
         self.0
             .iter()
             .map(|finding| {
@@ -82,7 +82,7 @@ impl Findings {
     }
 
     /// For people.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let width = self.0.iter().map(|finding| finding.step.len()).max().unwrap_or_default();
         let indent = " ".repeat(width + 8);
         let mut lines = Vec::new();
