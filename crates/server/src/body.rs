@@ -283,6 +283,7 @@ impl<'i> RequestBody<'i> {
             range: LengthRange::ANY,
             arrived: 0,
             waited: Duration::ZERO,
+            pace: self.pace,
             trailers: Vec::new(),
         })
     }

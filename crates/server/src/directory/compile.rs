@@ -12,13 +12,14 @@ use wigeon_core::jwt::KeySet;
 use wigeon_core::policy::{Document, DocumentError, Kind, Policy};
 
 use super::built_in::BuiltIn;
-use super::configured::Connected;
+use super::configured::{Connected, Connections};
 use super::connection::algorithms;
 use super::entries::Entries;
 use super::entry::{
     Attachments, Entry, EntryKind, GroupEntry, PolicyEntry, ProviderEntry, RoleEntry, UserEntry, Write,
 };
 use super::model::{Keys, Minio, Provider, Role, Snapshot, User};
+use super::sources::DirectoryError;
 
 /// What was compiled on the way to one snapshot, by text: many roles have the same trust policy, which then is compiled
 /// once, and stays near at hand however many roles are asked for in turn.
@@ -75,6 +76,15 @@ impl Snapshot {
         self.entries.providers.values().for_each(|entry| next.set_provider(entry));
         next.set_built_in();
         next
+    }
+
+    /// The same, as the server's own configuration says.
+    ///
+    /// # Errors
+    /// [`DirectoryError`]: a file that it names.
+    pub fn reached_by(&self, connections: &Connections) -> Result<Self, DirectoryError> {
+        let (connected, _) = connections.load()?;
+        Ok(self.reached(Arc::new(connected)))
     }
 
     /// How the server's own configuration says that providers are reached.
