@@ -61,9 +61,11 @@ impl Recorded {
             Need::OnTarget(plain, of_version) | Need::BodyTags(plain, of_version) => {
                 Some((chosen(plain, of_version), self.resource.clone()))
             }
+            Need::BodyLock(action) => Some((action.to_owned(), self.resource.clone())),
             Need::FormKey => Some(("s3:PutObject".to_owned(), self.resource.clone())),
             Need::EachKey => Some(("s3:DeleteObject".to_owned(), format!("{}/*", self.resource))),
-            Need::CopySource | Need::WrittenAttributes => None,
+            // What only headers ask for, the record does not tell.
+            Need::CopySource | Need::WrittenAttributes | Need::BypassedGovernance | Need::BucketLock => None,
         };
         row.map(|row| row.needs.iter().filter_map(asked).collect()).unwrap_or_default()
     }
