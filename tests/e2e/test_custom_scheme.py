@@ -3,8 +3,10 @@ provider is chosen, in Chromium."""
 
 import json
 import os
+import pathlib
 import shutil
 import subprocess
+import tempfile
 import textwrap
 import time
 import urllib.parse
@@ -63,9 +65,11 @@ def person(home, store, provider):
     text = profile(store, provider["OIDC_ISSUER"])
     (home / "own.toml").write_text(f'oauth_redirect_url = "{SCHEME}:/oauth"\n{text}')
     run("profile", "import", "own.toml", "--name", "own")
-    (home / "run").mkdir(mode=0o700)
-    run.env = {"XDG_RUNTIME_DIR": str(home / "run"), "DISPLAY": ":99", "XDG_DATA_DIRS": "/usr/share", "XDG_CURRENT_DESKTOP": "none"}
-    return run
+    # As short as a desktop's: names of sockets are.
+    run.runtime = pathlib.Path(tempfile.mkdtemp(prefix="w"))
+    run.env = {"XDG_RUNTIME_DIR": str(run.runtime), "DISPLAY": ":99", "XDG_DATA_DIRS": "/usr/share", "XDG_CURRENT_DESKTOP": "none"}
+    yield run
+    shutil.rmtree(run.runtime)
 
 
 def default(person):
@@ -78,7 +82,7 @@ def test_registered_shown_and_taken_back(person, desktop_tools):
     list_file, entry = home / ".config/mimeapps.list", home / f".local/share/applications/wigeon-{SCHEME}.desktop"
     other = home / ".local/share/applications/duck.desktop"
     other.parent.mkdir(parents=True)
-    other.write_text("[Desktop Entry]\nType=Application\nName=Duck\nExec=duck %u\n")
+    other.write_text("[Desktop Entry]\nType=Application\nName=Duck\nExec=/bin/true %u\n")
     before = f"[Default Applications]\nx-scheme-handler/{SCHEME}=duck.desktop;\ntext/html=firefox.desktop\n"
     list_file.write_text(before)
     assert default(person) == "duck.desktop"
@@ -108,7 +112,7 @@ def test_a_browser_comes_back_by_way_of_the_desktop(person, desktop_tools, brows
     opens = script(home, f'address=$({browse} "$1" | sed -n "1s/^[0-9]* //p")\ncase "$address" in {SCHEME}:*) xdg-open "$address";; *) exit 1;; esac\n')
     done = person("login", "own", env={**person.env, "BROWSER": opens})
     assert done.stdout.startswith("Signed in as alice@example.test (own)."), done.stderr
-    assert "paste" not in done.stderr and not list((home / "run/wigeon").glob("redirect-*"))
+    assert "paste" not in done.stderr and not list((person.runtime / "wigeon").glob("back-*"))
     assert json.loads(person("credentials", "own").stdout)["Version"] == 1
 
 
@@ -126,7 +130,7 @@ def test_only_the_answer_of_this_attempt_is_taken(person, desktop_tools):
     hand = lambda address, code=0: person("redirect", address, env=person.env, code=code)
     assert "nobody waits" in hand(f"{SCHEME}:/oauth?code=x&state=made-up", code=4).stderr
     assert "no `state`" in hand(f"{SCHEME}:/oauth?code=x", code=1).stderr
-    assert state not in "".join(str(file) for file in (person.home / "run").rglob("*"))
+    assert state not in "".join(str(file) for file in person.runtime.rglob("*"))
     # Each goes to the one that waits for it, in whichever order.
     assert "Signed in as bob@example.test" in hand(back[1]).stdout
     assert second.communicate(timeout=30)[0].startswith("Signed in as bob@example.test (own).")

@@ -94,19 +94,20 @@ def own(home, between, server, identity, admin, browse):
     run("agent", "stop")
 
 
+def in_seconds(seconds):
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
+
+
 def age(run, credentials=PAST, token=PAST):
     """As it is a while later."""
     kept = Kept(run.home, "own")
     record = json.loads(kept.read_text())
     record["session"]["credentials"]["expires_at"] = credentials
+    record["session"]["obtained_at"] = in_seconds(-3600)
     record["identity"]["expires_at"] = token
     record["failure"] = None
     kept.write_text(json.dumps(record))
     return record
-
-
-def in_seconds(seconds):
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
 
 
 @pytest.mark.parametrize(("count", "with_agent"), [(50, False), (100, False), (100, True)], ids=["50", "100", "100, agent"])

@@ -175,16 +175,19 @@ pub async fn in_browser(
     let endpoint =
         provider.authorization_endpoint.clone().ok_or(DiscoveryError::Missing("authorization URL"))?;
     let attempt = Attempt::new(oauth.pkce);
-    let no_listener = |address: &str, source| SignInError::Listen { address: address.to_owned(), source };
+    let no_listener = |address: &String, source| SignInError::Listen { address: address.clone(), source };
     let mut entrance = match (&oauth.redirect, &doorway) {
         (Redirect::Loopback { text, url, port }, _) => {
             let listener = Listener::bind(url, *port).await.map_err(|source| no_listener(text, source))?;
             Some(Entrance::Loopback(listener))
         }
-        (Redirect::CustomScheme(text), Some(dir)) => {
-            let doorway = Doorway::open(dir, &attempt.state).map_err(|source| no_listener(text, source))?;
-            Some(Entrance::Desktop(doorway))
-        }
+        (Redirect::CustomScheme(_), Some(dir)) => match Doorway::open(dir, &attempt.state) {
+            Ok(doorway) => Some(Entrance::Desktop(doorway)),
+            Err(error) => {
+                tracing::warn!(%error, "the desktop cannot hand the address over; paste it");
+                None
+            }
+        },
         (Redirect::CustomScheme(_) | Redirect::Elsewhere(_), _) => None,
     };
     let redirect_uri = oauth.redirect.uri(entrance.as_ref().and_then(Entrance::port));

@@ -151,7 +151,7 @@ async fn receive(mut stream: UnixStream, arrivals: mpsc::Sender<Arrival>) {
     let _ = write.write_all(format!("{} {}\n", page.status(), page.sentence()).as_bytes()).await;
 }
 
-/// A name that says nothing of the state, which is a secret until it is answered.
+/// A name that says nothing of the state, which is a secret until it is answered; short, as socket names have to be.
 fn socket(dir: &Path, state: &str) -> PathBuf {
     let name: String = digest(&SHA256, state.as_bytes())
         .as_ref()
@@ -159,7 +159,7 @@ fn socket(dir: &Path, state: &str) -> PathBuf {
         .take(12)
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    dir.join(format!("redirect-{name}.sock"))
+    dir.join(format!("back-{name}"))
 }
 
 #[cfg(test)]

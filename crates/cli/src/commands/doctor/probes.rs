@@ -148,6 +148,13 @@ impl Probes {
                     findings.add("client", State::Failed, &text, &[words], &fix);
                 }
             }
+            // Some refuse a token that is none of theirs without a word, so this tells nothing of the client.
+            Err(TokenEndpointError::Unreadable { status: status @ 400..=403, .. }) => {
+                let text = format!(
+                    "{id}: the provider refuses a made-up token with status {status} and does not say why"
+                );
+                findings.add("client", State::Warning, &text, &[], "sign in to find out: wigeon login");
+            }
             Err(error) => findings.failed("client", &Failure::because(Kind::Error, &error), ""),
             Ok(_) => {
                 findings.add("client", State::Warning, "the provider gives tokens for anything", &[], "")
