@@ -64,9 +64,9 @@ def exchange(server, role, token):
 class StoredServer(Server):
     """Its directory is a database: nothing but the root key is configured."""
 
-    def __init__(self, folder, identity, directory=""):
+    def __init__(self, folder, identity, directory="", **more):
         self.directory = directory
-        super().__init__(folder, identity)
+        super().__init__(folder, identity, **more)
 
     def start(self):
         config = (self.folder / "serve.toml").read_text()
@@ -262,8 +262,13 @@ def test_users_groups_and_access_keys(stored, iam):
     key = iam.create_access_key(UserName="Robot")["AccessKey"]
     assert key["AccessKeyId"].startswith("AKIA") and len(key["SecretAccessKey"]) == 40
     keys = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+    unused = iam.get_access_key_last_used(AccessKeyId=key["AccessKeyId"])
+    assert unused["UserName"] == "Robot" and unused["AccessKeyLastUsed"] == {"ServiceName": "N/A", "Region": "N/A"}
     caller = client("sts", stored, keys).get_caller_identity()
     assert (caller["Arn"], caller["UserId"]) == (user["Arn"], user["UserId"])
+    used = iam.get_access_key_last_used(AccessKeyId=key["AccessKeyId"])["AccessKeyLastUsed"]
+    assert (used["ServiceName"], used["Region"]) == ("sts", "us-east-1")
+    assert abs(used["LastUsedDate"].timestamp() - time.time()) < 60
     s3 = client("s3", stored, keys)
     assert refused(s3.get_object, Bucket="shared", Key="readme.txt") == ("AccessDenied", 403)
     # By a group, and by a policy on the user's own name.

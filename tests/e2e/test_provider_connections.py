@@ -1,16 +1,22 @@
 """How the server reaches a provider: a private authority, a provider that does not answer, rotated keys."""
 
+import hashlib
+import http.server
+import json
 import socket
+import ssl
 import subprocess
 import threading
 import time
+import urllib.request
 
 import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from conftest import PEERS, Identity, Peer, Server, free_port
+from conftest import PEERS, Certificates, Identity, Peer, Server, free_port
+from test_iam import StoredServer, client, trust
 
 
 def exchange(server, token):
@@ -88,3 +94,108 @@ def test_rotated_keys_without_a_failed_request(tmp_path):
     finally:
         assert server.stop() == 0
         peer.stop()
+
+
+class KeyServer:
+    """A provider's keys at an https address of their own, with a whole chain of certificates."""
+
+    def __init__(self, folder, identity):
+        with urllib.request.urlopen(f"{identity.issuer}/.well-known/openid-configuration") as discovery:
+            with urllib.request.urlopen(json.load(discovery)["jwks_uri"]) as answer:
+                keys = answer.read()
+        certificates = Certificates(folder)
+        chain = folder / "chain.pem"
+        chain.write_text(certificates.certificate.read_text() + certificates.ca.read_text())
+        self.thumbprint = hashlib.sha1(ssl.PEM_cert_to_DER_cert(certificates.ca.read_text())).hexdigest()
+        self.leaf = hashlib.sha1(ssl.PEM_cert_to_DER_cert(certificates.certificate.read_text())).hexdigest()
+        self.ca = certificates.ca
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(keys)))
+                self.end_headers()
+                self.wfile.write(keys)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(chain, certificates.key)
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.url = f"https://localhost:{self.server.server_address[1]}/jwks"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture(scope="module")
+def key_server(tmp_path_factory, identity):
+    server = KeyServer(tmp_path_factory.mktemp("keys"), identity)
+    yield server
+    server.stop()
+
+
+def registered(server, identity, thumbprints):
+    """A provider and a role that only the API makes."""
+    iam = client("iam", server)
+    made = iam.create_open_id_connect_provider(Url=identity.issuer, ClientIDList=["s3-cli"], ThumbprintList=thumbprints)
+    iam.create_role(RoleName="person", AssumeRolePolicyDocument=trust(identity))
+    return iam, made["OpenIDConnectProviderArn"]
+
+
+def said(identity, *lines):
+    return "\n".join(["", "[[provider]]", f'url = "{identity.issuer}"', *lines, ""])
+
+
+def test_a_provider_of_the_api_with_keys_elsewhere_and_an_own_authority(key_server, identity, tmp_path):
+    tables = said(identity, f'jwks_url = "{key_server.url}"', f'ca_file = "{key_server.ca}"')
+    server = StoredServer(tmp_path, identity, tables=tables)
+    try:
+        registered(server, identity, [])
+        assert exchange(server, identity.token())["SubjectFromWebIdentityToken"] == "alice"
+    finally:
+        assert server.stop() == 0
+
+
+def test_thumbprints_where_no_authority_is_trusted(key_server, identity, tmp_path):
+    """As AWS documents them: that of the last certificate of the chain, and no other's."""
+    server = StoredServer(tmp_path, identity, tables=said(identity, f'jwks_url = "{key_server.url}"'))
+    try:
+        iam, arn = registered(server, identity, [key_server.leaf])
+        with pytest.raises(ClientError) as error:
+            exchange(server, identity.token())
+        assert error.value.response["Error"]["Code"] == "IDPCommunicationError"
+        assert key_server.thumbprint in (tmp_path / "serve.log").read_text()
+        iam.update_open_id_connect_provider_thumbprint(OpenIDConnectProviderArn=arn, ThumbprintList=[key_server.thumbprint])
+        assert exchange(server, identity.token())["SubjectFromWebIdentityToken"] == "alice"
+    finally:
+        assert server.stop() == 0
+
+
+def test_fixed_keys_of_a_provider_of_the_api_change_while_the_server_runs(identity, tmp_path):
+    keys = tmp_path / "keys.json"
+    keys.write_text('{"keys": []}')
+    server = StoredServer(tmp_path, identity, tables=said(identity, 'jwks_file = "keys.json"'))
+    try:
+        registered(server, identity, [])
+        token = identity.token()
+        with pytest.raises(ClientError) as error:
+            exchange(server, token)
+        assert error.value.response["Error"]["Code"] == "InvalidIdentityToken"
+        with urllib.request.urlopen(f"{identity.issuer}/.well-known/openid-configuration") as discovery:
+            with urllib.request.urlopen(json.load(discovery)["jwks_uri"]) as answer:
+                keys.write_bytes(answer.read())
+        for _ in range(50):
+            try:
+                assert exchange(server, token)["SubjectFromWebIdentityToken"] == "alice"
+                break
+            except ClientError:
+                time.sleep(0.1)
+        else:
+            raise AssertionError("the new keys were not taken up")
+    finally:
+        assert server.stop() == 0

@@ -102,6 +102,54 @@ fn a_policy_is_asked() {
 }
 
 #[test]
+fn what_a_bucket_says_counts_too() {
+    let (folder, _) = folder(&good());
+    let statement = |effect: &str| {
+        json!({"Version": "2012-10-17", "Statement": [{"Sid": "Bucket", "Effect": effect, "Principal": "*",
+            "Action": "s3:GetObject", "Resource": "arn:aws:s3:::shared/*"}]})
+    };
+    let ask = |effect: &str, who: &[&str], code| {
+        fs::write(folder.path().join("bucket.json"), statement(effect).to_string()).unwrap();
+        let mut arguments =
+            vec!["explain", "policy", "--directory", "directory.toml", "--bucket-policy", "bucket.json"];
+        arguments.extend(["--action", "s3:GetObject", "--resource", "arn:aws:s3:::shared/x"]);
+        arguments.extend(who);
+        run(folder.path(), &arguments, "", code)
+    };
+    let (output, message) = ask("Deny", &["--role", "reader"], 5);
+    assert!(output.contains("`Bucket` of the bucket policy"), "{output}");
+    assert!(message.contains("out of the deny in `Bucket`"), "{message}");
+    ask("Allow", &["--role", "reader"], 0);
+    assert!(ask("Allow", &["--anonymous"], 0).0.contains("`Bucket`"));
+    ask("Deny", &["--anonymous"], 5);
+    ask("Allow", &[], 2);
+}
+
+#[test]
+fn a_request_is_decided_anew() {
+    let (folder, _) = folder(&good());
+    let record = |resource: &str| {
+        json!({"time": "2026-11-23T12:00:00.000Z", "request_id": "AB12", "service": "s3", "source_ip": "192.0.2.7",
+            "who": {"principal": "arn:aws:sts::000000000000:assumed-role/reader/s", "session": "s",
+                "role": "arn:aws:iam::000000000000:role/reader", "issuer": ISSUER, "subject": "alice"},
+            "operation": "GetObject", "resource": resource, "status": 403, "code": "AccessDenied"})
+    };
+    let explained = |resource: &str| {
+        let audit = folder.path().join("audit.jsonl");
+        // Put aside since.
+        fs::write(&audit, "").unwrap();
+        fs::write(folder.path().join("audit.jsonl.1"), format!("{}\n", record(resource))).unwrap();
+        let arguments =
+            ["explain", "request", "AB12", "--audit", "audit.jsonl", "--directory", "directory.toml"];
+        run(folder.path(), &arguments, "", 0).0
+    };
+    let output = explained("arn:aws:s3:::shared/x");
+    assert!(output.contains("403 AccessDenied") && output.contains("allowed by `Read`"), "{output}");
+    let output = explained("arn:aws:s3:::other/x");
+    assert!(output.contains("add `arn:aws:s3:::other/x` to the resources in `Read`"), "{output}");
+}
+
+#[test]
 fn a_request_is_found_by_its_id() {
     let (folder, _) = folder(&good());
     let record = json!({"time": "t", "request_id": "AB12", "service": "s3", "source_ip": "192.0.2.7",
@@ -123,6 +171,20 @@ fn lint_looks_through_a_directory_and_files() {
     for rule in ["unknown-key", "no-audience", "every-subject"] {
         assert!(output.contains(rule), "{output}");
     }
+    // Whoever has a policy, and those that nobody has.
+    let odd = r#"{"Statement":[{"Effect":"Allow","Action":"s3:GetObjekt","Resource":"*"}]}"#;
+    let more = format!(
+        "[[policy]]\nname = 'unused'\ndocument = '''{odd}'''\n[[policy]]\nname = 'used'\ndocument = '''{odd}'''\n\
+         [[group]]\nname = 'staff'\nattached = ['used']\n[[user]]\nname = 'backup'\ngroups = ['staff']\n"
+    );
+    let path = good_folder.path().join("directory.toml");
+    fs::write(&path, fs::read_to_string(&path).unwrap() + &more).unwrap();
+    let (output, _) = run(good_folder.path(), &["policy", "lint", "--directory", "directory.toml"], "", 1);
+    assert_eq!(output.lines().count(), 2, "{output}");
+    assert!(
+        output.contains("user `backup`, policy `used`") && output.contains("policy `unused`"),
+        "{output}"
+    );
     let policy =
         r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:GetObjekt","Resource":"*"}}"#;
     fs::write(bad_folder.path().join("p.json"), policy).unwrap();

@@ -181,6 +181,7 @@ impl Authenticator {
         let (caller, secret) = self.key_of(claim.access_key_id(), token, request)?;
         let policy = claim.verify(&secret, &self.expected("s3", request))?;
         let range = FormPolicy::parse(&policy)?.check(fields, bucket.as_str(), request.at)?;
+        self.note_use(&caller, claim.access_key_id(), "s3", request.at);
         let version = if claim.signed_at().is_some() { ALGORITHM } else { "AWS" };
         let signature = Signature { auth_type: "POST", version, at: claim.signed_at() };
         Ok((of(caller, claim.access_key_id(), Some(signature)), range))
@@ -222,7 +223,15 @@ impl Authenticator {
             at: signed_at,
         });
         let access_key_id = claim.access_key_id().to_owned();
+        self.note_use(&caller, &access_key_id, service, request.at);
         Ok(Authenticated { caller, access_key_id, signature, payload, seed })
+    }
+
+    /// A user's own key signed rightly; sessions are noted nowhere.
+    fn note_use(&self, caller: &Caller, access_key_id: &str, service: &str, at: Timestamp) {
+        if matches!(caller, Caller::User(_)) {
+            self.directory.used(access_key_id, service, &self.region, at);
+        }
     }
 
     fn key_of(

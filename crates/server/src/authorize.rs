@@ -76,6 +76,8 @@ struct Known<'a> {
     written: Written<'a>,
     /// The tags that the object has.
     existing: Option<&'a Tags>,
+    /// What a listing would be limited to.
+    prefix: Option<&'a str>,
     /// The version that the body names.
     version: Option<&'a str>,
 }
@@ -237,7 +239,7 @@ impl Permit {
     ) -> Result<(), Refusal> {
         let ask = Ask { action, resource: self.target().arn(), on: On::Target };
         let written = Written { tags: Some(tags), ..Written::default() };
-        self.decide(&ask, Known { written, existing, version: None }).map(drop)
+        self.decide(&ask, Known { written, existing, ..Known::default() }).map(drop)
     }
 
     /// Whether the caller may protect the object of the path in this way: for what the body says. What headers say of it
@@ -319,6 +321,21 @@ impl Permit {
         self.decide(&Ask { action, resource, on: On::CopySource }, Known::default()).map(drop)
     }
 
+    /// Whether the caller may know that an object is not there: whoever could see it in a listing of its key.
+    ///
+    /// # Errors
+    /// 403 `AccessDenied`.
+    pub fn allows_missing(&self, on: On) -> Result<(), Refusal> {
+        let source = self.source().filter(|_| on == On::CopySource);
+        let (bucket, key, of_version) = match source {
+            Some(source) => (&source.bucket, &source.key, source.version_id.is_some()),
+            None => self.object().map(|(bucket, key)| (bucket, key, self.request.query.has("versionId")))?,
+        };
+        let action = if of_version { "s3:ListBucketVersions" } else { "s3:ListBucket" };
+        let ask = Ask { action, resource: format!("arn:aws:s3:::{bucket}"), on };
+        self.decide(&ask, Known { prefix: Some(key.as_str()), ..Known::default() }).map(drop)
+    }
+
     /// Whether the caller could still change the policy of the bucket if it were this one.
     #[must_use]
     pub fn could_change_policy_under(&self, policy: &Policy) -> bool {
@@ -367,6 +384,9 @@ impl Permit {
         for (name, value) in known.existing.into_iter().flatten() {
             context.set(format!("s3:ExistingObjectTag/{name}"), value.as_str());
         }
+        if let Some(prefix) = known.prefix {
+            context.set("s3:prefix", prefix);
+        }
         request_context(&self.request, &self.classified, known.written, &mut context);
         let of_source = self.source().filter(|_| ask.on == On::CopySource);
         let version = known.version.or(of_source.and_then(|source| source.version_id.as_deref()));
@@ -384,6 +404,7 @@ impl Permit {
         context.set("aws:CurrentTime", request.at);
         context.set("aws:EpochTime", request.at.as_second());
         context.set("aws:ResourceAccount", self.account.as_str());
+        context.set("aws:RequestedRegion", self.region.as_str());
         context.set("s3:ResourceAccount", self.account.as_str());
         if let Some(signature) = self.authenticated.signature() {
             context.set("s3:authType", signature.auth_type);

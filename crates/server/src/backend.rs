@@ -8,4 +8,6 @@ pub mod protocol;
 
 pub mod upstream;
 
+mod missing;
+
 pub mod stores;

@@ -15,6 +15,8 @@ use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use hyper::body::Frame;
 use multer::Field;
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use tokio::time::Instant;
 use wigeon_core::s3::form_policy::LengthRange;
 use wigeon_core::sigv4::canonical::hex;
@@ -25,6 +27,9 @@ use crate::arriving::Arriving;
 use crate::authenticate::Authenticated;
 use crate::limits::Pace;
 use crate::refusal::Refusal;
+
+/// How much of what was put aside is read at once.
+const PIECE: usize = 64 << 10;
 
 /// Why an answer's body could not be sent to its end.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
@@ -77,6 +82,8 @@ enum Source<'i> {
     Wire(&'i mut Arriving),
     /// The file of a form.
     Form(Box<Field<'i>>),
+    /// What was put aside of it.
+    Kept(Box<File>),
 }
 
 enum Rule {
@@ -163,7 +170,7 @@ impl<'i> RequestBody<'i> {
         self.range.most = self.range.most.min(most);
         match &self.source {
             Source::Wire(_) if self.length()? > most => Err(too_large()),
-            Source::Wire(_) | Source::Form(_) => Ok(()),
+            Source::Wire(_) | Source::Form(_) | Source::Kept(_) => Ok(()),
         }
     }
 
@@ -226,6 +233,11 @@ impl<'i> RequestBody<'i> {
             match source {
                 Source::Wire(incoming) => incoming.frame().await.transpose().map_err(|_| incomplete()),
                 Source::Form(file) => Ok(file.chunk().await.map_err(|_| incomplete())?.map(Frame::data)),
+                Source::Kept(file) => {
+                    let mut piece = BytesMut::with_capacity(PIECE);
+                    let read = file.read_buf(&mut piece).await.map_err(not_kept)?;
+                    Ok((read > 0).then(|| Frame::data(piece.freeze())))
+                }
             }
         };
         let frame = tokio::time::timeout(limit, next).await.map_err(|_| too_slow())??;
@@ -248,6 +260,32 @@ impl<'i> RequestBody<'i> {
             all.extend_from_slice(&piece);
         }
         Ok(all.freeze())
+    }
+
+    /// The same payload, once all of it has come and holds: put aside in a file without a name, so that its length is
+    /// known before it goes on.
+    ///
+    /// # Errors
+    /// As [`RequestBody::next`], and 503 where it cannot be put aside.
+    pub async fn kept(&mut self) -> Result<RequestBody<'static>, Refusal> {
+        let made = tokio::task::spawn_blocking(tempfile::tempfile).await;
+        let made = made.map_err(|_| not_kept("the work was cut off"))?;
+        let mut file = File::from_std(made.map_err(not_kept)?);
+        while let Some(piece) = self.next().await? {
+            file.write_all(&piece).await.map_err(not_kept)?;
+        }
+        file.rewind().await.map_err(not_kept)?;
+        Ok(RequestBody {
+            source: Source::Kept(Box::new(file)),
+            rule: Rule::Unsigned,
+            length: Some(self.received),
+            received: 0,
+            range: LengthRange::ANY,
+            arrived: 0,
+            waited: Duration::ZERO,
+            pace: self.pace,
+            trailers: Vec::new(),
+        })
     }
 
     /// The trailer's fields, known when [`RequestBody::next`] has said that the payload has ended.
@@ -277,6 +315,15 @@ impl<'i> RequestBody<'i> {
         }
         Ok(())
     }
+}
+
+fn not_kept(error: impl std::fmt::Display) -> Refusal {
+    let refusal = Refusal::new(
+        "ServiceUnavailable",
+        StatusCode::SERVICE_UNAVAILABLE,
+        "Please reduce your request rate.",
+    );
+    Refusal { reason: Some(format!("a form's file cannot be put aside: {error}")), ..refusal }
 }
 
 fn length_header(headers: &HeaderMap, name: &'static str) -> Result<Option<u64>, Refusal> {

@@ -52,6 +52,7 @@ use self::traces::TracesTable;
 use self::upstreams::UpstreamTable;
 use crate::authenticate::RootKey;
 use crate::backend::upstream::settings::Settings;
+use crate::directory::{BuiltInSettings, ProviderSettings};
 use crate::limits::Allowances;
 
 /// A server's configuration.
@@ -96,6 +97,10 @@ struct File {
     session_keys: Option<PathBuf>,
     #[serde(default)]
     directory: DirectoryKey,
+    #[serde(default)]
+    provider: Vec<ProviderSettings>,
+    #[serde(default)]
+    built_in: Vec<BuiltInSettings>,
     region: Option<String>,
     #[serde(default)]
     domains: Vec<String>,
@@ -146,7 +151,8 @@ impl Config {
         let place = Place(path);
         let file: File = toml::from_str(&text).map_err(|error| place.malformed(error.to_string()))?;
         let data = place.beside(&file.data);
-        let directory = file.directory.read(place, &data)?;
+        let directory =
+            file.directory.read(place, &data)?.with_providers(file.provider, file.built_in, place)?;
         let plain = Self::new(data, directory);
         Ok(Self {
             listen: listen::read(file.listen, file.tls, place)?,

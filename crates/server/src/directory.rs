@@ -19,6 +19,14 @@ pub mod entries;
 
 mod rules;
 
+mod sources;
+
+mod connection;
+
+mod built_in;
+
+mod configured;
+
 pub mod change;
 
 mod apply;
@@ -28,6 +36,8 @@ mod model;
 mod compile;
 
 mod file;
+
+mod last_use;
 
 mod stored;
 
@@ -46,17 +56,21 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use wigeon_core::time::Timestamp;
 
+pub use built_in::{BuiltIn, BuiltInSettings};
 pub use change::{Change, ChangeError, Owner, Tagged};
+pub use configured::{Connected, Connections, ProviderSettings};
 pub use entries::Entries;
-pub use file::DirectoryError;
 pub(crate) use identifier::base32;
-pub use model::{BuiltIn, Conflict, Keys, Minio, Provider, Role, Snapshot, User};
+pub use last_use::LastUse;
+pub use model::{Conflict, Keys, Minio, Provider, Role, Snapshot, User};
 pub use rules::{is_name_byte, is_path, is_tag_char};
+pub use sources::DirectoryError;
 pub use stored::StoredError;
 
 use apply::apply;
-use file::Fingerprint;
+use last_use::LastUses;
 use postgres::Postgres;
+use sources::Fingerprint;
 use sqlite::Sqlite;
 use stored::{Committed, Opened, Rows, Seen, Silence};
 
@@ -68,6 +82,9 @@ const MOST_ATTEMPTS: usize = 8;
 pub struct Directory {
     current: ArcSwap<Snapshot>,
     home: Home,
+    /// What the server's own configuration says of the providers of a database.
+    said: Option<Said>,
+    uses: LastUses,
     /// One writer at a time publishes.
     writing: tokio::sync::Mutex<()>,
     silence: Silence,
@@ -139,6 +156,12 @@ enum Home {
 }
 
 #[derive(Debug)]
+struct Said {
+    connections: Connections,
+    loaded: Mutex<Fingerprint>,
+}
+
+#[derive(Debug)]
 struct File {
     path: PathBuf,
     /// What the loaded state was read from; also the lock under which one reload happens at a time.
@@ -204,6 +227,8 @@ impl Directory {
         Self {
             current: ArcSwap::from_pointee(snapshot),
             home,
+            said: None,
+            uses: LastUses::default(),
             writing: tokio::sync::Mutex::new(()),
             silence: Silence::default(),
             looks: Looks::default(),
@@ -216,6 +241,21 @@ impl Directory {
         let count = |of: &AtomicU64| of.load(Ordering::Relaxed);
         let current = !self.looks.failing.load(Ordering::Relaxed);
         Standing { changes: count(&self.looks.changes), failures: count(&self.looks.failures), current }
+    }
+
+    /// Reaches the providers of a database as the server's own configuration says.
+    ///
+    /// # Errors
+    /// [`DirectoryError`]: a file that it names.
+    pub fn reached(mut self, connections: Connections) -> Result<Self, DirectoryError> {
+        let (connected, seen) = connections.load()?;
+        let snapshot = self.snapshot();
+        for issuer in connected.issuers().filter(|issuer| snapshot.provider(issuer).is_none()) {
+            tracing::info!(issuer, "a provider is configured that the directory does not have yet");
+        }
+        self.replace(snapshot.reached(Arc::new(connected)));
+        self.said = Some(Said { connections, loaded: Mutex::new(seen) });
+        Ok(self)
     }
 
     /// The state as of now.
@@ -290,7 +330,7 @@ impl Directory {
         let next = if whole {
             let mut entries = Entries::new(snapshot.account());
             rows.iter().for_each(|row| entries.write(row));
-            Snapshot::of(entries, revision)
+            Snapshot::connected(entries, revision, snapshot.connections())
         } else {
             snapshot.after(&rows, revision)
         };
@@ -326,6 +366,66 @@ impl Directory {
         Ok(true)
     }
 
+    /// Reads the files again that the configuration names for providers, if they changed. Says whether there is a new
+    /// state. Faulty ones are read, and complained about, once per change.
+    ///
+    /// # Errors
+    /// [`DirectoryError`]; the old state stays.
+    pub async fn reconnect_if_changed(&self) -> Result<bool, DirectoryError> {
+        let Some(said) = &self.said else { return Ok(false) };
+        let _writing = self.writing.lock().await;
+        let connected = {
+            let mut loaded = said.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+            let seen = loaded.again();
+            if seen == *loaded {
+                return Ok(false);
+            }
+            *loaded = seen;
+            let (connected, fingerprint) = said.connections.load()?;
+            *loaded = fingerprint;
+            connected
+        };
+        self.replace(self.snapshot().reached(Arc::new(connected)));
+        Ok(true)
+    }
+
+    /// Notes that an access key signed a request. Waits for nothing.
+    pub fn used(&self, access_key_id: &str, service: &str, region: &str, at: Timestamp) {
+        self.uses.note(access_key_id, service, region, at);
+    }
+
+    /// When an access key was last used, here or, as far as other nodes have written it, there. With the database away,
+    /// and with a file as home, only what this process has seen counts.
+    pub async fn last_use(&self, access_key_id: &str) -> Option<LastUse> {
+        let written = match &self.home {
+            Home::Fixed | Home::File(_) => Ok(None),
+            Home::Sqlite(home) => home.last_use(access_key_id.to_owned()).await,
+            Home::Postgres(home) => home.last_use(access_key_id).await,
+        };
+        let written = written.unwrap_or_else(|error| {
+            self.silence.failed(&error);
+            None
+        });
+        last_use::later(self.uses.of(access_key_id), written)
+    }
+
+    /// Writes what access keys were used since the last time.
+    pub async fn write_last_uses(&self) {
+        let batch: Arc<[_]> = self.uses.take().into();
+        if batch.is_empty() {
+            return;
+        }
+        let written = match &self.home {
+            Home::Fixed | Home::File(_) => Ok(()),
+            Home::Sqlite(home) => home.write_last_uses(Arc::clone(&batch)).await,
+            Home::Postgres(home) => home.write_last_uses(&batch).await,
+        };
+        if let Err(error) = written {
+            self.silence.failed(&error);
+            self.uses.put_back(batch.to_vec());
+        }
+    }
+
     /// Looks for changes that were made elsewhere at this interval, for ever; run it as a task. A PostgreSQL
     /// database says by itself when there are any, and is asked as well. Faults go to the log.
     pub async fn watch(self: Arc<Self>, interval: Duration) {
@@ -339,6 +439,7 @@ impl Directory {
         tokio::select! {
             () = listening => {}
             () = self.look(interval, &changed) => {}
+            () = self.keep_last_uses() => {}
         }
     }
 
@@ -353,8 +454,18 @@ impl Directory {
             match &self.home {
                 Home::Fixed => {}
                 Home::File(_) => self.look_at_file().await,
-                Home::Sqlite(_) | Home::Postgres(_) => self.look_at_database().await,
+                Home::Sqlite(_) | Home::Postgres(_) => {
+                    self.look_at_database().await;
+                    self.look_at_connections().await;
+                }
             }
+        }
+    }
+
+    async fn keep_last_uses(&self) {
+        loop {
+            tokio::time::sleep(last_use::BATCH).await;
+            self.write_last_uses().await;
         }
     }
 
@@ -372,6 +483,14 @@ impl Directory {
             Ok(Ok(true)) => tracing::info!("the directory file changed and was read again"),
             Ok(Err(error)) => tracing::error!(%error, "the directory stays as it was"),
             Err(error) => tracing::error!(%error, "the directory could not be looked at"),
+        }
+    }
+
+    async fn look_at_connections(&self) {
+        match self.reconnect_if_changed().await {
+            Ok(false) => {}
+            Ok(true) => tracing::info!("the files that are configured for providers were read again"),
+            Err(error) => tracing::error!(%error, "providers are reached as before"),
         }
     }
 

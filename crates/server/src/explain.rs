@@ -3,12 +3,21 @@
 //!
 //! Enters: a token's text, a directory, the role that is wanted. Leaves: [`Step`]s; the last one that is not
 //! good says what to do. Nothing is issued, and nothing that is said here holds the token.
+//! Below: what policies say to a request that nobody sends, and to one that was recorded.
+
+mod step;
+
+pub mod standing;
+
+pub mod request;
 
 use std::sync::Arc;
 
 use wigeon_core::jwt::UnverifiedToken;
-use wigeon_core::policy::{Context, Document, Explanation, Kind, Obstacle, Source};
+use wigeon_core::policy::{Context, Document, Explanation, Kind};
 use wigeon_core::sts::IdentityError;
+
+pub use step::{Step, advice, judged};
 
 use crate::chain::chain;
 use crate::directory::{BuiltIn, Snapshot};
@@ -17,19 +26,7 @@ use crate::rights::Rights;
 use crate::session::Caller;
 use crate::trust::{AssumedRole, Circumstances, TrustError, assume, explain_trust};
 use crate::verify::{OpaqueError, Verifier, VerifyError};
-
-/// One step of the way.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
-    /// `token`, `issuer`, `signature`, `claims`, `role`, `trust`, `session`, `policies`.
-    pub name: &'static str,
-    /// Whether the way goes on.
-    pub good: bool,
-    /// What was found.
-    pub found: String,
-    /// What to change, where it does not go on.
-    pub advice: Option<String>,
-}
+use step::list;
 
 /// What is asked beside the token.
 #[derive(Debug, Clone, Copy, Default)]
@@ -48,16 +45,6 @@ pub struct Question<'a> {
     pub resource: &'a str,
     /// Condition keys of that request.
     pub keys: &'a [(&'a str, &'a str)],
-}
-
-impl Step {
-    fn good(name: &'static str, found: impl Into<String>) -> Self {
-        Self { name, good: true, found: found.into(), advice: None }
-    }
-
-    fn bad(name: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { name, good: false, found: found.into(), advice: Some(advice.into()) }
-    }
 }
 
 /// Walks a token's way to a role, and on to an action; without a role, to somebody's identity. The provider's keys are fetched
@@ -176,16 +163,6 @@ fn in_session(
     steps
 }
 
-/// A decision of the policies as a step.
-#[must_use]
-pub fn judged(explanation: &Explanation) -> Step {
-    let found = explanation.to_string();
-    match explanation.decision.is_allowed() {
-        true => Step::good("policies", found),
-        false => Step::bad("policies", found, advice(explanation)),
-    }
-}
-
 fn unverified(error: &VerifyError, snapshot: &Snapshot) -> Step {
     match error {
         VerifyError::UnknownIssuer(issuer) => {
@@ -254,43 +231,6 @@ fn refused(error: &TrustError, explained: &[Explanation]) -> Step {
             Step::bad("trust", error.to_string(), advice)
         }
         _ => Step::bad("trust", error.to_string(), "let the provider's roles claim list the role"),
-    }
-}
-
-/// One line that says what to change so that a denied request is allowed.
-#[must_use]
-pub fn advice(explanation: &Explanation) -> String {
-    let Explanation { action, resource, by, nearest, .. } = explanation;
-    if let Some(Source { policy, statement, .. }) = by {
-        return format!("take `{action}` out of the deny in `{statement}` of `{policy}`, if that is meant");
-    }
-    let Some(nearest) = nearest else {
-        return format!("add a statement that allows `{action}` on `{resource}`");
-    };
-    let at = format!("in `{}` of `{}`", nearest.source.statement, nearest.source.policy);
-    match nearest.obstacles.first() {
-        Some(Obstacle::Action { .. }) => {
-            format!("add a statement that allows `{action}`, or the action {at}")
-        }
-        Some(Obstacle::Resource { .. }) => format!("add `{resource}` to the resources {at}"),
-        Some(Obstacle::Principal) => format!("name `{}` as a principal {at}", explanation.principal),
-        Some(Obstacle::Condition { operator, needs_quantifier: true, key, .. }) => {
-            format!("write `ForAnyValue:{operator}` for `{key}` {at}")
-        }
-        Some(Obstacle::Condition { key, actual: None, .. }) => {
-            format!("let the token or request carry `{key}`, or drop the condition {at}")
-        }
-        Some(Obstacle::Condition { key, actual: Some(actual), .. }) => {
-            format!("allow {} for `{key}` {at}", list(actual))
-        }
-        None => format!("look at the statement {at}"),
-    }
-}
-
-fn list(texts: &[impl AsRef<str>]) -> String {
-    match texts {
-        [] => "none".to_owned(),
-        texts => texts.iter().map(|text| format!("`{}`", text.as_ref())).collect::<Vec<_>>().join(", "),
     }
 }
 

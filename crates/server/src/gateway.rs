@@ -246,6 +246,10 @@ impl Gateway {
         recording.enter(Step::Backend);
         let mut body = RequestBody::of_form(file, range).at_pace(self.limits.allowances().pace);
         let stored = self.backend.serve(&permit, &mut body).await?;
+        if !stored.status().is_success() {
+            // Another store's refusal.
+            return Ok(stored);
+        }
         Ok(form::answer(&fields, &bucket, &key, &base, stored.headers()).map(full))
     }
 
@@ -339,6 +343,7 @@ impl Gateway {
             source_ip,
             user_agent: parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()),
             secure_transport,
+            region: Some(self.authenticator.region()),
             request_id: &request_id,
         };
         recording.enter(Step::Exchange);
@@ -413,6 +418,7 @@ impl Gateway {
             source_ip: arrival.source_ip,
             secure_transport: arrival.tls.is_some(),
             user_agent: parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()),
+            region: self.authenticator.region(),
         };
         let request_id = arrival.id.clone();
         recording.enter(Step::Authenticate);

@@ -91,21 +91,19 @@ pub struct IamService {
     clock: Arc<dyn Clock>,
 }
 
-/// Every action, by subject.
-const ACTIONS: [&[Action]; 9] = [
-    providers::ACTIONS,
-    roles::ACTIONS,
-    policies::ACTIONS,
-    attachments::ACTIONS,
-    users::ACTIONS,
-    tags::ACTIONS,
-    account::ACTIONS,
-    revocation::ACTIONS,
-    simulate::ACTIONS,
-];
-
-fn action(name: &str) -> Option<&'static Action> {
-    ACTIONS.into_iter().flatten().find(|action| action.name == name)
+fn actions() -> impl Iterator<Item = &'static Action> {
+    let all = [
+        providers::ACTIONS,
+        roles::ACTIONS,
+        policies::ACTIONS,
+        attachments::ACTIONS,
+        users::ACTIONS,
+        tags::ACTIONS,
+        account::ACTIONS,
+        revocation::ACTIONS,
+        simulate::ACTIONS,
+    ];
+    all.into_iter().flatten()
 }
 
 impl IamService {
@@ -117,7 +115,7 @@ impl IamService {
 
     /// The names of all actions.
     pub fn actions() -> impl Iterator<Item = &'static str> {
-        ACTIONS.into_iter().flatten().map(|action| action.name)
+        actions().map(|action| action.name)
     }
 
     /// Answers one request.
@@ -138,11 +136,18 @@ impl IamService {
     async fn answer(&self, call: &IamCall<'_>) -> Result<(String, Option<DecidedBy>), Fault> {
         let name = call.parameters.action().unwrap_or_default();
         let version = call.parameters.value("Version").unwrap_or(API_VERSION);
-        let action = action(name).filter(|_| version == API_VERSION).ok_or_else(|| {
-            let cut = |text: &str| text.chars().take(100).collect::<String>();
-            let (name, version) = (cut(name), cut(version));
-            Fault::new("InvalidAction", 400, format!("Could not find operation {name} for version {version}"))
-        })?;
+        let action = actions()
+            .find(|action| action.name == name)
+            .filter(|_| version == API_VERSION)
+            .ok_or_else(|| {
+                let cut = |text: &str| text.chars().take(100).collect::<String>();
+                let (name, version) = (cut(name), cut(version));
+                Fault::new(
+                    "InvalidAction",
+                    400,
+                    format!("Could not find operation {name} for version {version}"),
+                )
+            })?;
         let snapshot = self.directory.snapshot();
         let at = self.clock.now();
         let of = Reading { snapshot: &snapshot, input: Input(call.parameters), caller: call.caller, at };
@@ -161,6 +166,10 @@ impl IamService {
                 })?;
                 let change = users::create_key(&of, &made)?;
                 Some(self.change(&of, &change, |of| users::created_key(of, &made)).await?)
+            }
+            Work::LastUse => {
+                let last = self.directory.last_use(of.input.access_key_id()?).await;
+                Some(users::last_use(&of, last.as_ref())?)
             }
         };
         Ok((document(action.name, result.as_ref(), call.request_id), allowed_by))
@@ -187,4 +196,21 @@ fn document(action: &str, result: Option<&Xml>, request_id: &str) -> String {
     }
     xml.within("ResponseMetadata", |xml| xml.leaf("RequestId", request_id));
     xml.finish(&root)
+}
+
+#[cfg(test)]
+mod tests {
+    use wigeon_core::policy::{Document, Kind, lint};
+
+    use super::*;
+
+    /// What a policy may allow is known to those who look for misspelt actions.
+    #[test]
+    fn every_action_is_known_to_the_lint() {
+        for Action { name, .. } in actions() {
+            let text =
+                format!(r#"{{"Statement":[{{"Effect":"Allow","Action":"iam:{name}","Resource":"*"}}]}}"#);
+            assert_eq!(lint(&Document::parse(&text, Kind::Identity).unwrap(), None), [], "{name}");
+        }
+    }
 }

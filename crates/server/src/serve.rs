@@ -173,6 +173,7 @@ impl Running {
         tokio::time::sleep(self.notice).await;
         let _ = self.stop.send(true);
         let _ = self.task.await;
+        self.gateway.directory.write_last_uses().await;
         let outboxes = [self.observers.audit.collector(), self.observers.tracer.as_ref().map(Tracer::outbox)];
         outboxes.into_iter().flatten().for_each(Outbox::close);
         let carrying = join_all(self.carrying);
@@ -219,6 +220,14 @@ impl Running {
 /// # Errors
 /// [`ServeError`]
 pub async fn open_directory(config: &DirectoryConfig) -> Result<Directory, ServeError> {
+    let directory = open_home(config).await?;
+    match config.connections.clone() {
+        None => Ok(directory),
+        Some(connections) => Ok(directory.reached(connections)?),
+    }
+}
+
+async fn open_home(config: &DirectoryConfig) -> Result<Directory, ServeError> {
     match &config.home {
         DirectoryHome::File(path) => Ok(Directory::from_file(path)?),
         DirectoryHome::Sqlite(path) => Ok(Directory::from_sqlite(path, config.account.as_deref())?),

@@ -7,6 +7,8 @@
 
 mod address;
 
+mod thumbprint;
+
 mod fetch;
 
 mod information;

@@ -167,7 +167,7 @@ async fn the_public_gets_in_where_policy_and_block_both_say_so() {
     }
     assert_eq!(get("/home/public/k").await.body, "everybody's");
     // A key is a name, not a way.
-    assert_eq!(get("/home/public/../private").await.code(), "NoSuchKey");
+    assert_eq!(get("/home/public/../private").await.code(), "AccessDenied");
     // A broken signature is no missing one.
     let forged = "Authorization: AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0\r\n";
     assert!(fixture.anonymous("GET", "/home/public/k", forged, "").await.status >= 400);

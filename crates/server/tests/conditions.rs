@@ -40,6 +40,28 @@ async fn rights_by_the_tags_of_an_object() {
     assert_eq!(fixture.signed(&alice, "GET", "/home/labelled/hers", "", &[], b"").await.status, 403);
 }
 
+/// Policies that keep people to regions deny everything where there is no region.
+#[tokio::test]
+async fn the_region_that_is_asked() {
+    for (region, status) in [("us-east-1", 200), ("eu-west-1", 403)] {
+        let fixture = Fixture::bare(|config| {
+            let wigeon_server::config::DirectoryHome::File(path) = &config.directory.home else { return };
+            let deny = format!(
+                r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Deny","Action":"*","Resource":"*",
+                "Condition":{{"StringNotEquals":{{"aws:RequestedRegion":"{region}"}}}}}}]}}"#
+            );
+            let text = std::fs::read_to_string(path).unwrap();
+            let policy = format!("[[role.policy]]\nname = 'regions'\ndocument = '''{deny}'''\n");
+            std::fs::write(path, text + &policy).unwrap();
+        })
+        .await;
+        fixture.signed(&fixture.root, "PUT", "/home", "", &[], b"").await;
+        let alice = fixture.credentials("alice").await;
+        let answer = fixture.signed(&alice, "PUT", "/home/alice/k", "", &[], b"x").await;
+        assert_eq!(answer.status, status, "{region} {answer:?}");
+    }
+}
+
 /// The age and the place of a signature.
 #[tokio::test]
 async fn rights_by_the_signature() {

@@ -17,8 +17,12 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+use wigeon_core::jwt::Algorithm;
+use wigeon_core::jwt::signing::SigningKey;
 use wigeon_core::time::Timestamp;
-use wigeon_server::directory::{Change, ChangeError, Directory, Owner, StoredError, Tagged};
+use wigeon_server::directory::{
+    Change, ChangeError, Connections, Directory, Keys, Owner, ProviderSettings, StoredError, Tagged,
+};
 
 const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::000000000000:oidc-provider/idp.example"},"Action":"sts:AssumeRoleWithWebIdentity"}]}"#;
 const READ: &str =
@@ -65,6 +69,21 @@ impl Home {
             Self::Postgres { address, .. } => Directory::from_postgres(address, None, None, account).await,
         };
         opened.map(Arc::new)
+    }
+
+    /// The tables as the first servers made them.
+    fn as_of_schema_1(&self) {
+        match self {
+            Self::Sqlite(folder) => {
+                let file = folder.path().join("d/directory.sqlite");
+                let connection = rusqlite::Connection::open(file).unwrap();
+                connection.execute_batch("DROP TABLE last_use; PRAGMA user_version = 1").unwrap();
+            }
+            Self::Postgres { address, _server: server } => {
+                let database = address.rsplit('/').next().unwrap();
+                server.sql(database, "DROP TABLE wigeon_last_use; UPDATE wigeon_schema SET version = 1");
+            }
+        }
     }
 }
 
@@ -231,6 +250,10 @@ every_home! {
     nodes_see_each_others_changes
     writers_do_not_lose_each_others_changes
     the_account_is_kept
+    last_uses_of_keys_are_shared
+    older_tables_are_brought_forward
+    providers_are_reached_as_configured
+    built_in_providers_stand_beside
 }
 
 fn role(name: &str) -> Change {
@@ -248,6 +271,10 @@ fn role(name: &str) -> Change {
 fn policy(name: &str) -> Change {
     let path = "/".into();
     Change::CreatePolicy { name: name.into(), path, document: READ.into(), description: None, tags: vec![] }
+}
+
+fn user(name: &str) -> Change {
+    Change::CreateUser { name: name.into(), path: "/".into(), boundary: None, tags: vec![] }
 }
 
 fn provider() -> Change {
@@ -488,6 +515,156 @@ mod suites {
         let refused = home.open_as(Some("999999999999")).await.unwrap_err();
         assert!(matches!(refused, StoredError::Account { .. }), "{refused:?}");
     }
+
+    pub(super) async fn last_uses_of_keys_are_shared(home: Home) {
+        let (one, two) = (home.open().await, home.open().await);
+        one.change(&user("robot"), at()).await.unwrap();
+        let key = |id: &str| Change::CreateAccessKey {
+            user: "robot".into(),
+            id: id.into(),
+            sealed_secret: "s".into(),
+        };
+        one.change(&key("AKIA1"), at()).await.unwrap();
+        assert_eq!(one.last_use("AKIA1").await, None);
+        let later = |seconds: i64| Timestamp::from_second(at().as_second() + seconds).unwrap();
+        one.used("AKIA1", "s3", "us-east-1", later(0));
+        assert_eq!(one.last_use("AKIA1").await.unwrap().at, later(0), "known at once where it happened");
+        assert_eq!(two.last_use("AKIA1").await, None);
+        let before = one.snapshot().revision();
+        one.write_last_uses().await;
+        assert_eq!(two.last_use("AKIA1").await.unwrap().service, "s3");
+        // An older use on another node takes nothing back.
+        two.used("AKIA1", "iam", "us-east-1", later(-600));
+        two.write_last_uses().await;
+        assert_eq!(home.open().await.last_use("AKIA1").await.unwrap().at, later(0));
+        two.used("AKIA1", "sts", "eu-west-1", later(600));
+        two.write_last_uses().await;
+        let last = one.last_use("AKIA1").await.unwrap();
+        assert_eq!((last.at, &*last.service, &*last.region), (later(600), "sts", "eu-west-1"));
+        assert_eq!(home.open().await.snapshot().revision(), before, "a use is no change of the directory");
+        // What is gone leaves nothing behind.
+        one.change(&Change::DeleteAccessKey { user: "robot".into(), id: "AKIA1".into() }, at())
+            .await
+            .unwrap();
+        one.used("AKIA2", "s3", "us-east-1", later(1200));
+        one.write_last_uses().await;
+        let fresh = home.open().await;
+        assert_eq!((fresh.last_use("AKIA1").await, fresh.last_use("AKIA2").await), (None, None));
+    }
+
+    pub(super) async fn older_tables_are_brought_forward(home: Home) {
+        home.open().await.change(&role("reader"), at()).await.unwrap();
+        home.as_of_schema_1();
+        let directory = home.open().await;
+        assert!(directory.snapshot().role(&arn("role", "team/reader")).is_some());
+        directory.change(&user("robot"), at()).await.unwrap();
+        let key =
+            Change::CreateAccessKey { user: "robot".into(), id: "AKIA1".into(), sealed_secret: "s".into() };
+        directory.change(&key, at()).await.unwrap();
+        directory.used("AKIA1", "s3", "us-east-1", at());
+        directory.write_last_uses().await;
+        assert!(home.open().await.last_use("AKIA1").await.is_some());
+    }
+
+    /// Google, which nobody registers, beside what the database has; policies know it by its name.
+    pub(super) async fn built_in_providers_stand_beside(home: Home) {
+        let folder = tempfile::tempdir().unwrap();
+        let connections = |names: &[&str]| {
+            let settings = names.iter().map(|name| toml::from_str(&format!("name = '{name}'")).unwrap());
+            Connections::new(&folder.path().join("serve.toml"), Vec::new(), settings.collect())
+        };
+        let open = async || Arc::into_inner(home.open().await).unwrap();
+        let google = "https://accounts.google.com";
+        let plain = open().await;
+        assert!(plain.snapshot().provider(google).is_none());
+        let directory = open().await.reached(connections(&["accounts.google.com"])).unwrap();
+        let there = || {
+            directory
+                .snapshot()
+                .provider(google)
+                .is_some_and(|known| known.principal() == "accounts.google.com" && known.any_audience)
+        };
+        assert!(there());
+        directory.change(&provider(), at()).await.unwrap();
+        plain.refresh().await.unwrap();
+        plain.change(&role("reader"), at()).await.unwrap();
+        directory.refresh().await.unwrap();
+        assert!(there() && directory.snapshot().provider("https://idp.example").is_some());
+        assert!(directory.snapshot().entries().providers.len() == 1, "it is in no database");
+        for (names, reason) in [
+            (&["accounts.gogle.com"][..], "no such provider"),
+            (&["www.amazon.com", "www.amazon.com"], "twice"),
+        ] {
+            let error = open().await.reached(connections(names)).unwrap_err();
+            assert!(error.to_string().contains(reason), "{error}");
+        }
+    }
+
+    /// The keys of a provider that the API made, from a file that the configuration names and that changes.
+    pub(super) async fn providers_are_reached_as_configured(home: Home) {
+        let folder = tempfile::tempdir().unwrap();
+        let key = SigningKey::generate(Algorithm::ES256).unwrap();
+        let jwks = |keys: &[&SigningKey]| {
+            let keys: Vec<_> = keys.iter().map(|key| key.public_jwk()).collect();
+            std::fs::write(folder.path().join("keys.json"), serde_json::json!({"keys": keys}).to_string())
+        };
+        jwks(&[]).unwrap();
+        let connections = |text: &str| {
+            let settings: ProviderSettings = toml::from_str(text).unwrap();
+            Connections::new(&folder.path().join("serve.toml"), vec![settings], Vec::new())
+        };
+        let open = async || Arc::into_inner(home.open().await).unwrap();
+        let fixed = "url = 'https://idp.example'\njwks_file = 'keys.json'\nalgorithms = ['ES256']";
+        let directory = open().await.reached(connections(fixed)).unwrap();
+        let known = |directory: &Directory| {
+            let snapshot = directory.snapshot();
+            let provider = snapshot.provider("https://idp.example").cloned();
+            provider.map(|provider| match &provider.keys {
+                Keys::Fixed(keys) => keys.len(),
+                other => panic!("{other:?}"),
+            })
+        };
+        assert_eq!(known(&directory), None, "it is not there until the API makes it");
+        directory.change(&provider(), at()).await.unwrap();
+        assert_eq!(known(&directory), Some(0));
+        let algorithms = |directory: &Directory, algorithm| {
+            directory.snapshot().provider("https://idp.example").unwrap().algorithms.contains(algorithm)
+        };
+        assert!(algorithms(&directory, Algorithm::ES256) && !algorithms(&directory, Algorithm::RS256));
+        // The file is looked at like a directory file; a faulty one changes nothing.
+        std::fs::write(folder.path().join("keys.json"), "not a key set").unwrap();
+        assert!(directory.reconnect_if_changed().await.is_err());
+        assert!(!directory.reconnect_if_changed().await.unwrap(), "complained about once");
+        assert_eq!(known(&directory), Some(0));
+        jwks(&[&key]).unwrap();
+        assert!(directory.reconnect_if_changed().await.unwrap());
+        assert_eq!(known(&directory), Some(1));
+        // Other changes leave it so, whoever makes them.
+        directory.change(&role("reader"), at()).await.unwrap();
+        home.open().await.change(&role("writer"), at()).await.unwrap();
+        directory.refresh().await.unwrap();
+        assert_eq!(known(&directory), Some(1));
+        // It is this server's business: the database knows nothing of it.
+        let elsewhere = home.open().await;
+        let plain = elsewhere.snapshot().provider("https://idp.example").cloned().unwrap();
+        assert!(matches!(plain.keys, Keys::Discovery) && plain.algorithms.contains(Algorithm::RS256));
+
+        let by_url = "url = 'https://idp.example'\njwks_url = 'https://keys.example/jwks'";
+        let directory = open().await.reached(connections(by_url)).unwrap();
+        let provider = directory.snapshot().provider("https://idp.example").cloned().unwrap();
+        assert!(matches!(&provider.keys, Keys::Url(url) if url == "https://keys.example/jwks"));
+        for (text, reason) in [
+            ("jwks_url = 'http://keys.example/jwks'", "unprotected"),
+            ("jwks_url = 'https://keys.example/jwks'\njwks_file = 'keys.json'", "exclude each other"),
+            ("jwks_file = 'none.json'", "none.json"),
+            ("ca_file = 'keys.json'", "no PEM certificate"),
+            ("algorithms = ['none']", "none"),
+        ] {
+            let text = format!("url = 'https://idp.example'\n{text}");
+            let error = open().await.reached(connections(&text)).unwrap_err();
+            assert!(error.to_string().contains(reason), "{text}: {error}");
+        }
+    }
 }
 
 /// What one node did is seen by another within a second.
@@ -517,6 +694,10 @@ async fn a_file_refuses_every_change() {
         assert!(matches!(error, ChangeError::ReadOnly), "{change:?}: {error:?}");
     }
     assert_eq!(directory.snapshot().entries().roles.len(), 1);
+    // What keys do is remembered as long as the process lives.
+    directory.used("AKIA1", "s3", "us-east-1", at());
+    directory.write_last_uses().await;
+    assert_eq!(directory.last_use("AKIA1").await.unwrap().at, at());
 }
 
 #[tokio::test]

@@ -4,6 +4,9 @@
 
 mod fixture;
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,6 +17,7 @@ use tokio::net::TcpStream;
 use wigeon_core::credentials::Credentials;
 use wigeon_core::sigv4::canonical::Scope;
 use wigeon_core::time::{self, Timestamp};
+use wigeon_server::backend::upstream::settings::{Address, Settings, Source, Style, Trailers, Upstream};
 
 type Fields = Vec<(String, String)>;
 
@@ -129,6 +133,78 @@ async fn a_form_is_stored_as_its_fields_say() {
     // A field that is left out begins with nothing but nothing.
     let answer = fixture.post("/home", "", &body(&fields, b"hello")).await;
     assert_eq!((answer.status, answer.code()), (403, "AccessDenied"), "{answer:?}");
+}
+
+/// A gateway before a store that has all its buckets.
+async fn before(store: &Fixture) -> Fixture {
+    use std::os::unix::fs::PermissionsExt;
+    let address = store.running.address();
+    Fixture::bare(|config| {
+        let secret_key_file = config.data.parent().unwrap().join("upstream-key");
+        std::fs::write(&secret_key_file, "the-secret-of-the-root-key").unwrap();
+        std::fs::set_permissions(&secret_key_file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let upstream = Upstream {
+            name: "other".to_owned(),
+            address: Address::parse(&format!("http://{address}")).unwrap(),
+            region: "us-east-1".to_owned(),
+            style: Style::Path,
+            ca_file: None,
+            credentials: Source::Key { access_key_id: "AKIAROOTROOTROOTROOT".to_owned(), secret_key_file },
+            default: true,
+            buckets: Vec::new(),
+            says: BTreeMap::new(),
+            trailers: Trailers::Check,
+            dot_segments: false,
+            patience: Duration::from_secs(2),
+        };
+        config.upstreams = Settings { upstreams: vec![upstream], ..Settings::default() };
+    })
+    .await
+}
+
+/// A form for a bucket of another store: the same rules, and what holds goes there as a PUT.
+#[tokio::test]
+async fn a_form_for_another_store() {
+    let store = Fixture::start().await;
+    let gateway = before(&store).await;
+    let alice = gateway.credentials("alice").await;
+    let conditions = vec![
+        json!({"bucket": "home"}),
+        json!(["starts-with", "$key", "alice/"]),
+        json!(["content-length-range", 2, 1_000_000]),
+        json!(["starts-with", "$Content-Type", "image/"]),
+        json!(["starts-with", "$x-amz-meta-note", ""]),
+        json!(["starts-with", "$success_action_status", ""]),
+    ];
+    let fields =
+        vec![("key", "alice/${filename}"), ("Content-Type", "image/png"), ("success_action_status", "201")];
+    let fields = signed(&alice, conditions, fields);
+    let fields = with(&fields, "x-amz-meta-note", "from a page");
+    let large: Vec<u8> = (0..300_000_u32).map(|at| b'a' + (at % 23) as u8).collect();
+    for file in [b"small".as_slice(), &large] {
+        let answer = gateway.post("/home", "", &body(&fields, file)).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        assert!(answer.body.contains("<Key>alice/a.png</Key>") && !answer.body.contains("<ETag></ETag>"));
+        let got = store.signed(&store.root, "GET", "/home/alice/a.png", "", &[], b"").await;
+        assert_eq!(got.body.as_bytes(), file);
+        assert!(
+            got.head.contains("content-type: image/png") && got.head.contains("x-amz-meta-note: from a page")
+        );
+    }
+    store.signed(&store.root, "DELETE", "/home/alice/a.png", "", &[], b"").await;
+    for (what, fields, file, status) in [
+        ("too short", fields.clone(), b"x".as_slice(), 400),
+        ("another key", with(&fields, "key", "bob/${filename}"), b"hello", 403),
+        ("forged", with(&fields, "x-amz-signature", &"0".repeat(64)), b"hello", 403),
+    ] {
+        let answer = gateway.post("/home", "", &body(&fields, file)).await;
+        assert_eq!(answer.status, status, "{what}: {answer:?}");
+        assert_eq!(store.stored().await, 404, "{what}");
+    }
+    // What the store refuses is no success of the form.
+    store.running.stop().await;
+    let answer = gateway.post("/home", "", &body(&fields, b"hello")).await;
+    assert_eq!(answer.status, 503, "{answer:?}");
 }
 
 #[tokio::test]

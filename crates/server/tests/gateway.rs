@@ -38,6 +38,34 @@ async fn paths_mean_what_they_say() {
     fixture.running.stop().await;
 }
 
+/// A missing key is a secret of those who may list it: everyone else gets the answer of a key that they may not read.
+#[tokio::test]
+async fn what_is_missing_is_told_to_those_who_may_list_it() {
+    let fixture = Fixture::start().await;
+    let alice = fixture.credentials("alice").await;
+    fixture.signed(&fixture.root, "PUT", "/home/recent/there", "", &[], b"x").await;
+    let status =
+        async |method: &str, path: &str| fixture.signed(&alice, method, path, "", &[], b"").await.status;
+    for method in ["GET", "HEAD"] {
+        assert_eq!(status(method, "/home/alice/none").await, 404, "{method}");
+        assert_eq!(status(method, "/home/recent/there").await, 200, "{method}");
+        assert_eq!(status(method, "/home/recent/none").await, 403, "{method}");
+    }
+    let missing = fixture.signed(&alice, "GET", "/home/recent/none", "", &[], b"").await;
+    assert_eq!(missing.code(), "AccessDenied");
+    assert!(missing.body.contains("s3:ListBucket"), "{missing:?}");
+    for (source, found) in
+        [("/home/recent/there", 200), ("/home/recent/none", 403), ("/home/alice/none", 404)]
+    {
+        let copy = [("x-amz-copy-source", source)];
+        let answer = fixture.signed(&alice, "PUT", "/home/alice/copy", "", &copy, b"").await;
+        assert_eq!(answer.status, found, "{source} {answer:?}");
+    }
+    let root = fixture.signed(&fixture.root, "GET", "/home/recent/none", "", &[], b"").await;
+    assert_eq!((root.status, root.code()), (404, "NoSuchKey"));
+    fixture.running.stop().await;
+}
+
 #[tokio::test]
 async fn what_must_be_refused() {
     let fixture = Fixture::start().await;

@@ -5,6 +5,7 @@
 
 mod fixture;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,9 +16,11 @@ use tokio::net::{TcpListener, TcpStream};
 use wigeon_core::s3::BucketName;
 use wigeon_core::sigv4::canonical::sha256_hex;
 use wigeon_server::backend::upstream::settings::{
-    Address, Mapping, Settings, Source, Style, Trailers, Upstream,
+    Address, Mapping, Says, Settings, Source, Style, Trailers, Upstream,
 };
+use wigeon_server::bucket::{BucketAccess, BucketPolicy, PublicAccessBlock};
 use wigeon_server::config::AuditConfig;
+use wigeon_server::cors::{CorsRule, CorsRules};
 
 fn name(text: &str) -> BucketName {
     BucketName::parse(text).unwrap()
@@ -42,6 +45,7 @@ fn upstream(address: std::net::SocketAddr, folder: &Path) -> Upstream {
         credentials: key_file(folder),
         default: true,
         buckets: Vec::new(),
+        says: BTreeMap::new(),
         trailers: Trailers::Check,
         dot_segments: false,
         required: false,
@@ -69,6 +73,50 @@ fn last_record(gateway: &Fixture) -> serde_json::Value {
 }
 
 // ---- in front of another Wigeon --------------------------------------------------------------------------
+
+/// What is configured of an upstream's bucket holds here; the upstream knows nothing of it.
+#[tokio::test]
+async fn a_policy_and_rules_for_pages_of_an_upstreams_bucket() {
+    let store = Fixture::start().await;
+    let policy = r#"{"Version":"2012-10-17","Statement":[
+        {"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::home/public/*"},
+        {"Sid":"Closed","Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::home/alice/closed/*"}]}"#;
+    let gateway = before(store.running.address(), |upstream| {
+        let policy = BucketPolicy::parse(&name("home"), policy).unwrap();
+        let rule = CorsRule {
+            allowed_origins: vec!["https://app.example".to_owned()],
+            allowed_methods: vec!["GET".to_owned()],
+            ..CorsRule::default()
+        };
+        let says = Says {
+            access: BucketAccess { policy: Some(Arc::new(policy)), block: PublicAccessBlock::NONE },
+            cors: Some(Arc::new(CorsRules::checked(vec![rule]).unwrap())),
+        };
+        upstream.says.insert(name("home"), says);
+    })
+    .await;
+    let alice = gateway.credentials("alice").await;
+    store.signed(&store.root, "PUT", "/home/public/k", "", &[], b"everybody's").await;
+    assert_eq!(gateway.signed(&alice, "PUT", "/home/alice/k", "", &[], b"x").await.status, 200);
+    let closed = gateway.signed(&alice, "PUT", "/home/alice/closed/k", "", &[], b"x").await;
+    assert_eq!((closed.status, closed.code()), (403, "AccessDenied"), "{closed:?}");
+    assert_eq!(last_record(&gateway)["by"]["statement"], "Closed");
+    let host = gateway.running.address();
+    let sent = async |method: &str, path: &str, more: &str| {
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{more}Connection: close\r\n\r\n");
+        gateway.raw(head.as_bytes()).await
+    };
+    let origin = "Origin: https://app.example\r\n";
+    let public = sent("GET", "/home/public/k", origin).await;
+    assert_eq!((public.status, public.body.as_str()), (200, "everybody's"), "{public:?}");
+    assert!(public.head.contains("access-control-allow-origin: https://app.example"), "{public:?}");
+    assert_eq!(sent("GET", "/home/alice/k", "").await.status, 403);
+    let asks = format!("{origin}Access-Control-Request-Method: GET\r\n");
+    assert_eq!(sent("OPTIONS", "/home/public/k", &asks).await.status, 200);
+    assert_eq!(sent("OPTIONS", "/home/public/k", &asks.replace("app.", "evil.")).await.status, 403);
+    // A default upstream's other buckets stay without.
+    assert_eq!(sent("OPTIONS", "/other/k", &asks).await.status, 403);
+}
 
 #[tokio::test]
 async fn operations_go_through_as_they_are() {

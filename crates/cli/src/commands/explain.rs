@@ -7,9 +7,14 @@ use std::sync::Arc;
 
 use clap::{Args as ClapArgs, Subcommand};
 use serde_json::{Value, json};
-use wigeon_core::policy::{Context as Keys, Policies, Principal, Request, explain};
+use wigeon_core::policy::Context as Keys;
+use wigeon_core::s3::BucketName;
+use wigeon_server::backend::protocol::access;
+use wigeon_server::bucket::{BucketAccess, BucketPolicy, PublicAccessBlock};
 use wigeon_server::config::{Config, DirectoryConfig, DirectoryHome};
 use wigeon_server::directory::{Directory, Role, Snapshot};
+use wigeon_server::explain::request::{Recorded, request};
+use wigeon_server::explain::standing::{Asked, Standing};
 use wigeon_server::explain::{Question, Step, advice, token};
 use wigeon_server::serve;
 use wigeon_server::trust::Circumstances;
@@ -89,6 +94,12 @@ struct RequestArgs {
     /// An audit file
     #[arg(long, value_name = "FILE")]
     audit: Option<PathBuf>,
+    /// A directory file, by which the request is decided anew
+    #[arg(long, value_name = "FILE", requires = "audit")]
+    directory: Option<PathBuf>,
+    /// A condition key that the record does not hold, and its value; may come several times
+    #[arg(long = "key", value_name = "KEY=VALUE")]
+    keys: Vec<String>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -96,8 +107,14 @@ struct PolicyArgs {
     #[command(flatten)]
     source: Source,
     /// The role, by ARN or name
-    #[arg(long, value_name = "ROLE")]
-    role: String,
+    #[arg(long, value_name = "ROLE", required_unless_present = "anonymous", conflicts_with = "anonymous")]
+    role: Option<String>,
+    /// Ask for whoever does not sign
+    #[arg(long)]
+    anonymous: bool,
+    /// The bucket's policy, in place of the one that the server of the configuration has
+    #[arg(long, value_name = "FILE")]
+    bucket_policy: Option<PathBuf>,
     /// What is to be done, such as s3:GetObject
     #[arg(long, value_name = "ACTION")]
     action: String,
@@ -113,7 +130,7 @@ struct PolicyArgs {
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     match args.what {
         What::Token(args) => explain_token(args, context).await,
-        What::Request(args) => explain_request(&args, context),
+        What::Request(args) => explain_request(&args, context).await,
         What::Policy(args) => explain_policy(&args, context).await,
     }
 }
@@ -124,8 +141,13 @@ async fn explain_token(args: TokenArgs, context: &Context) -> Result<(), Failure
     let text = read_token(&args.token)?;
     let role = args.role.as_deref().map(|role| arn_of(&snapshot, role));
     let verifier = Verifier::new(Arc::clone(&context.clock));
-    let circumstances =
-        Circumstances { now: context.clock.now(), source_ip: None, user_agent: None, secure_transport: true };
+    let circumstances = Circumstances {
+        now: context.clock.now(),
+        source_ip: None,
+        user_agent: None,
+        secure_transport: true,
+        region: None,
+    };
     let session_policy = args.session_policy.as_deref().map(read).transpose()?;
     let keys = args.keys.iter().map(|pair| key_value(pair)).collect::<Result<Vec<_>, Failure>>()?;
     let question = Question {
@@ -150,27 +172,65 @@ async fn explain_token(args: TokenArgs, context: &Context) -> Result<(), Failure
     }
 }
 
-fn explain_request(args: &RequestArgs, context: &Context) -> Result<(), Failure> {
-    let path = match (&args.audit, &args.config) {
+async fn explain_request(args: &RequestArgs, context: &Context) -> Result<(), Failure> {
+    let config = args.config.as_deref().map(read_config).transpose()?;
+    let path = match (&args.audit, &config) {
         (Some(path), _) => path.clone(),
-        (None, Some(config)) => read_config(config)?.audit.file.map(|file| file.path).ok_or_else(|| {
-            Failure::error(format!("`{}` names no audit file", config.display()))
-                .hint("add: audit = \"audit.jsonl\"")
-        })?,
+        (None, Some(config)) => {
+            config.audit.file.as_ref().map(|file| file.path.clone()).ok_or_else(|| {
+                Failure::error("the configuration names no audit file").hint("add: audit = \"audit.jsonl\"")
+            })?
+        }
         (None, None) => return Err(Failure::usage("name a configuration or an audit file")),
     };
-    let text = read(&path)?;
-    let record = text
-        .lines()
-        .rev()
-        .filter(|line| line.contains(&args.id))
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .find(|record| record.get("request_id").and_then(Value::as_str) == Some(&args.id));
-    let record = record.ok_or_else(|| {
-        Failure::error(format!("there is no request `{}` in `{}`", printable(&args.id), path.display()))
-            .hint("the id stands in the answer, as x-amz-request-id")
-    })?;
+    let mut record = find_record(&path, &args.id)?;
+    let keys = args.keys.iter().map(|pair| key_value(pair)).collect::<Result<Vec<_>, Failure>>()?;
+    let recorded: Recorded =
+        serde_json::from_value(record.clone()).map_err(|error| Failure::because(Kind::Error, &error))?;
+    // The record is worth showing even where the directory is away.
+    let directory = open_directory(args.directory.as_deref(), args.config.as_deref()).await;
+    let directory = directory.unwrap_or_else(|failure| {
+        context.output.note(&format!("The request is not decided anew: {}.", failure.message));
+        None
+    });
+    if let Some(directory) = directory {
+        let access = match (&config, recorded.bucket()) {
+            (Some(config), Some(bucket)) => Some(access_at(&config.data, bucket)?),
+            _ => None,
+        };
+        let now = context.clock.now();
+        let steps = request(&directory.snapshot(), &recorded, access.as_ref(), &keys, now);
+        if let Some(record) = record.as_object_mut() {
+            record.insert("now".to_owned(), steps.iter().map(step_json).collect());
+        }
+    }
     context.output.result(&record, request_text)
+}
+
+/// The record of a request, in the audit file or in one that was put aside.
+fn find_record(path: &Path, id: &str) -> Result<Value, Failure> {
+    let aside = (1..).map(|number| PathBuf::from(format!("{}.{number}", path.display())));
+    let files = std::iter::once(path.to_owned()).chain(aside.take_while(|path| path.exists()));
+    for file in files {
+        let text = read(&file)?;
+        let record = text
+            .lines()
+            .rev()
+            .filter(|line| line.contains(id))
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+            .find(|record| record.get("request_id").and_then(Value::as_str) == Some(id));
+        if let Some(record) = record {
+            return Ok(record);
+        }
+    }
+    Err(Failure::error(format!("there is no request `{}` in `{}`", printable(id), path.display()))
+        .hint("the id stands in the answer, as x-amz-request-id"))
+}
+
+/// What a bucket of the local store under `data` says of its use; a server may have it open.
+fn access_at(data: &Path, bucket: &str) -> Result<BucketAccess, Failure> {
+    let Ok(bucket) = BucketName::parse_existing(bucket) else { return Ok(BucketAccess::default()) };
+    access::beside(&data.join("store"), &bucket).map_err(|error| Failure::because(Kind::Error, &error))
 }
 
 fn request_text(record: &Value) -> String {
@@ -194,37 +254,36 @@ fn request_text(record: &Value) -> String {
         ("by", by),
         ("why", text("reason")),
     ];
-    lines.map(|(name, value)| printable(&format!("{name:9} {value}"))).join("\n")
+    let lines = lines.map(|(name, value)| printable(&format!("{name:9} {value}")));
+    let now = record.get("now").and_then(Value::as_array).into_iter().flatten().map(now_text);
+    lines.into_iter().chain(now).collect::<Vec<_>>().join("\n")
+}
+
+/// What would become of it now, step by step.
+fn now_text(step: &Value) -> String {
+    let text = |name: &str| step.get(name).and_then(Value::as_str);
+    let mark = if step.get("good").and_then(Value::as_bool) == Some(true) { "ok" } else { "no" };
+    let found = text("found").unwrap_or_default();
+    let advice = text("advice").map(|advice| format!("; {advice}")).unwrap_or_default();
+    printable(&format!("{:9} {mark}  {:10} {found}{advice}", "now", text("step").unwrap_or_default()))
 }
 
 async fn explain_policy(args: &PolicyArgs, context: &Context) -> Result<(), Failure> {
     let snapshot = args.source.open().await?.snapshot();
-    let arn = arn_of(&snapshot, &args.role);
-    let role: &Arc<Role> = snapshot
-        .role(&arn)
-        .ok_or_else(|| Failure::error(format!("there is no role `{}`", printable(&args.role))))?;
+    let role = args.role.as_deref().map(|name| role_of(&snapshot, name)).transpose()?;
+    let standing = match &role {
+        Some(role) => Standing::Session { role, name: "explain", provider: None, subject: None },
+        None => Standing::Public,
+    };
     let mut keys = Keys::new();
     for pair in &args.keys {
         let (key, value) = key_value(pair)?;
         keys.set(key, value);
     }
-    keys.set("aws:PrincipalArn", role.arn.as_str());
-    let session = format!("arn:aws:sts::{}:assumed-role/{}/explain", role.arn.account(), role.name);
-    let policies =
-        Policies { identity: &role.policies, boundary: role.boundary.as_deref(), ..Policies::default() };
-    let request = Request {
-        principal: Principal::Session {
-            account: snapshot.account(),
-            role: role.arn.as_str(),
-            session: &session,
-            provider: None,
-        },
-        action: &args.action,
-        resource: &args.resource,
-        account: snapshot.account(),
-        context: &keys,
-    };
-    let explanation = explain(&policies, &request);
+    standing.enter_keys(snapshot.account(), &mut keys);
+    let access = bucket_access(args)?;
+    let asked = Asked { action: &args.action, resource: &args.resource, access: access.as_ref() };
+    let explanation = standing.explain(snapshot.account(), &asked, &keys);
     let allowed = explanation.decision.is_allowed();
     let change = (!allowed).then(|| advice(&explanation));
     let data = json!({ "allowed": allowed, "reason": explanation.to_string(), "advice": change });
@@ -233,6 +292,27 @@ async fn explain_policy(args: &PolicyArgs, context: &Context) -> Result<(), Fail
         None => Ok(()),
         Some(change) => Err(Failure::new(Kind::Denied, "the request is denied").hint(printable(&change))),
     }
+}
+
+fn role_of(snapshot: &Snapshot, name: &str) -> Result<Arc<Role>, Failure> {
+    let role = snapshot.role(&arn_of(snapshot, name)).cloned();
+    role.ok_or_else(|| Failure::error(format!("there is no role `{}`", printable(name))))
+}
+
+/// What the bucket of the resource says: as a file says it, or the store of the configuration's server.
+fn bucket_access(args: &PolicyArgs) -> Result<Option<BucketAccess>, Failure> {
+    let path = args.resource.strip_prefix("arn:aws:s3:::").unwrap_or_default();
+    let bucket = path.split('/').next().unwrap_or_default();
+    let Some(file) = &args.bucket_policy else {
+        let config = args.source.config.as_deref().filter(|_| !bucket.is_empty());
+        return config.map(|config| access_at(&read_config(config)?.data, bucket)).transpose();
+    };
+    let refused = |error: &(dyn std::error::Error + 'static)| {
+        Failure::because(Kind::Usage, error).hint("a bucket policy is about the bucket of --resource")
+    };
+    let bucket = BucketName::parse_existing(bucket).map_err(|error| refused(&error))?;
+    let policy = BucketPolicy::parse(&bucket, &read(file)?).map_err(|error| refused(&error))?;
+    Ok(Some(BucketAccess { policy: Some(Arc::new(policy)), block: PublicAccessBlock::NONE }))
 }
 
 fn key_value(pair: &str) -> Result<(&str, &str), Failure> {

@@ -33,8 +33,12 @@ pub enum Rule {
     UnknownAction,
     /// No such condition key, so the condition never holds (or, negated, always).
     UnknownKey,
-    /// The keys of no provider that is registered.
+    /// A provider, or the keys of one, that is not registered.
     UnknownIssuer,
+    /// The keys of another provider than the one whose tokens are let in.
+    ForeignKey,
+    /// A principal that no action of the statement lets in.
+    WrongAction,
     /// A web identity is let in whatever its token is for.
     NoAudience,
     /// A web identity is let in whoever it is.
@@ -61,6 +65,8 @@ impl Rule {
             Self::UnknownAction => "unknown-action",
             Self::UnknownKey => "unknown-key",
             Self::UnknownIssuer => "unknown-issuer",
+            Self::ForeignKey => "foreign-key",
+            Self::WrongAction => "wrong-action",
             Self::NoAudience => "no-audience",
             Self::EverySubject => "every-subject",
             Self::Everyone => "everyone",
@@ -95,7 +101,7 @@ pub fn lint(document: &Document, issuers: Option<&[&str]>) -> Vec<Finding> {
             operator(condition, statement.effect(), &mut add);
         }
         if document.kind() == Kind::Trust && statement.effect() == Effect::Allow {
-            trust(statement, &mut add);
+            trust(statement, issuers, &mut add);
         }
     }
     if document.text().contains("${") && !document.text().contains("2012-10-17") {
@@ -245,7 +251,7 @@ fn issuer(key: &str, prefix: &str, name: &str, issuers: Option<&[&str]>, add: &m
     }
     let Some(issuers) = issuers else { return };
     let mut standing = issuers.iter().map(|issuer| without_scheme(issuer));
-    if !standing.clone().any(|issuer| issuer.eq_ignore_ascii_case(prefix)) {
+    if !registered(issuers, prefix) {
         let bare = |text: &str| text.trim_end_matches('/').to_lowercase();
         let meant = standing
             .clone()
@@ -287,20 +293,29 @@ fn operator(condition: &Condition, effect: Effect, add: &mut impl FnMut(Rule, St
     }
 }
 
-fn trust(statement: &Statement, add: &mut impl FnMut(Rule, String)) {
+fn trust(statement: &Statement, issuers: Option<&[&str]>, add: &mut impl FnMut(Rule, String)) {
     let Some(principals) = &statement.principals else { return };
     if principals.everyone() || principals.negated() {
         add(Rule::Everyone, "everyone is trusted: name the principals".to_owned());
     }
+    let federated: Vec<String> = principals.federated().map(issuer_of).collect();
     if !statement.actions.cover("sts:AssumeRoleWithWebIdentity") {
+        if let Some(issuer) = federated.first() {
+            let message =
+                format!("tokens of `{issuer}` come by `sts:AssumeRoleWithWebIdentity`: add this action");
+            add(Rule::WrongAction, message);
+        }
         return;
     }
-    for provider in principals.federated() {
-        let issuer = provider
-            .parse::<Arn>()
-            .ok()
-            .and_then(|arn| arn.resource_of_type("oidc-provider").map(str::to_owned))
-            .unwrap_or_else(|| provider.to_owned());
+    for condition in statement.conditions() {
+        foreign_key(condition, &federated, add);
+    }
+    for issuer in federated {
+        if issuers.is_some_and(|known| !registered(known, &issuer)) {
+            let message =
+                format!("no provider is registered as `{issuer}`: nobody comes in by this statement");
+            add(Rule::UnknownIssuer, message);
+        }
         let of_issuer = |condition: &Condition| {
             let (prefix, name) = condition.key().rsplit_once(':')?;
             prefix.eq_ignore_ascii_case(&issuer).then(|| name.to_lowercase())
@@ -335,6 +350,33 @@ fn trust(statement: &Statement, add: &mut impl FnMut(Rule, String)) {
                 ),
             );
         }
+    }
+}
+
+/// What a federated principal is called in keys: the issuer without its scheme, or the name of a service.
+fn issuer_of(provider: &str) -> String {
+    let arn = provider.parse::<Arn>().ok();
+    let named = arn.as_ref().and_then(|arn| arn.resource_of_type("oidc-provider"));
+    named.unwrap_or(provider).to_owned()
+}
+
+fn registered(issuers: &[&str], name: &str) -> bool {
+    issuers.iter().any(|issuer| without_scheme(issuer).eq_ignore_ascii_case(name))
+}
+
+/// A key of an issuer whose tokens the statement does not let in: none of them carries it.
+fn foreign_key(condition: &Condition, federated: &[String], add: &mut impl FnMut(Rule, String)) {
+    let key = condition.key();
+    let service = |service: &str| matches!(service, "aws" | "s3" | "sts" | "iam" | "jwt" | "oidc" | "openid");
+    if federated.is_empty() || key.split_once(':').is_some_and(|(prefix, _)| service(&prefix.to_lowercase()))
+    {
+        return;
+    }
+    let Some((prefix, _)) = key.rsplit_once(':') else { return };
+    if without_scheme(prefix) == prefix && !federated.iter().any(|issuer| issuer.eq_ignore_ascii_case(prefix))
+    {
+        let issuers = federated.join("`, `");
+        add(Rule::ForeignKey, format!("`{key}` is in no token of `{issuers}`"));
     }
 }
 

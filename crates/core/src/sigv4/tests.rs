@@ -428,6 +428,30 @@ fn scopes() {
     }
 }
 
+/// What Ceph's tools sign for: only where it is asked for, and no other region with it.
+#[test]
+fn an_empty_region_needs_the_switch() {
+    let credentials = credentials(None);
+    let verified = |region: &str, empty_region: bool| {
+        let signer = Signer { credentials: &credentials, region, service: "iam", at: at() };
+        let (query, mut headers) = (Query::default(), HeaderMap::new());
+        signer.sign(&Method::POST, HOST, "/", &query, &mut headers, EMPTY_SHA256).unwrap();
+        let scope = format!("AKIAIOSFODNN7EXAMPLE/20130524/{region}/iam/aws4_request");
+        assert!(headers["authorization"].to_str().unwrap().contains(&scope));
+        let request =
+            SignedRequest { method: &Method::POST, host: HOST, path: "/", query: &query, headers: &headers };
+        let expected = Expected { service: "iam", empty_region, ..expected(at()) };
+        Claim::read(&request).unwrap().unwrap().verify(&request, SECRET, None, &expected, None).map(drop)
+    };
+    let refused = |actual: &str| {
+        Err(SignatureError::ScopeRegion { actual: actual.into(), expected: "us-east-1".into() })
+    };
+    assert_eq!(verified("", true), Ok(()));
+    assert_eq!(verified("us-east-1", true), Ok(()));
+    assert_eq!(verified("", false), refused(""));
+    assert_eq!(verified("eu-west-1", true), refused("eu-west-1"));
+}
+
 #[test]
 fn other_mechanisms() {
     let v2 = sample().with_header("authorization", "AWS AKIAIOSFODNN7EXAMPLE:bWq2s1WEIj+Ydj0vQ697zp+IXMU=");

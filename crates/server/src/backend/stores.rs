@@ -6,6 +6,7 @@ use wigeon_core::s3::operation::Operation;
 use wigeon_core::s3::{BucketName, ObjectKey};
 
 use super::local::attributes::Tags;
+use super::missing::told;
 use super::protocol::LocalBackend;
 use super::protocol::xml::Answer;
 use super::upstream::Upstreams;
@@ -40,10 +41,13 @@ impl Stores {
         &self.local
     }
 
-    /// A bucket's rules for requests of web pages; an upstream's are not asked for.
+    /// A bucket's rules for requests of web pages; of an upstream's bucket, those that are configured.
     #[must_use]
     pub fn cors(&self, bucket: &BucketName) -> Option<Arc<CorsRules>> {
-        (!self.upstreams.have(bucket)).then(|| self.local.cors(bucket)).flatten()
+        match self.upstreams.have(bucket) {
+            true => self.upstreams.cors(bucket),
+            false => self.local.cors(bucket),
+        }
     }
 
     /// Carries out what the permit permits, where the bucket is.
@@ -51,6 +55,10 @@ impl Stores {
     /// # Errors
     /// [`Refusal`], with S3's code.
     pub async fn serve(&self, permit: &Permit, body: &mut RequestBody<'_>) -> Answer {
+        told(self.carry_out(permit, body).await, permit)
+    }
+
+    async fn carry_out(&self, permit: &Permit, body: &mut RequestBody<'_>) -> Answer {
         // On the heap, as are all ways that differ much in size: a request would else be as large as the largest.
         if self.upstreams.is_empty() {
             return Box::pin(self.local.serve(permit, body)).await;
@@ -60,10 +68,6 @@ impl Stores {
             return Box::pin(self.local.list_buckets(permit, others)).await;
         }
         match permit.target().bucket() {
-            // A form does not say how long its file is, which an upstream has to be told.
-            Some(bucket) if permit.operation() == Operation::PostObject && self.upstreams.have(bucket) => {
-                Err(Refusal::not_implemented("A form's upload to a bucket of another store"))
-            }
             Some(bucket) if self.upstreams.have(bucket) => self.upstreams.serve(permit, body).await,
             _ if permit.source().is_some_and(|source| self.upstreams.have(&source.bucket)) => {
                 Err(Refusal::not_implemented("A copy from a bucket of another store"))
@@ -74,10 +78,11 @@ impl Stores {
 }
 
 impl Facts for Stores {
-    /// What the policy of an upstream's bucket says to others is the upstream's own affair; here it speaks to nobody.
+    /// What the policy of an upstream's bucket says to others is the upstream's own affair; here counts what is
+    /// configured.
     fn access(&self, bucket: &BucketName) -> Result<BucketAccess, Refusal> {
         match self.upstreams.have(bucket) {
-            true => Ok(BucketAccess::default()),
+            true => Ok(self.upstreams.access(bucket)),
             false => self.local.access(bucket),
         }
     }

@@ -7,9 +7,9 @@
 //!
 //! A request is not rebuilt: its headers, its query and its payload go on as they came, under the upstream's own
 //! credentials. Documents are read only where names differ, where keys or tags stand in a body that policies speak of,
-//! or where the answer would say where the upstream is. Nothing is held in memory but pieces on their way. Refused
-//! here: what would reach beyond the part of a bucket that a name stands for, copies between upstreams, and browser
-//! forms.
+//! or where the answer would say where the upstream is. Nothing is held in memory but pieces on their way; the file of a
+//! browser's form is put aside until its length is known. Refused here: what would reach beyond the part of a bucket that
+//! a name stands for, and copies between upstreams.
 
 pub mod settings;
 
@@ -58,9 +58,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Method;
 use wigeon_core::s3::operation::Operation;
 use wigeon_core::s3::uri::percent_encode;
 use wigeon_core::s3::{BucketName, ObjectKey};
+use wigeon_core::sigv4::canonical::Query;
 use wigeon_core::time::{Clock, Timestamp};
 
 pub use self::figures::OfUpstream;
@@ -68,15 +70,20 @@ use self::head::Head;
 use self::mapping::Place;
 use self::origin::Origin;
 pub use self::origin::UpstreamError;
-use self::settings::Settings;
+use self::settings::{Says, Settings};
 use self::upload::Outgoing;
 use super::protocol::locks::{permitted_legal_hold, permitted_retention};
 use super::protocol::upload::check_document;
 use super::protocol::xml::{Answer, LONGEST_BODY};
 use crate::authorize::Permit;
 use crate::body::RequestBody;
+use crate::bucket::BucketAccess;
 use crate::classify::Tags;
+use crate::cors::CorsRules;
 use crate::refusal::Refusal;
+
+/// The largest object that S3 takes in one request.
+const LARGEST_PUT: u64 = 5 << 30;
 
 /// The stores behind this one.
 #[derive(Debug)]
@@ -85,6 +92,7 @@ pub struct Upstreams {
     named: BTreeMap<BucketName, (Arc<Origin>, Place)>,
     default: Option<Arc<Origin>>,
     local: BTreeSet<BucketName>,
+    says: BTreeMap<BucketName, Says>,
     since: Timestamp,
 }
 
@@ -105,14 +113,27 @@ impl Upstreams {
             }
             origins.push(origin);
         }
+        let says = settings.upstreams.iter().flat_map(|upstream| upstream.says.clone()).collect();
         let local = settings.local_buckets.iter().cloned().collect();
-        Ok(Self { origins, named, default, local, since: clock.now() })
+        Ok(Self { origins, named, default, local, says, since: clock.now() })
     }
 
     /// Whether a bucket is at one of them.
     #[must_use]
     pub fn have(&self, bucket: &BucketName) -> bool {
         self.named.contains_key(bucket) || (self.default.is_some() && !self.local.contains(bucket))
+    }
+
+    /// What is configured of a bucket's use: nothing, unless somebody wrote it down.
+    #[must_use]
+    pub fn access(&self, bucket: &BucketName) -> BucketAccess {
+        self.says.get(bucket).map(|says| says.access.clone()).unwrap_or_default()
+    }
+
+    /// The rules for requests of web pages that are configured for a bucket.
+    #[must_use]
+    pub fn cors(&self, bucket: &BucketName) -> Option<Arc<CorsRules>> {
+        self.says.get(bucket)?.cors.clone()
     }
 
     /// Whether there are none.
@@ -205,7 +226,7 @@ impl Upstreams {
             Box::pin(self.map_copy_source(&origin, permit, &mut head)).await?;
         }
         match operation {
-            Operation::PostObject => Err(Refusal::not_implemented("A browser form for this bucket")),
+            Operation::PostObject => Box::pin(put_aside(&origin, permit, &place, head, body)).await,
             Operation::GetBucketQuota | Operation::PutBucketQuota => {
                 Err(Refusal::not_implemented("A quota of a bucket of another store"))
             }
@@ -288,6 +309,20 @@ impl Upstreams {
 enum Given<'b, 'i> {
     Body(&'b mut RequestBody<'i>),
     Document(Bytes),
+}
+
+/// The file of a form, as a PUT: a form does not say how long its file is, which an upstream has to be told.
+async fn put_aside(
+    origin: &Origin,
+    permit: &Permit,
+    place: &Place,
+    head: Head,
+    body: &mut RequestBody<'_>,
+) -> Answer {
+    body.at_most(LARGEST_PUT)?;
+    let mut kept = body.kept().await?;
+    let head = Head { method: Method::PUT, query: Query::default(), expects: false, ..head };
+    forward(origin, permit, place, head, Given::Body(&mut kept)).await
 }
 
 /// The request as it is, and the answer as it comes.

@@ -55,6 +55,15 @@ pub(super) async fn look(config: &DirectoryConfig, findings: &mut Vec<Finding>) 
             None
         }
         Inspected::Found(snapshot) => {
+            let reached = config.connections.as_ref().map(|connections| snapshot.reached_by(connections));
+            let snapshot = match reached {
+                None => snapshot,
+                Some(Ok(reached)) => Box::new(reached),
+                Some(Err(error)) => {
+                    findings.push(Finding::because(subject, &error, ""));
+                    return None;
+                }
+            };
             let entries = snapshot.entries();
             let (providers, roles) = (entries.providers.len(), entries.roles.len());
             findings.push(Finding::ok(subject, format!("{place}: {providers} providers, {roles} roles")));

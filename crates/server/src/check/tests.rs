@@ -22,7 +22,7 @@ async fn found(config: &Config) -> Vec<Finding> {
 
 fn config(folder: &Path) -> Config {
     let home = DirectoryHome::Sqlite(folder.join("directory.sqlite"));
-    let directory = DirectoryConfig { home, account: None };
+    let directory = DirectoryConfig { home, account: None, connections: None };
     Config {
         listen: vec![Listen::at(([127, 0, 0, 1], 0).into())],
         ..Config::new(folder.join("data"), directory)

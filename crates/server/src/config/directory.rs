@@ -1,4 +1,5 @@
-//! Where the directory of providers, roles and policies is kept: `directory`.
+//! Where the directory of providers, roles and policies is kept: `directory`; how the providers of a database are reached:
+//! `[[provider]]`; and which built-in ones stand beside them: `[[built_in]]`.
 
 use std::path::{Path, PathBuf};
 
@@ -7,6 +8,7 @@ use wigeon_core::secret::Secret;
 
 use super::error::ConfigError;
 use super::place::Place;
+use crate::directory::{BuiltInSettings, Connections, ProviderSettings};
 
 /// Where the directory is kept.
 #[derive(Debug, Clone)]
@@ -15,6 +17,8 @@ pub struct DirectoryConfig {
     pub home: DirectoryHome,
     /// The account's twelve digits, where they are not those of the file or of the database.
     pub account: Option<String>,
+    /// How the providers of a database are reached.
+    pub connections: Option<Connections>,
 }
 
 /// The home of the directory.
@@ -36,10 +40,32 @@ pub enum DirectoryHome {
 }
 
 impl DirectoryConfig {
+    /// With what `[[provider]]` says of the providers of a database.
+    ///
+    /// # Errors
+    /// [`ConfigError`]: the directory is a file, which says that itself.
+    pub fn with_providers(
+        self,
+        providers: Vec<ProviderSettings>,
+        built_in: Vec<BuiltInSettings>,
+        place: Place<'_>,
+    ) -> Result<Self, ConfigError> {
+        match (providers.is_empty() && built_in.is_empty(), &self.home) {
+            (true, _) => Ok(self),
+            (false, DirectoryHome::File(_)) => {
+                let reason = "`[[provider]]` and `[[built_in]]` are for a database; the directory file says this itself";
+                Err(place.malformed(reason))
+            }
+            (false, DirectoryHome::Sqlite(_) | DirectoryHome::Postgres { .. }) => {
+                Ok(Self { connections: Some(Connections::new(place.0, providers, built_in)), ..self })
+            }
+        }
+    }
+
     /// A declarative file.
     #[must_use]
     pub fn file(path: PathBuf) -> Self {
-        Self { home: DirectoryHome::File(path), account: None }
+        Self { home: DirectoryHome::File(path), account: None, connections: None }
     }
 }
 
@@ -114,6 +140,6 @@ impl DirectoryTable {
             },
             _ => return Err(two_homes()),
         };
-        Ok(DirectoryConfig { home, account: self.account })
+        Ok(DirectoryConfig { home, account: self.account, connections: None })
     }
 }

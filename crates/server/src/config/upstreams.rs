@@ -1,17 +1,20 @@
 //! The stores behind the gateway: `[[upstream]]` and `local_buckets`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 use wigeon_core::s3::BucketName;
 
 use super::error::ConfigError;
-use super::place::Place;
+use super::place::{Place, read as read_text};
 use crate::backend::upstream::settings::{
-    Address, Environment, Mapping, Settings, Source, Style, Trailers, Upstream,
+    Address, Environment, Mapping, Says, Settings, Source, Style, Trailers, Upstream,
 };
+use crate::bucket::{BucketAccess, BucketPolicy, PublicAccessBlock};
+use crate::cors::{CorsRule, CorsRules};
 
 /// The longest prefix of a part of a bucket: keys have to fit behind it.
 const LONGEST_PREFIX: usize = 512;
@@ -56,6 +59,18 @@ pub struct BucketTable {
     bucket: Option<String>,
     #[serde(default)]
     prefix: String,
+    policy_file: Option<PathBuf>,
+    #[serde(default)]
+    public: bool,
+    cors_file: Option<PathBuf>,
+}
+
+/// What `aws s3api put-bucket-cors` takes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CorsFile {
+    #[serde(rename = "CORSRules")]
+    rules: Vec<CorsRule>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -133,6 +148,10 @@ impl UpstreamTable {
             return Err(wrong("it has no buckets: name some, or set default = true".to_owned()));
         }
         let credentials = self.credentials.read(place).map_err(wrong)?;
+        let mut says = BTreeMap::new();
+        for table in &self.bucket {
+            says.insert(table.name.clone(), table.says(place).map_err(wrong)?);
+        }
         let buckets =
             self.bucket.into_iter().map(BucketTable::read).collect::<Result<Vec<_>, _>>().map_err(wrong)?;
         let timeout = self.timeout.unwrap_or(60);
@@ -147,6 +166,7 @@ impl UpstreamTable {
             credentials,
             default: self.default,
             buckets,
+            says,
             trailers,
             dot_segments: self.dot_segments,
             required: self.required,
@@ -170,6 +190,26 @@ impl CredentialsTable {
 }
 
 impl BucketTable {
+    /// What is said here of the bucket's use.
+    fn says(&self, place: Place<'_>) -> Result<Says, String> {
+        let text = |path: &PathBuf| read_text(&place.beside(path)).map_err(|error| error.to_string());
+        let in_file =
+            |path: &PathBuf, error: &dyn std::fmt::Display| format!("`{}`: {error}", path.display());
+        let policy = self.policy_file.as_ref().map(|path| {
+            let policy = BucketPolicy::parse(&self.name, &text(path)?);
+            policy.map(Arc::new).map_err(|error| in_file(path, &error))
+        });
+        let cors = self.cors_file.as_ref().map(|path| {
+            let file: CorsFile = serde_json::from_str(&text(path)?).map_err(|error| in_file(path, &error))?;
+            CorsRules::checked(file.rules).map(Arc::new).map_err(|refusal| in_file(path, &refusal.message))
+        });
+        if self.public && policy.is_none() {
+            return Err("public = true is about a policy_file".to_owned());
+        }
+        let block = if self.public { PublicAccessBlock::NONE } else { PublicAccessBlock::ALL };
+        Ok(Says { access: BucketAccess { policy: policy.transpose()?, block }, cors: cors.transpose()? })
+    }
+
     fn read(self) -> Result<Mapping, String> {
         let bucket = match self.bucket {
             None => self.name.clone(),
@@ -252,6 +292,50 @@ mod tests {
     fn refused(#[case] more: &str, #[case] reason: &str) {
         let refused = settings(&format!("{MINIMAL}{more}")).unwrap_err();
         assert!(refused.contains(reason), "{refused}");
+    }
+
+    #[test]
+    fn what_is_said_of_buckets() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        let policy = |bucket: &str| {
+            format!(
+                r#"{{"Statement":[{{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::{bucket}/*"}}]}}"#
+            )
+        };
+        write("reports.json", &policy("reports"));
+        write("other.json", &policy("other"));
+        write(
+            "cors.json",
+            r#"{"CORSRules":[{"AllowedOrigins":["https://app.example"],"AllowedMethods":["GET"]}]}"#,
+        );
+        write("bad-cors.json", r#"{"CORSRules":[{"AllowedOrigins":["*"],"AllowedMethods":["PATCH"]}]}"#);
+        let settings = |more: &str| {
+            let text = format!("{MINIMAL}[[upstream.bucket]]\nname = 'reports'\n{more}");
+            let file: File = toml::from_str(&text).map_err(|error| error.to_string())?;
+            read(file.upstream, file.local_buckets, Place(&folder.path().join("serve.toml")))
+                .map_err(|error| error.to_string())
+        };
+        let name = BucketName::parse("reports").unwrap();
+        let plain = settings("").unwrap();
+        let says = &plain.upstreams[0].says[&name];
+        assert!(says.access.policy.is_none() && says.cors.is_none());
+        let whole = settings("policy_file = 'reports.json'\npublic = true\ncors_file = 'cors.json'").unwrap();
+        let says = &whole.upstreams[0].says[&name];
+        assert!(says.access.policy_for_the_anonymous().is_some());
+        assert_eq!(says.cors.as_ref().unwrap().0.len(), 1);
+        let closed = settings("policy_file = 'reports.json'").unwrap();
+        assert!(closed.upstreams[0].says[&name].access.policy_for_the_anonymous().is_none());
+        for (more, reason) in [
+            ("policy_file = 'other.json'", "invalid resource"),
+            ("policy_file = 'none.json'", "none.json"),
+            ("cors_file = 'bad-cors.json'", "PATCH"),
+            ("cors_file = 'reports.json'", "Statement"),
+            ("public = true", "policy_file"),
+        ] {
+            let refused = settings(more).unwrap_err();
+            assert!(refused.contains(reason), "{more}: {refused}");
+        }
     }
 
     #[test]

@@ -8,21 +8,18 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use wigeon_core::arn::Arn;
-use wigeon_core::jwt::{Algorithm, AllowedAlgorithms, KeySet, UnknownAlgorithm};
+use wigeon_core::jwt::KeySet;
 use wigeon_core::policy::{Document, DocumentError, Kind, Policy};
 
+use super::built_in::BuiltIn;
+use super::configured::{Connected, Connections};
+use super::connection::algorithms;
 use super::entries::Entries;
 use super::entry::{
     Attachments, Entry, EntryKind, GroupEntry, PolicyEntry, ProviderEntry, RoleEntry, UserEntry, Write,
 };
-use super::model::{BuiltIn, Keys, Minio, Provider, Role, Snapshot, User};
-
-/// Algorithms by their names.
-pub(super) fn algorithms(names: &[String]) -> Result<AllowedAlgorithms, UnknownAlgorithm> {
-    let algorithms: Result<Vec<Algorithm>, UnknownAlgorithm> =
-        names.iter().map(|name| name.parse()).collect();
-    algorithms.map(AllowedAlgorithms::only)
-}
+use super::model::{Keys, Minio, Provider, Role, Snapshot, User};
+use super::sources::DirectoryError;
 
 /// What was compiled on the way to one snapshot, by text: many roles have the same trust policy, which then is compiled
 /// once, and stays near at hand however many roles are asked for in turn.
@@ -49,17 +46,50 @@ impl Snapshot {
     /// Compiles all entries.
     #[must_use]
     pub fn of(entries: Entries, revision: i64) -> Self {
+        Self::connected(entries, revision, Arc::default())
+    }
+
+    /// Compiles all entries, with providers reached as the server's configuration says.
+    #[must_use]
+    pub(super) fn connected(entries: Entries, revision: i64, connected: Arc<Connected>) -> Self {
         let mut snapshot = Self::new(entries.account());
+        snapshot.connected = connected;
         snapshot.ceph = entries.ceph;
         snapshot.entries = entries;
         snapshot.revision = revision;
         let entries = snapshot.entries.clone();
         let mut compiled = Compiled::default();
         entries.providers.values().for_each(|entry| snapshot.set_provider(entry));
+        snapshot.set_built_in();
         entries.policies.values().for_each(|entry| snapshot.set_policy(entry, &mut compiled));
         entries.roles.values().for_each(|entry| snapshot.set_role(entry, &mut compiled));
         entries.users.iter().for_each(|(key, entry)| snapshot.set_user(key, entry, &mut compiled));
         snapshot
+    }
+
+    /// The same entries, with providers reached in other ways.
+    #[must_use]
+    pub(super) fn reached(&self, connected: Arc<Connected>) -> Self {
+        let mut next = self.clone();
+        next.connected = connected;
+        next.providers.clear();
+        self.entries.providers.values().for_each(|entry| next.set_provider(entry));
+        next.set_built_in();
+        next
+    }
+
+    /// The same, as the server's own configuration says.
+    ///
+    /// # Errors
+    /// [`DirectoryError`]: a file that it names.
+    pub fn reached_by(&self, connections: &Connections) -> Result<Self, DirectoryError> {
+        let (connected, _) = connections.load()?;
+        Ok(self.reached(Arc::new(connected)))
+    }
+
+    /// How the server's own configuration says that providers are reached.
+    pub(super) fn connections(&self) -> Arc<Connected> {
+        Arc::clone(&self.connected)
     }
 
     /// The snapshot after some rows were written.
@@ -106,7 +136,18 @@ impl Snapshot {
                 next.set_user(key, user, &mut compiled);
             }
         }
+        next.set_built_in();
         next
+    }
+
+    /// Built-in providers stand beside the directory's, in the place of none.
+    fn set_built_in(&mut self) {
+        let connected = self.connections();
+        for entry in connected.built_in() {
+            if !self.providers.contains_key(&entry.url) {
+                self.set_provider(entry);
+            }
+        }
     }
 
     /// Takes out what was compiled from the entry that a row replaces.
@@ -134,7 +175,7 @@ impl Snapshot {
     }
 
     fn set_provider(&mut self, entry: &Arc<ProviderEntry>) {
-        match provider(self.account_in_arns(), entry) {
+        match provider(self.account_in_arns(), &self.connected.over(entry)) {
             Some(provider) => drop(self.providers.insert(entry.url.clone(), Arc::new(provider))),
             None => left_out("provider", &entry.url),
         }

@@ -47,88 +47,31 @@ mod tables;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use wigeon_core::arn::without_scheme;
-use wigeon_core::jwt::KeySet;
 use wigeon_core::policy::{Document, Kind};
 use wigeon_core::secret::Secret;
 use wigeon_core::time::{Timestamp, parse_iso8601};
 
-use super::compile::algorithms;
+use super::connection::Connection;
 use super::entries::Entries;
 use super::entry::{
     AccessKeyEntry, Attachments, Entry, EntryKind, GroupEntry, PolicyEntry, PolicyVersion, ProviderEntry,
     RevokedSession, RoleEntry, Tags, UserEntry, Write, key_of,
 };
 use super::identifier::{role_id, stable_id};
-use super::model::BuiltIn;
 use super::rules::{RESERVED, check_address, is_name, is_path, is_tag_char, is_thumbprint};
-use tables::{
-    BuiltInTable, Contents, GroupTable, PolicyTable, ProviderTable, RoleTable, UserTable, root_path,
-};
+use super::sources::{DirectoryError, Fingerprint, Sources};
+use tables::{Contents, GroupTable, PolicyTable, ProviderTable, RoleTable, UserTable, root_path};
 
-/// Why a directory file cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum DirectoryError {
-    /// A file cannot be read.
-    #[error("`{}` cannot be read", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// The file is not the TOML that is expected.
-    #[error("`{}` is not a directory file: {message}", path.display())]
-    Syntax {
-        /// The file.
-        path: PathBuf,
-        /// Line, column and cause.
-        message: String,
-    },
-    /// An entry breaks a rule.
-    #[error("`{}`, {place}: {reason}", path.display())]
-    Entry {
-        /// The file.
-        path: PathBuf,
-        /// Which entry: ``role `reader`, trust policy``.
-        place: String,
-        /// What is wrong with it, and what to do.
-        reason: String,
-    },
-}
-
-/// Every file that a state was read from, with its time of change and its size.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fingerprint(Vec<(PathBuf, Option<(SystemTime, u64)>)>);
-
-impl Fingerprint {
-    fn of(paths: impl IntoIterator<Item = PathBuf>) -> Self {
-        let look = |path: &Path| {
-            let metadata = fs::metadata(path).ok()?;
-            Some((metadata.modified().ok()?, metadata.len()))
-        };
-        Self(paths.into_iter().map(|path| (path.clone(), look(&path))).collect())
-    }
-
-    /// The same files as they are now.
-    pub(super) fn again(&self) -> Self {
-        Self::of(self.0.iter().map(|(path, _)| path.clone()))
-    }
-}
-
-/// Reads the file and everything that it names. The fingerprint is taken before the contents are read, so
-/// a change in between is seen next time.
+/// Reads the file and everything that it names.
 pub(super) fn load(path: &Path) -> Result<(Entries, Fingerprint), DirectoryError> {
     let changed = fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
     let created_at = changed.and_then(|at| Timestamp::try_from(at).ok()).unwrap_or(Timestamp::UNIX_EPOCH);
     let created_at = Timestamp::from_second(created_at.as_second()).unwrap_or(created_at);
-    let mut reader = Reader { path: path.to_owned(), seen: Fingerprint::of([path.to_owned()]), created_at };
+    let mut reader = Reader { sources: Sources::of(path), created_at };
     let text =
         fs::read_to_string(path).map_err(|source| DirectoryError::Read { path: path.to_owned(), source })?;
     let contents: Contents = toml::from_str(&text).map_err(|error| DirectoryError::Syntax {
@@ -136,12 +79,11 @@ pub(super) fn load(path: &Path) -> Result<(Entries, Fingerprint), DirectoryError
         message: error.to_string().trim_end().to_owned(),
     })?;
     let entries = reader.entries(contents)?;
-    Ok((entries, reader.seen))
+    Ok((entries, reader.sources.into_seen()))
 }
 
 struct Reader {
-    path: PathBuf,
-    seen: Fingerprint,
+    sources: Sources,
     /// The file's time of change stands for the creation of everything in it.
     created_at: Timestamp,
 }
@@ -157,8 +99,8 @@ impl Reader {
         let mut entries = Entries::new(&account);
         entries.ceph = contents.ceph;
         for table in contents.built_in {
-            let place = format!("built-in provider `{}`", table.name);
-            let provider = self.built_in(table, &place)?;
+            let place = table.place();
+            let provider = table.entry(&mut self.sources, self.created_at)?;
             self.add(&mut entries, Entry::Provider(Arc::new(provider)), &place)?;
         }
         for table in contents.provider {
@@ -224,39 +166,14 @@ impl Reader {
         Ok(())
     }
 
-    fn built_in(&mut self, table: BuiltInTable, place: &str) -> Result<ProviderEntry, DirectoryError> {
-        let built_in = BuiltIn::of(&table.name).ok_or_else(|| {
-            let known = "`accounts.google.com`, `www.amazon.com` and `graph.facebook.com`";
-            self.fault(place, format!("there is no such provider; there are {known}"))
-        })?;
-        let mut provider = ProviderEntry::new(built_in.issuer(), table.client_ids, self.created_at);
-        provider.built_in = true;
-        provider.any_audience = provider.client_ids.is_empty();
-        let opaque = built_in.token_information().is_some();
-        if opaque && (table.jwks_url.is_some() || table.jwks_file.is_some()) {
-            return Err(self.fault(place, "its tokens are opaque: there are no keys to give"));
-        }
-        if !opaque && (table.token_information.is_some() || table.app_token_file.is_some()) {
-            return Err(self.fault(place, "its tokens are signed: there is no token information to ask for"));
-        }
-        if let Some(address) = &table.token_information {
-            check_address(address, false).map_err(|reason| self.fault(place, reason))?;
-        }
-        provider.token_information = table.token_information;
-        if let Some(file) = table.app_token_file {
-            provider.app_token = Some(Secret::new(self.read(&file)?.trim()));
-        }
-        self.connection(&mut provider, (table.jwks_url, table.jwks_file, table.ca_file), false, place)?;
-        Ok(provider)
-    }
-
     fn provider(
         &mut self,
         table: ProviderTable,
         ceph: bool,
         place: &str,
     ) -> Result<ProviderEntry, DirectoryError> {
-        check_address(&table.url, table.allow_http).map_err(|reason| self.fault(place, reason))?;
+        let allow_http = table.allow_http || ceph;
+        check_address(&table.url, allow_http).map_err(|reason| self.fault(place, reason))?;
         if RESERVED.contains(&without_scheme(&table.url)) {
             return Err(
                 self.fault(place, "its condition keys would be those of a service; use a full host name")
@@ -269,53 +186,21 @@ impl Reader {
         let mut provider = ProviderEntry::new(table.url, table.client_ids, self.created_at);
         provider.any_audience = any_audience;
         provider.minio = table.minio;
-        let connection = (table.jwks_url, table.jwks_file, table.ca_file);
-        self.connection(&mut provider, connection, table.allow_http, place)?;
-        if let Some(names) = &table.algorithms {
-            algorithms(names).map_err(|error| self.fault(place, error))?;
-        }
-        provider.algorithms = table.algorithms;
+        let connection = Connection {
+            jwks_url: table.jwks_url,
+            jwks_file: table.jwks_file,
+            ca_file: table.ca_file,
+            algorithms: table.algorithms,
+            allow_http,
+            sessions_end_with_token: table.sessions_end_with_token,
+        };
+        connection.write(&mut provider, &mut self.sources, place)?;
         if let Some(odd) = table.thumbprints.iter().find(|text| !is_thumbprint(text)) {
             return Err(self.fault(place, format!("`{odd}` is not a thumbprint: it needs 40 hex digits")));
         }
         provider.thumbprints = table.thumbprints;
-        provider.sessions_end_with_token = table.sessions_end_with_token;
         provider.revoked_before = self.time(table.revoked_before, place)?;
         Ok(provider)
-    }
-
-    /// Where a provider's keys come from, and which certificate authorities are trusted on the way.
-    fn connection(
-        &mut self,
-        provider: &mut ProviderEntry,
-        (jwks_url, jwks_file, ca_file): (Option<String>, Option<PathBuf>, Option<PathBuf>),
-        allow_http: bool,
-        place: &str,
-    ) -> Result<(), DirectoryError> {
-        match (jwks_url, jwks_file) {
-            (None, None) => {}
-            (Some(url), None) => {
-                check_address(&url, allow_http).map_err(|reason| self.fault(place, reason))?;
-                provider.jwks_url = Some(url);
-            }
-            (None, Some(file)) => {
-                let keys = self.read(&file)?;
-                KeySet::parse(keys.as_bytes()).map_err(|error| self.fault(place, error))?;
-                provider.jwks = Some(keys);
-            }
-            (Some(_), Some(_)) => {
-                return Err(self.fault(place, "`jwks_url` and `jwks_file` exclude each other"));
-            }
-        }
-        if let Some(file) = ca_file {
-            let pem = self.read(&file)?;
-            reqwest::Certificate::from_pem_bundle(pem.as_bytes())
-                .ok()
-                .filter(|certificates| !certificates.is_empty())
-                .ok_or_else(|| self.fault(place, "`ca_file` holds no PEM certificate"))?;
-            provider.ca_pem = Some(pem);
-        }
-        Ok(())
     }
 
     fn role(
@@ -404,7 +289,7 @@ impl Reader {
             let rule = "an access key's id has 16 to 128 letters and digits, and `ASIA` is for sessions";
             return Err(self.fault(place, rule));
         }
-        let path = self.path.parent().unwrap_or(Path::new("")).join(file);
+        let path = self.sources.beside(file);
         if others_may_read(&path) {
             let reason = format!("`{}` can be read by others; set its mode to 600", file.display());
             return Err(self.fault(place, reason));
@@ -533,13 +418,11 @@ impl Reader {
     }
 
     fn read(&mut self, file: &Path) -> Result<String, DirectoryError> {
-        let path = self.path.parent().unwrap_or(Path::new("")).join(file);
-        self.seen.0.extend(Fingerprint::of([path.clone()]).0);
-        fs::read_to_string(&path).map_err(|source| DirectoryError::Read { path, source })
+        self.sources.read(file)
     }
 
     fn fault(&self, place: &str, reason: impl ToString) -> DirectoryError {
-        DirectoryError::Entry { path: self.path.clone(), place: place.to_owned(), reason: reason.to_string() }
+        self.sources.fault(place, reason)
     }
 }
 

@@ -11,6 +11,8 @@ use wigeon_core::secret::Secret;
 use wigeon_core::sigv4::canonical::sha256_hex;
 use wigeon_core::time::Timestamp;
 
+use super::built_in::BuiltIn;
+use super::configured::Connected;
 use super::entries::Entries;
 use super::entry::{AccessKeyEntry, Tags, key_of};
 use super::identifier::role_id;
@@ -42,51 +44,6 @@ pub struct Minio {
     pub policy_claim: Option<String>,
 }
 
-/// Providers that AWS knows without registration, under names of their own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BuiltIn {
-    /// `accounts.google.com`: ID tokens.
-    Google,
-    /// `www.amazon.com`, Login with Amazon: opaque access tokens.
-    Amazon,
-    /// `graph.facebook.com`: opaque access tokens.
-    Facebook,
-}
-
-impl BuiltIn {
-    /// How policies name it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Google => "accounts.google.com",
-            Self::Amazon => "www.amazon.com",
-            Self::Facebook => "graph.facebook.com",
-        }
-    }
-
-    /// The built-in provider of this name.
-    #[must_use]
-    pub fn of(name: &str) -> Option<Self> {
-        [Self::Google, Self::Amazon, Self::Facebook].into_iter().find(|known| known.name() == name)
-    }
-
-    /// What stands in `iss`.
-    #[must_use]
-    pub fn issuer(self) -> String {
-        format!("https://{}", self.name())
-    }
-
-    /// Where the service says what an opaque access token of its own stands for; `None` for a provider of ID tokens.
-    #[must_use]
-    pub fn token_information(self) -> Option<&'static str> {
-        match self {
-            Self::Google => None,
-            Self::Amazon => Some("https://api.amazon.com/auth/o2/tokeninfo"),
-            Self::Facebook => Some("https://graph.facebook.com/debug_token"),
-        }
-    }
-}
-
 /// An OpenID Connect provider whose tokens are accepted.
 #[derive(Debug, Clone)]
 pub struct Provider {
@@ -100,7 +57,7 @@ pub struct Provider {
     pub keys: Keys,
     /// Certificate authorities (PEM) in place of the system's.
     pub ca_pem: Option<Vec<u8>>,
-    /// SHA-1 thumbprints of certificates, as AWS keeps them. Kept; trust comes from authorities alone.
+    /// SHA-1 thumbprints of certificate authorities: trusted where the system's authorities know no better.
     pub thumbprints: Vec<String>,
     /// The signature algorithms that are accepted.
     pub algorithms: AllowedAlgorithms,
@@ -245,6 +202,8 @@ pub struct Snapshot {
     pub(super) entries: Entries,
     /// The number of the last change.
     pub(super) revision: i64,
+    /// How the server's own configuration says that providers are reached.
+    pub(super) connected: Arc<Connected>,
 }
 
 /// Two entries that cannot stand beside each other.
@@ -384,6 +343,11 @@ impl Snapshot {
     #[must_use]
     pub fn user(&self, name: &str) -> Option<&Arc<User>> {
         self.users.get(&key_of(name))
+    }
+
+    /// All users, in no order.
+    pub fn users(&self) -> impl Iterator<Item = &Arc<User>> {
+        self.users.values()
     }
 
     /// An active access key and its user.

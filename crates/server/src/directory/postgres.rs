@@ -14,9 +14,11 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres::{AsyncMessage, Client, Config, GenericClient};
 
 use super::entry::Write;
+use super::last_use::LastUse;
 use super::postgres_tls::Tls;
 use super::stored::{
     Committed, DEFAULT_ACCOUNT, KEPT, Opened, Rows, SCHEMA, Seen, StoredError, account, body, row,
+    written_use,
 };
 
 /// How long a node waits for the database before a change is refused.
@@ -183,6 +185,45 @@ impl Postgres {
         .await
     }
 
+    /// The last use of an access key, as far as the nodes have written it.
+    pub(super) async fn last_use(&self, access_key_id: &str) -> Result<Option<LastUse>, StoredError> {
+        limited(async {
+            let client = self.pool.get().await.map_err(failed)?;
+            let select = "SELECT at, service, region FROM wigeon_last_use WHERE key = $1";
+            let found = client.query_opt(select, &[&access_key_id]).await.map_err(failed)?;
+            Ok(found.and_then(|row| written_use(row.get(0), row.get(1), row.get(2))))
+        })
+        .await
+    }
+
+    /// Writes uses of access keys, where no later one is written, and forgets keys that are gone.
+    pub(super) async fn write_last_uses(&self, uses: &[(String, LastUse)]) -> Result<(), StoredError> {
+        limited(async {
+            // In one order on every node: two that write the same keys wait for each other, and never both.
+            let mut uses: Vec<&(String, LastUse)> = uses.iter().collect();
+            uses.sort_by(|(one, _), (other, _)| one.cmp(other));
+            let mut client = self.pool.get().await.map_err(failed)?;
+            let transaction = client.transaction().await.map_err(failed)?;
+            let put = transaction
+                .prepare(
+                    "INSERT INTO wigeon_last_use AS known (key, at, service, region) VALUES ($1, $2, $3, $4)
+                     ON CONFLICT (key) DO UPDATE SET at = $2, service = $3, region = $4 WHERE $2 > known.at",
+                )
+                .await
+                .map_err(failed)?;
+            for (id, last) in uses {
+                let LastUse { at, service, region } = last;
+                let at = at.as_second();
+                transaction.execute(&put, &[id, &at, service, region]).await.map_err(failed)?;
+            }
+            let forget = "DELETE FROM wigeon_last_use WHERE key NOT IN
+                          (SELECT key FROM wigeon_entry WHERE kind = 'access-key' AND body IS NOT NULL)";
+            transaction.execute(forget, &[]).await.map_err(failed)?;
+            transaction.commit().await.map_err(failed)
+        })
+        .await
+    }
+
     /// Listens for other nodes' changes for ever, and wakes who waits for them. After each new connection it
     /// wakes, too: something may have been missed.
     pub(super) async fn listen(&self, changed: &Notify) {
@@ -264,6 +305,15 @@ async fn migrate(
             .await?;
         let insert = "INSERT INTO wigeon_directory (account, revision, purged) VALUES ($1, 0, 0)";
         client.execute(insert, &[&account]).await?;
+    }
+    if found < 2 {
+        client
+            .batch_execute(
+                "CREATE TABLE wigeon_last_use (
+                     key TEXT NOT NULL PRIMARY KEY, at BIGINT NOT NULL, service TEXT NOT NULL, region TEXT NOT NULL
+                 );",
+            )
+            .await?;
     }
     client.execute("UPDATE wigeon_schema SET version = $1", &[&SCHEMA]).await?;
     Ok(())

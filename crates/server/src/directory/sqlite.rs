@@ -10,8 +10,10 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::entry::Write;
+use super::last_use::LastUse;
 use super::stored::{
     Committed, DEFAULT_ACCOUNT, KEPT, Opened, Rows, SCHEMA, Seen, StoredError, account, body, row,
+    written_use,
 };
 
 /// How long a writer waits for another process.
@@ -133,6 +135,40 @@ impl Sqlite {
         .await
     }
 
+    /// The last use of an access key, as far as it was written.
+    pub(super) async fn last_use(&self, access_key_id: String) -> Result<Option<LastUse>, StoredError> {
+        self.run(move |connection, failed| {
+            let select = "SELECT at, service, region FROM last_use WHERE key = ?1";
+            let mut statement = connection.prepare_cached(select).map_err(failed)?;
+            let found = statement
+                .query_row([access_key_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                .optional()
+                .map_err(failed)?;
+            Ok(found.and_then(|(at, service, region)| written_use(at, service, region)))
+        })
+        .await
+    }
+
+    /// Writes uses of access keys, where no later one is written, and forgets keys that are gone.
+    pub(super) async fn write_last_uses(&self, uses: Arc<[(String, LastUse)]>) -> Result<(), StoredError> {
+        self.run(move |connection, failed| {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+            for (id, last) in uses.iter() {
+                let put = "INSERT INTO last_use (key, at, service, region) VALUES (?1, ?2, ?3, ?4)
+                           ON CONFLICT (key) DO UPDATE SET at = ?2, service = ?3, region = ?4 WHERE ?2 > at";
+                transaction
+                    .execute(put, params![id, last.at.as_second(), last.service, last.region])
+                    .map_err(failed)?;
+            }
+            let forget = "DELETE FROM last_use WHERE key NOT IN
+                          (SELECT key FROM entry WHERE kind = 'access-key' AND body IS NOT NULL)";
+            transaction.execute(forget, []).map_err(failed)?;
+            transaction.commit().map_err(failed)
+        })
+        .await
+    }
+
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection, &dyn Fn(rusqlite::Error) -> StoredError) -> Result<T, StoredError>
@@ -164,6 +200,13 @@ fn migrate(transaction: &Transaction<'_>, found: i64, account: &str) -> rusqlite
         )?;
         transaction
             .execute("INSERT INTO directory (account, revision, purged) VALUES (?1, 0, 0)", [account])?;
+    }
+    if found < 2 {
+        transaction.execute_batch(
+            "CREATE TABLE last_use (
+                 key TEXT NOT NULL PRIMARY KEY, at INTEGER NOT NULL, service TEXT NOT NULL, region TEXT NOT NULL
+             ) STRICT, WITHOUT ROWID;",
+        )?;
     }
     transaction.pragma_update(None, "user_version", SCHEMA)
 }

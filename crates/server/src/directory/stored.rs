@@ -5,11 +5,14 @@
 //! wrote it, and a deleted one stays as a row without an entry, so a reader that knows a revision asks for what
 //! came after. Deleted rows go when they are [`KEPT`] changes old; who is further behind reads everything.
 
+use wigeon_core::time::Timestamp;
+
 use super::entries::Entries;
 use super::entry::{Entry, EntryKind, Write};
+use super::last_use::LastUse;
 
 /// The version of the tables. Older ones are brought up to it; newer ones are left alone.
-pub(super) const SCHEMA: i64 = 1;
+pub(super) const SCHEMA: i64 = 2;
 
 /// For how many changes a deleted row stays.
 pub(super) const KEPT: i64 = 10_000;
@@ -132,6 +135,11 @@ pub(super) fn body(write: &Write) -> Result<Option<String>, StoredError> {
         key: write.key.clone(),
         source: Some(source),
     })
+}
+
+/// A last use as it stands in the database; none where its time cannot be one.
+pub(super) fn written_use(at: i64, service: String, region: String) -> Option<LastUse> {
+    Timestamp::from_second(at).ok().map(|at| LastUse { at, service, region })
 }
 
 /// The account to use, of the stored and the configured one.

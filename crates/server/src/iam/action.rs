@@ -41,6 +41,8 @@ pub(super) enum Work {
     WriteAndRead(fn(&Reading<'_>) -> Result<Change, Fault>, fn(&Reading<'_>) -> Answer),
     /// Makes an access key: the one answer with a secret.
     CreateAccessKey,
+    /// Says when an access key was last used: what the snapshot does not hold.
+    LastUse,
 }
 
 /// What an action is about: the resource that policies have to allow it on.

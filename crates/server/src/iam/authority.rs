@@ -27,6 +27,8 @@ pub struct Circumstances<'a> {
     pub secure_transport: bool,
     /// The `User-Agent` header.
     pub user_agent: Option<&'a str>,
+    /// The region that the server answers for.
+    pub region: &'a str,
 }
 
 /// Asks the caller's policies for `iam:ACTION` on what the action is about; says which statement allows.
@@ -61,6 +63,7 @@ pub(super) fn allow(
     context.set("aws:CurrentTime", circumstances.now);
     context.set("aws:EpochTime", circumstances.now.as_second());
     context.set("aws:ResourceAccount", account);
+    context.set("aws:RequestedRegion", circumstances.region);
     if let Some(agent) = circumstances.user_agent {
         context.set("aws:UserAgent", agent);
     }

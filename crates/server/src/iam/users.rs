@@ -7,8 +7,8 @@ use super::fault::Fault;
 use super::page::Page;
 use super::tags::write_tags;
 use super::xml::Xml;
-use crate::directory::Change;
 use crate::directory::entry::{GroupEntry, UserEntry, key_of};
+use crate::directory::{Change, LastUse};
 use crate::issue::LongLived;
 use crate::session::Caller;
 
@@ -22,7 +22,7 @@ pub(super) const ACTIONS: &[Action] = &[
     Action { name: "ListAccessKeys", on: On::User, work: Work::Read(list_keys) },
     Action { name: "UpdateAccessKey", on: On::User, work: Work::Write(update_key) },
     Action { name: "DeleteAccessKey", on: On::User, work: Work::Write(delete_key) },
-    Action { name: "GetAccessKeyLastUsed", on: On::Account, work: Work::Read(last_used) },
+    Action { name: "GetAccessKeyLastUsed", on: On::Account, work: Work::LastUse },
     Action { name: "ListGroupsForUser", on: On::User, work: Work::Read(groups_of_user) },
     Action { name: "CreateGroup", on: On::Group, work: Work::WriteAndRead(create_group, created_group) },
     Action { name: "GetGroup", on: On::Group, work: Work::Read(get_group) },
@@ -180,8 +180,8 @@ fn delete_key(of: &Reading<'_>) -> Result<Change, Fault> {
     Ok(Change::DeleteAccessKey { user: of.user_name()?.to_owned(), id: of.input.access_key_id()?.to_owned() })
 }
 
-/// When keys were used is in the audit record, not in the directory; AWS's answer for a key without a use.
-fn last_used(of: &Reading<'_>) -> Answer {
+/// A key that was never used has no date, as at AWS.
+pub(super) fn last_use(of: &Reading<'_>, last: Option<&LastUse>) -> Answer {
     let id = of.input.access_key_id()?;
     let missing = || Fault::no_such_entity(format!("The Access Key with id {id} cannot be found."));
     let entries = of.snapshot.entries();
@@ -190,8 +190,11 @@ fn last_used(of: &Reading<'_>) -> Answer {
     let mut xml = Xml::default();
     xml.leaf("UserName", &user.name);
     xml.within("AccessKeyLastUsed", |xml| {
-        xml.leaf("ServiceName", "N/A");
-        xml.leaf("Region", "N/A");
+        if let Some(last) = last {
+            xml.time("LastUsedDate", last.at);
+        }
+        xml.leaf("ServiceName", last.map_or("N/A", |last| last.service.as_str()));
+        xml.leaf("Region", last.map_or("N/A", |last| last.region.as_str()));
     });
     Ok(xml)
 }

@@ -25,6 +25,8 @@ pub struct StsCall<'a> {
     pub user_agent: Option<&'a str>,
     /// Whether it came over TLS.
     pub secure_transport: bool,
+    /// The region that the server answers for.
+    pub region: Option<&'a str>,
     /// Goes into the answer and the audit.
     pub request_id: &'a str,
 }
@@ -78,6 +80,7 @@ impl<'a> StsCall<'a> {
             source_ip: self.source_ip,
             user_agent: self.user_agent,
             secure_transport: self.secure_transport,
+            region: self.region,
         }
     }
 }

@@ -81,6 +81,7 @@ impl Bench {
             source_ip: None,
             user_agent: None,
             secure_transport: true,
+            region: None,
             request_id: "rid",
         };
         runtime.block_on(self.service.handle(call))

@@ -25,6 +25,8 @@ pub struct Circumstances<'a> {
     pub user_agent: Option<&'a str>,
     /// Whether it came over TLS.
     pub secure_transport: bool,
+    /// The region that the server answers for.
+    pub region: Option<&'a str>,
 }
 
 impl<'a> Circumstances<'a> {
@@ -33,6 +35,9 @@ impl<'a> Circumstances<'a> {
         context.set("aws:CurrentTime", self.now);
         context.set("aws:EpochTime", self.now.as_second());
         context.set("aws:SecureTransport", self.secure_transport);
+        if let Some(region) = self.region {
+            context.set("aws:RequestedRegion", region);
+        }
         if let Some(address) = self.source_ip {
             context.set("aws:SourceIp", address);
         }

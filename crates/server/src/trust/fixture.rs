@@ -106,6 +106,7 @@ pub(crate) fn circumstances(clock: &TestClock) -> Circumstances<'static> {
         source_ip: Some("192.0.2.7".parse().unwrap()),
         user_agent: Some("aws-cli/2"),
         secure_transport: true,
+        region: Some("us-east-1"),
     }
 }
 

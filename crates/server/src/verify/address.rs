@@ -56,14 +56,16 @@ pub(super) struct GuardedResolver;
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0))
-                .await?
-                .filter(|address| !is_link_local(address.ip()))
-                .collect();
-            let addresses: Addrs = Box::new(found.into_iter());
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let addresses: Addrs = Box::new(reachable(found).collect::<Vec<_>>().into_iter());
             Ok(addresses)
         })
     }
+}
+
+/// Of the addresses of a name, those that are connected to.
+fn reachable(found: impl Iterator<Item = SocketAddr>) -> impl Iterator<Item = SocketAddr> {
+    found.filter(|address| !is_link_local(address.ip()))
 }
 
 #[cfg(test)]
@@ -71,6 +73,17 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    /// A name that leads to the metadata service, as after a rebinding, leads nowhere.
+    #[test]
+    fn names_do_not_lead_to_link_local_addresses() {
+        let found =
+            ["169.254.169.254:0", "[fe80::1]:0", "[::ffff:169.254.169.254]:0", "10.0.0.7:0", "0.0.0.0:0"];
+        let left: Vec<String> = reachable(found.iter().map(|text| text.parse().unwrap()))
+            .map(|address| address.to_string())
+            .collect();
+        assert_eq!(left, ["10.0.0.7:0"]);
+    }
 
     #[rstest]
     #[case("https://idp.example", "https://keys.example/jwks", true)]

@@ -12,6 +12,7 @@ use url::Url;
 use wigeon_core::jwt::KeySet;
 
 use super::address::{GuardedResolver, check_named};
+use super::thumbprint::tls_with;
 use crate::directory::{Keys, Provider};
 
 /// How much a provider may ask of us.
@@ -36,6 +37,9 @@ pub enum FetchError {
     /// The HTTP client cannot be built: the certificate authorities are not readable.
     #[error("the HTTP client cannot be set up")]
     Client(#[source] Arc<reqwest::Error>),
+    /// TLS with thumbprints cannot be set up.
+    #[error("TLS to the provider cannot be set up: {0}")]
+    Tls(String),
     /// No answer, or none in time.
     #[error("`{url}` does not answer")]
     Unreachable {
@@ -117,6 +121,9 @@ impl Fetcher {
             .dns_resolver(Arc::new(GuardedResolver));
         if let Some(pem) = &provider.ca_pem {
             client = client.tls_certs_only(reqwest::Certificate::from_pem_bundle(pem).map_err(failed)?);
+        } else if !provider.thumbprints.is_empty() {
+            let tls = tls_with(&provider.thumbprints).map_err(|error| FetchError::Tls(error.to_string()))?;
+            client = client.tls_backend_preconfigured(tls);
         }
         Ok(Self { client: client.build().map_err(failed)?, limits })
     }

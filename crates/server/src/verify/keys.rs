@@ -126,7 +126,9 @@ impl ProviderKeys {
             ) => address == other_address && app_token == other_token,
             _ => false,
         };
-        Arc::ptr_eq(&self.provider, provider) || (same_source && self.provider.ca_pem == provider.ca_pem)
+        let same_way =
+            self.provider.ca_pem == provider.ca_pem && self.provider.thumbprints == provider.thumbprints;
+        Arc::ptr_eq(&self.provider, provider) || (same_source && same_way)
     }
 
     /// The set to verify a token with. It may still lack the token's key; then a fetch was not due.

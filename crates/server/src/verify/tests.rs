@@ -431,6 +431,33 @@ async fn keys_by_address_and_fixed_keys() {
     assert_eq!(idp.fetches(), 1, "a token that cannot be accepted causes no fetch");
 }
 
+/// The list of a provider's algorithms holds for tokens that cause a fetch, too: before it and after it.
+#[tokio::test]
+async fn a_refetch_keeps_the_list_of_algorithms() {
+    let clock = TestClock::new();
+    let (old, edwards, elliptic) = (key(), SigningKey::generate(Algorithm::EdDSA).unwrap(), key());
+    let idp = TestProvider::start(jwks(&[&old])).await;
+    let snapshot = snapshot(&[&idp.issuer()]);
+    let verifier = verifier(&clock);
+    verifier.warm(&snapshot).await;
+    clock.advance(60);
+    idp.publish(&[&old, &edwards, &elliptic]);
+    let refused = async || {
+        let text = token(&edwards, &idp.issuer(), &clock);
+        let error = verifier.verify(&snapshot, &text).await.unwrap_err();
+        assert!(
+            matches!(&error, VerifyError::Token(error)
+            if matches!(**error, TokenError::AlgorithmNotAllowed(Algorithm::EdDSA))),
+            "{error:?}"
+        );
+    };
+    refused().await;
+    assert_eq!(idp.fetches(), 1, "a token that cannot be accepted causes no fetch");
+    assert!(verifier.verify(&snapshot, &token(&elliptic, &idp.issuer(), &clock)).await.is_ok());
+    assert_eq!(idp.fetches(), 2);
+    refused().await;
+}
+
 #[tokio::test]
 async fn tokens_without_an_issuer_or_a_form() {
     let (clock, key) = (TestClock::new(), key());

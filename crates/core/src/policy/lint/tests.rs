@@ -84,6 +84,28 @@ fn open_doors(#[case] condition: Value, #[case] rules: &[Rule]) {
 }
 
 #[test]
+fn providers_that_are_not_there_and_keys_of_others() {
+    let of = |principal: &str, action: &str, key: &str| {
+        let principal = format!("arn:aws:iam::000000000000:oidc-provider/{principal}");
+        let condition = json!({"StringEquals": {"idp.example/realms/x:aud": "app", key: "alice"}});
+        let statement = json!({"Effect": "Allow", "Principal": {"Federated": principal}, "Action": action,
+            "Condition": condition});
+        found(Kind::Trust, statement).iter().map(|finding| finding.rule).collect::<Vec<_>>()
+    };
+    let (ours, web) = ("idp.example/realms/x", "sts:AssumeRoleWithWebIdentity");
+    assert_eq!(of(ours, web, "idp.example/realms/x:sub"), []);
+    assert_eq!(of(ours, "sts:AssumeRole", "idp.example/realms/x:sub"), [Rule::WrongAction]);
+    assert!(of("idp.example/realms/y", web, "idp.example/realms/x:sub").contains(&Rule::UnknownIssuer));
+    assert!(of("idp.example/realms/y", web, "idp.example/realms/x:sub").contains(&Rule::ForeignKey));
+    assert!(of(ours, web, "other.example:sub").contains(&Rule::ForeignKey));
+    assert!(!of(ours, web, "aws:RequestTag/a:b").contains(&Rule::ForeignKey));
+    // Nobody says which providers there are.
+    let statement = json!({"Statement": [{"Effect": "Allow", "Principal": {"Federated": PROVIDER}, "Action": web,
+        "Condition": {"StringEquals": {"idp.example/realms/x:aud": "app", "idp.example/realms/x:sub": "a"}}}]});
+    assert_eq!(lint(&Document::parse(&statement.to_string(), Kind::Trust).unwrap(), None), []);
+}
+
+#[test]
 fn everyone() {
     let findings =
         found(Kind::Trust, json!({"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}));

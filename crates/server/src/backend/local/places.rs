@@ -15,6 +15,9 @@ use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use super::error::StoreError;
 
+/// The file of the index.
+pub(super) const INDEX: &str = "index.sqlite";
+
 /// The number of a content; of one in a file, also the file's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct ContentId(pub(super) i64);
@@ -99,7 +102,7 @@ impl Places {
     }
 
     pub(super) fn index(&self) -> PathBuf {
-        self.root.join("index.sqlite")
+        self.root.join(INDEX)
     }
 
     fn incoming_directory(&self) -> PathBuf {

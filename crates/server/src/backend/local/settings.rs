@@ -7,6 +7,7 @@
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
@@ -15,6 +16,8 @@ use wigeon_core::s3::BucketName;
 
 use super::error::StoreError;
 use super::index::{self, BucketRow, all, one, run, unreadable};
+use super::places::INDEX;
+use super::schema::open_reading;
 
 /// The subject of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -147,6 +150,18 @@ fn read(index: &Connection, before: &Snapshot) -> Result<Snapshot, StoreError> {
         Ok(())
     })?;
     Ok(snapshot.into_iter().map(|(bucket, settings)| (bucket, Arc::new(settings))).collect())
+}
+
+/// The settings of a bucket of a store that another process may have open; none where there is no store.
+///
+/// # Errors
+/// [`StoreError`]: its index cannot be read.
+pub fn read_beside(directory: &Path, bucket: &BucketName) -> Result<Arc<BucketSettings>, StoreError> {
+    let index = directory.join(INDEX);
+    if !index.exists() {
+        return Ok(Arc::default());
+    }
+    Ok(Settings::load(&open_reading(&index)?)?.of(bucket))
 }
 
 /// One of a bucket's settings, as the writing transaction has it.

@@ -3,6 +3,7 @@
 //! There are no ACLs: the account owns every object (`BucketOwnerEnforced`), which is what new buckets at AWS do.
 //! Reading an ACL tells that; setting one that says the same is taken, any other is refused.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use http::header::CONTENT_TYPE;
@@ -16,7 +17,7 @@ use super::upload::checked_body;
 use super::xml::{self, Answer, Xml, child_text, children};
 use crate::authorize::Permit;
 use crate::backend::local::Store;
-use crate::backend::local::settings::{Document, Setting};
+use crate::backend::local::settings::{BucketSettings, Document, Setting, read_beside};
 use crate::body::{RequestBody, empty, full};
 use crate::bucket::{BucketAccess, BucketPolicy, BucketPolicyError, LONGEST_POLICY, PublicAccessBlock};
 use crate::refusal::Refusal;
@@ -26,7 +27,19 @@ const REMOVED: &str = "removed";
 
 /// What decisions about a bucket are made with.
 pub(super) fn of(store: &Store, bucket: &BucketName) -> Result<BucketAccess, Refusal> {
-    let settings = store.settings(bucket);
+    of_settings(&store.settings(bucket), bucket)
+}
+
+/// The same for a store in a directory, which a server may have open.
+///
+/// # Errors
+/// [`Refusal`] where that cannot be known.
+pub fn beside(store: &Path, bucket: &BucketName) -> Result<BucketAccess, Refusal> {
+    let settings = read_beside(store, bucket).map_err(|error| Refusal::internal(error.to_string()))?;
+    of_settings(&settings, bucket)
+}
+
+fn of_settings(settings: &BucketSettings, bucket: &BucketName) -> Result<BucketAccess, Refusal> {
     let policy = settings.get(&Setting::Policy).map(|document| compiled(bucket, document)).transpose()?;
     let block = settings
         .get(&Setting::PublicAccessBlock)

@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use wigeon_core::s3::BucketName;
 
+use crate::bucket::BucketAccess;
+use crate::cors::CorsRules;
+
 /// The upstreams, and which buckets stay here.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
@@ -37,6 +40,8 @@ pub struct Upstream {
     pub default: bool,
     /// Buckets under other names, or in a part of a bucket.
     pub buckets: Vec<Mapping>,
+    /// What is said here of the use of buckets, by their names here.
+    pub says: BTreeMap<BucketName, Says>,
     /// What becomes of checksums that come after a body.
     pub trailers: Trailers,
     /// Whether keys with `.` or `..` as a segment are sent there.
@@ -86,6 +91,15 @@ pub struct Mapping {
     pub bucket: BucketName,
     /// What every key there begins with; perhaps empty.
     pub prefix: String,
+}
+
+/// What is said here of a bucket's use, whatever the upstream itself says to others.
+#[derive(Debug, Clone, Default)]
+pub struct Says {
+    /// Its policy, and whether one that is public counts.
+    pub access: BucketAccess,
+    /// Its rules for requests of web pages.
+    pub cors: Option<Arc<CorsRules>>,
 }
 
 /// Where an upstream's credentials come from.

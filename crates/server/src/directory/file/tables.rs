@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::super::built_in::BuiltInSettings;
 use super::super::entry::MinioEntry;
 
 #[derive(Deserialize)]
@@ -16,7 +17,7 @@ pub(super) struct Contents {
     #[serde(default)]
     pub(super) ceph: bool,
     #[serde(default)]
-    pub(super) built_in: Vec<BuiltInTable>,
+    pub(super) built_in: Vec<BuiltInSettings>,
     #[serde(default)]
     pub(super) provider: Vec<ProviderTable>,
     #[serde(default)]
@@ -30,19 +31,6 @@ pub(super) struct Contents {
     /// Access key ids of sessions that are over.
     #[serde(default)]
     pub(super) revoked_sessions: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct BuiltInTable {
-    pub(super) name: String,
-    #[serde(default)]
-    pub(super) client_ids: Vec<String>,
-    pub(super) jwks_url: Option<String>,
-    pub(super) jwks_file: Option<PathBuf>,
-    pub(super) ca_file: Option<PathBuf>,
-    pub(super) token_information: Option<String>,
-    pub(super) app_token_file: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]

@@ -159,6 +159,7 @@ async fn exchange(bench: &Bench, service: &str, token: &str) -> Result<AssumedRo
         source_ip: None,
         user_agent: None,
         secure_transport: true,
+        region: None,
         request_id: "rid",
     };
     let answer = bench.service.handle(call).await;
