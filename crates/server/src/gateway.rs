@@ -562,6 +562,7 @@ fn request_id() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::Services;
 
     /// How large what such a function returns is.
     fn size<A, B, F: Future>(_: impl FnOnce(A, B) -> F) -> usize {
@@ -571,8 +572,10 @@ mod tests {
     /// The network's library moves it for every request.
     #[test]
     fn a_request_under_way_is_small() {
-        let bytes =
-            size(|gateway: &'static Gateway, request| gateway.handle(request, [127, 0, 0, 1].into(), None));
+        let bytes = size(|gateway: &'static Gateway, request| {
+            let through = Entrance { peer: [127, 0, 0, 1].into(), tls: None, serves: Services::ALL };
+            gateway.handle(request, through)
+        });
         assert!(bytes < 4096, "{bytes} bytes");
     }
 }
