@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run --release -p wigeon-server --example store_speed -- [DIRECTORY [NAME]]
+//! cargo run --release -p wigeon-server --example store_speed -- fill DIRECTORY BUCKET COUNT   # empty objects
 //! ```
 #![expect(clippy::print_stdout, reason = "it reports to a person")]
 
@@ -35,6 +36,12 @@ impl Clock for System {
 }
 
 fn main() -> Outcome<()> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    if let [word, directory, bucket, count] = arguments.as_slice()
+        && word == "fill"
+    {
+        return tokio::runtime::Runtime::new()?.block_on(fill(Path::new(directory), bucket, count.parse()?));
+    }
     let temporary = tempfile::tempdir()?;
     let directory = env::args().nth(1).map_or_else(|| temporary.path().to_owned(), PathBuf::from);
     let only = env::args().nth(2).unwrap_or_default();
@@ -109,6 +116,24 @@ async fn measure(directory: &Path, only: &str) -> Outcome<()> {
         &bench,
     )
     .await
+}
+
+/// Puts so many empty objects into a new bucket.
+async fn fill(directory: &Path, bucket: &str, count: u64) -> Outcome<()> {
+    let store = Store::open(directory, Options::new(Arc::new(System)))?;
+    let bench = Arc::new(Bench { store, home: BucketName::parse(bucket)?, next: AtomicU64::new(0) });
+    bench.store.create_bucket(&bench.home).await?;
+    let work = |_| {
+        let bench = Arc::clone(&bench);
+        async move {
+            while bench.next.load(Ordering::Relaxed) < count {
+                bench.put(Bytes::new(), &[]).await?;
+            }
+            Ok::<_, Box<dyn Error + Send + Sync>>(())
+        }
+    };
+    futures_util::future::try_join_all((0..256).map(work)).await?;
+    Ok(())
 }
 
 struct Bench {
