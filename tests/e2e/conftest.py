@@ -347,6 +347,36 @@ def browse():
     return BINARY.parent / "examples" / "browse"
 
 
+@pytest.fixture(scope="session")
+def storm():
+    """A proxy that fails, cuts, throttles and stalls a tenth of all answers."""
+    root = pathlib.Path(__file__).resolve().parent.parent.parent
+    subprocess.run(["cargo", "build", "--quiet", "-p", "wigeon-testkit", "--example", "faults"], cwd=root, check=True)
+    running = []
+
+    def start(url, per_mille=100, seed=1):
+        process = subprocess.Popen([BINARY.parent / "examples" / "faults", url.removeprefix("http://"), str(per_mille), str(seed)],
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        running.append(process)
+        return "http://" + process.stdout.readline().strip()
+
+    yield start
+    for process in running:
+        out, _ = process.communicate(timeout=10)
+        assert int(out.split()[0]) > 0, "no fault has happened"
+
+
+def until_done(home, *arguments):
+    """Runs a command in bad weather until it has done everything; what it says in between is worth trying again."""
+    for _ in range(20):
+        done = subprocess.run([BINARY, *arguments], cwd=home, env=environment(home), stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if done.returncode == 0:
+            return
+        # Partly done, or worth trying again; an expired token that is none ends in a sign-in that is asked for.
+        assert done.returncode in (3, 4, 6), done.stderr
+    raise AssertionError(done.stderr)
+
+
 def forms_until(address, stop, fields):
     """Follows redirects and fills in forms, as a browser on another machine, up to the redirect to `stop`."""
 

@@ -22,7 +22,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from conftest import BINARY, Peer, RgwRole, environment, free_port, rgw_profile, runner
+from conftest import BINARY, Peer, RgwRole, environment, free_port, rgw_profile, runner, until_done
 
 MIB = 1 << 20
 
@@ -426,6 +426,36 @@ def test_an_interrupt_can_be_gone_on_with(lab, bucket, rgw):
     assert lab("cat", f"{bucket}/endless", binary=True).stdout == (lab.home / "endless").read_bytes()
     lab("rm", f"{bucket}/endless")
     (lab.home / "endless").unlink()
+
+
+def test_leftovers_can_be_given_up(lab, bucket, rgw):
+    reader = other_reader(lab, rgw)
+    reader.create_multipart_upload(Bucket="ceph-one", Key="left over")
+    assert [entry["key"] for entry in lines(lab("uploads", bucket, "--json").stdout)] == ["left over"]
+    assert lab("uploads", bucket, "--abort", "--older-than", "1h").stdout == ""
+    assert "left over" in lab("uploads", f"{bucket}/left", "--abort").stdout
+    assert not reader.list_multipart_uploads(Bucket="ceph-one").get("Uploads")
+
+
+def test_a_tree_through_bad_weather(tmp_path, lab, bucket, rgw, oidc, rgw_role, browse, storm):
+    fair, stormy = rgw["RGW_ENDPOINT"], storm(rgw["RGW_ENDPOINT"], seed=2)
+    text = rgw_profile(rgw, oidc, rgw_role)
+    port = lambda url: f'<integer>{url.rsplit(":", 1)[1]}</integer>'
+    run = runner(tmp_path)
+    (tmp_path / "stormy.cyberduckprofile").write_text(text.replace(port(fair), port(stormy)))
+    run("profile", "import", "stormy.cyberduckprofile", "--name", "stormy")
+    run("login", "stormy", env={"BROWSER": str(browse)})
+    for number in range(60):
+        path = tmp_path / "weather" / f"d{number % 5}" / f"f {number} ü"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        noise(path, number * 997)
+    noise(tmp_path / "weather" / "large", 40 * MIB + 3)
+    until_done(tmp_path, "cp", "-r", "weather", f"{bucket}/weather")
+    lab("cp", "-r", f"{bucket}/weather", tmp_path / "fair")
+    assert contents(tmp_path / "fair") == contents(tmp_path / "weather")
+    until_done(tmp_path, "cp", "-r", f"{bucket}/weather", "back")
+    assert contents(tmp_path / "back") == contents(tmp_path / "weather")
+    lab("rm", "-r", f"{bucket}/weather")
 
 
 def test_who_signs_out_is_signed_out(lab, bucket):

@@ -16,7 +16,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from conftest import BINARY, Identity, Peer, Server, environment, free_port, runner
+from conftest import BINARY, Identity, Peer, Server, environment, free_port, runner, until_done
 
 MIB = 1 << 20
 
@@ -144,7 +144,7 @@ def test_keys_of_every_kind(own, admin, key):
 
 
 def test_keys_that_are_no_file_names_are_escaped_and_come_back(own, admin):
-    keys = {"ok", "a/../../../escaped", "a", "//two", "end/x/", "-rf", "k" * 900, "new\nline"}
+    keys = {"ok", "a/../../../escaped", "a", "//two", "-rf", "k" * 900, "new\nline"}
     for key in keys:
         own("cp", "-", f"s3://home/alice/odd/{key}", input=key)
     own("cp", "-r", "s3://home/alice/odd", "odd")
@@ -401,7 +401,7 @@ def test_an_interrupted_upload_goes_on(own, admin, large, by):
     else:
         assert code == 1 and "interrupted" in errors
     assert own("cat", "s3://home/alice/large").stdout == "what was there before"
-    assert [entry["key"] for entry in lines(own("uploads", "s3://home/alice/", "--json").stdout)] == ["alice/large"]
+    assert [upload["Key"] for upload in admin.list_multipart_uploads(Bucket="home")["Uploads"]] == ["alice/large"]
     done = json.loads(own("cp", "large", "s3://home/alice/large", "--json").stdout)
     assert done["resumed_bytes"] >= 16 * MIB and done["verified_by"] == "checksum"
     assert not admin.list_multipart_uploads(Bucket="home").get("Uploads")
@@ -415,20 +415,14 @@ def test_without_resuming_an_interrupted_upload_leaves_nothing_behind(own, admin
     assert not admin.list_multipart_uploads(Bucket="home").get("Uploads")
 
 
-def test_leftovers_can_be_given_up(own, admin):
-    admin.create_multipart_upload(Bucket="home", Key="alice/left over")
-    assert own("uploads", "s3://home/alice/", "--abort", "--older-than", "1h").stdout == ""
-    assert "alice/left over" in own("uploads", "s3://home/alice/", "--abort").stdout
-    assert not admin.list_multipart_uploads(Bucket="home").get("Uploads")
-
-
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGKILL], ids=lambda by: by.name)
 def test_an_interrupted_download_goes_on(own, admin, large, by):
     admin.put_object(Bucket="home", Key="alice/large", Body=large.read_bytes())
     target = own.home / f"target-{by}"
     target.mkdir()
     (target / "large").write_text("what was there before")
-    begun = lambda: any(path.stat().st_blocks * 512 > 40 * MIB for path in target.iterdir())
+    # Eight ranges of 8 MiB come beside each other.
+    begun = lambda: any(path.stat().st_blocks * 512 > 100 * MIB for path in target.iterdir())
     code, _ = interrupted(own, by, begun, "cp", "--limit-rate", "60M", "s3://home/alice/large", f"{target}/large")
     assert code == (1 if by == signal.SIGINT else -by)
     assert (target / "large").read_text() == "what was there before"
@@ -440,25 +434,6 @@ def test_an_interrupted_download_goes_on(own, admin, large, by):
 
 
 # ---- bad weather -------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def storm():
-    """A proxy that fails, cuts, throttles and stalls a tenth of all answers."""
-    root = pathlib.Path(__file__).resolve().parent.parent.parent
-    subprocess.run(["cargo", "build", "--quiet", "-p", "wigeon-testkit", "--example", "faults"], cwd=root, check=True)
-    running = []
-
-    def start(url, per_mille=100, seed=1):
-        process = subprocess.Popen([BINARY.parent / "examples" / "faults", url.removeprefix("http://"), str(per_mille), str(seed)],
-                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        running.append(process)
-        return "http://" + process.stdout.readline().strip()
-
-    yield start
-    for process in running:
-        out, _ = process.communicate(timeout=10)
-        assert int(out.split()[0]) > 0, "no fault has happened"
 
 
 def test_a_tree_through_bad_weather(tmp_path, own, server, identity, browse, storm):
@@ -478,19 +453,10 @@ def test_a_tree_through_bad_weather(tmp_path, own, server, identity, browse, sto
     (tree / "large").write_bytes(os.urandom(40 * MIB + 3))
     read = lambda folder: {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
-    def until_done(*arguments):
-        for _ in range(20):
-            done = subprocess.run([BINARY, *arguments], cwd=tmp_path, env=environment(tmp_path), stdin=subprocess.DEVNULL, capture_output=True, text=True)
-            if done.returncode == 0:
-                return
-            # Some, or all, are worth trying again; an expired token that is none ends in a sign-in that is asked for.
-            assert done.returncode in (3, 4, 6), done.stderr
-        raise AssertionError(done.stderr)
-
-    until_done("cp", "-r", "weather", "s3://home/alice/weather")
+    until_done(tmp_path, "cp", "-r", "weather", "s3://home/alice/weather")
     own("cp", "-r", "s3://home/alice/weather", tmp_path / "fair")
     assert read(tmp_path / "fair") == read(tree)
-    until_done("cp", "-r", "s3://home/alice/weather", "back")
+    until_done(tmp_path, "cp", "-r", "s3://home/alice/weather", "back")
     assert read(tmp_path / "back") == read(tree)
     own("rm", "-r", "s3://home/alice/weather")
 

@@ -27,7 +27,7 @@ use super::dial::Dialer;
 use super::rate::RateLimit;
 
 /// How much of a body is handed over at once: small enough to see a slow link move.
-const PIECE: usize = 64 << 10;
+const PIECE: usize = 128 << 10;
 
 /// How long a connection that nobody uses is kept. Many stores close theirs after a minute.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);

@@ -46,6 +46,8 @@ struct Inner {
     regions: Mutex<HashMap<String, String>>,
     /// The store refuses or ignores checksum headers.
     plain_uploads: AtomicBool,
+    /// The store has answered with a checksum.
+    keeps_checksums: AtomicBool,
     pace: Pace,
     limit: Option<Arc<RateLimit>>,
     memory: Option<Memory>,
@@ -92,6 +94,7 @@ impl Client {
             retry,
             regions: Mutex::default(),
             plain_uploads: AtomicBool::new(false),
+            keeps_checksums: AtomicBool::new(false),
             pace: Pace::default(),
             limit: None,
             memory: None,
@@ -160,6 +163,17 @@ impl Client {
     /// Whether the store has shown that checksum headers are of no use to it.
     pub(crate) fn uploads_plainly(&self) -> bool {
         self.inner.plain_uploads.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn remember_checksums(&self) {
+        self.inner.keeps_checksums.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a checksum alone vouches for a body: nobody can change it on its way, over https and inside this machine.
+    /// Here the store must have shown that it keeps checksums, so that the weaker proof is never the only one.
+    pub(crate) fn leaves_payloads_unsigned(&self) -> bool {
+        let endpoint = self.endpoint();
+        endpoint.is_https() || (endpoint.is_loopback() && self.inner.keeps_checksums.load(Ordering::Relaxed))
     }
 
     pub(crate) fn remember_plain_uploads(&self) {
@@ -273,7 +287,7 @@ impl Client {
         if let Some(encryption) = &self.encryption {
             encryption.on(call.operation, &mut headers)?;
         }
-        let hash = if call.has_checksum && (endpoint.is_https() || endpoint.is_loopback()) {
+        let hash = if call.has_checksum && self.leaves_payloads_unsigned() {
             UNSIGNED_PAYLOAD.to_owned()
         } else {
             sha256_hex(&call.body)

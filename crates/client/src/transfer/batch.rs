@@ -277,9 +277,25 @@ async fn remove_source(step: &Step, before: Option<Stamp>) -> Result<(), Transfe
             }
             remove_file(from).await
         }
-        Step::Download { from, .. } | Step::Link { from, .. } | Step::Copy { from, .. } => {
+        Step::Download { from, to, .. } => {
+            settle(to).await?;
             remove_object(from).await
         }
+        Step::Link { from, .. } | Step::Copy { from, .. } => remove_object(from).await,
         Step::MakeFolder { .. } | Step::RemoveObject(_) | Step::RemoveFile(_) => Ok(()),
     }
+}
+
+/// A file is on the disk before what it was made of goes.
+async fn settle(path: &Path) -> Result<(), TransferError> {
+    let file = path.to_owned();
+    let settled = blocking(move || {
+        std::fs::OpenOptions::new().write(true).open(&file)?.sync_all()?;
+        match file.parent().filter(|folder| cfg!(unix) && !folder.as_os_str().is_empty()) {
+            Some(folder) => std::fs::File::open(folder)?.sync_all(),
+            None => Ok(()),
+        }
+    });
+    let failed = |source| TransferError::File { action: "write", path: path.to_owned(), source };
+    settled.await?.map_err(failed)
 }

@@ -20,7 +20,7 @@ use super::partial::{self, Partial, Range, place};
 use super::reader::ObjectReader;
 use crate::s3::{Checksum, Client, Digest, GetOptions, ObjectHead, Verified};
 
-/// Bytes are collected up to this before they are written.
+/// Up to this size an object is held in memory, and its file made in one go.
 const WRITE_SIZE: usize = 1 << 20;
 const MD5: &str = "MD5 digest";
 
@@ -163,7 +163,12 @@ impl Transfers {
                 });
             }
             // Dropping the tasks on the way out ends them.
-            match tasks.join_next().await {
+            let finished = match self.journals {
+                Some(_) => tasks.join_next().await,
+                // Nobody will go on with it: no reason to wait for what is on its way.
+                None => self.unless_stopped(tasks.join_next()).await?,
+            };
+            match finished {
                 Some(finished) => partial.arrive(finished.map_err(|_| TransferError::Worker)??),
                 None if missing.len() > 0 => return Err(TransferError::Interrupted),
                 None => return Ok(()),
@@ -179,25 +184,13 @@ impl Transfers {
         mut offset: u64,
         mut seen: impl FnMut(&[u8]),
     ) -> Result<(), TransferError> {
-        let (mut pending, mut length) = (Vec::new(), 0);
-        loop {
-            let chunk = reader.next().await?;
-            let ended = chunk.is_none();
-            if let Some(chunk) = chunk {
-                seen(&chunk);
-                length += chunk.len();
-                pending.push(chunk);
-            }
-            if length >= WRITE_SIZE || (ended && length > 0) {
-                file.write(offset, std::mem::take(&mut pending)).await?;
-                let written = std::mem::take(&mut length) as u64;
-                offset += written;
-                self.progress.moved(written);
-            }
-            if ended {
-                return Ok(());
-            }
+        while let Some(chunk) = reader.next().await? {
+            seen(&chunk);
+            file.write(offset, &chunk)?;
+            offset += chunk.len() as u64;
+            self.progress.moved(chunk.len() as u64);
         }
+        Ok(())
     }
 
     /// Writes an object to a stream, from its beginning to its end. What was written cannot be taken back, so

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::error::TransferError;
 
@@ -46,18 +47,9 @@ impl SharedFile {
         Ok(bytes)
     }
 
-    /// Writes all bytes, one piece after the other, from `offset` on.
-    pub(crate) async fn write(&self, offset: u64, pieces: Vec<Bytes>) -> Result<(), TransferError> {
-        let file = Arc::clone(&self.file);
-        let write = move || {
-            let mut at = offset;
-            for piece in pieces {
-                write_all_at(&file, &piece, at)?;
-                at += piece.len() as u64;
-            }
-            Ok(())
-        };
-        blocking(write).await?.map_err(|source| self.failed("write", source))
+    /// Writes all bytes at `offset`, here and now: while they are still in the processor's cache.
+    pub(crate) fn write(&self, offset: u64, bytes: &Bytes) -> Result<(), TransferError> {
+        in_place(|| write_all_at(&self.file, bytes, offset)).map_err(|source| self.failed("write", source))
     }
 
     fn failed(&self, action: &'static str, source: io::Error) -> TransferError {
@@ -83,6 +75,15 @@ fn read_some(file: &File, bytes: &mut Vec<u8>, length: usize, offset: u64) -> io
             bytes.truncate(length);
             Ok(read)
         }
+    }
+}
+
+/// Runs what may block where it is; others of this thread's tasks go on elsewhere meanwhile.
+fn in_place<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        // One thread has nobody to hand its tasks to: they wait.
+        _ => work(),
     }
 }
 

@@ -24,7 +24,7 @@ impl Default for Tuning {
         Self {
             threshold: 16 * MIB,
             part_size: 8 * MIB,
-            memory: 96 * MIB,
+            memory: 64 * MIB,
             ranges: 8,
             files: 64,
             copy_threshold: 5 << 30,

@@ -147,7 +147,17 @@ impl Transfers {
                     }
                     // It was completed, given up, or cleaned away.
                     Err(error) if error.kind() == ErrorKind::NotFound => {}
-                    Err(error) => return Err(error.into()),
+                    Err(error) => {
+                        let error = TransferError::from(error);
+                        if error.may_go_on() {
+                            return Err(error);
+                        }
+                        // Nobody here may know what has arrived (s3:ListMultipartUploadParts): it begins anew.
+                        tracing::info!(upload = %upload.id, %error, "an upload cannot be gone on with");
+                        if let Err(error) = client.abort_multipart(&upload).await {
+                            tracing::warn!(upload = %upload.id, %error, "it could not be given up, either");
+                        }
+                    }
                 }
             } else if let Err(error) = client.abort_multipart(&upload).await {
                 tracing::debug!(upload = %upload.id, %error, "an upload of what the file was is not given up");

@@ -107,7 +107,13 @@ impl Run {
         }
         let outcome = self.transfers.carry_out(plan).await;
         let seen = self.shown.finish();
-        let report = outcome?;
+        let report = match outcome {
+            Err(TransferError::Interrupted) if !self.options.no_resume => {
+                let hint = "the same command again goes on with large files where they are now";
+                return Err(Failure::from(TransferError::Interrupted).hint(hint));
+            }
+            other => other?,
+        };
         if report == Report::default() {
             return Err(Failure::error("there is nothing to copy"));
         }
