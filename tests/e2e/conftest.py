@@ -4,6 +4,7 @@ The peers (Ceph RGW, OpenID providers) are started by scripts of their own, foun
 `$WIGEON_SHARED/peers`. Everything listens on loopback; what is started here is stopped here, by pid.
 """
 
+import hashlib
 import html.parser
 import http.cookiejar
 import json
@@ -21,6 +22,9 @@ import urllib.request
 
 import boto3
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 BINARY = pathlib.Path(os.environ["WIGEON_BIN"])
 SHARED = pathlib.Path(os.environ["WIGEON_SHARED"])
@@ -296,6 +300,37 @@ def runner(home):
 
     run.home = home
     return run
+
+
+class Kept:
+    """A sign-in as it is kept on the disk: sealed under a key of this machine (docs/sign-in.md, "Where it is kept")."""
+
+    def __init__(self, home, profile):
+        self.profile, self.sessions = profile, home / ".local/state/wigeon/sessions"
+        self.folder = self.sessions / f"p-{profile}"
+
+    @property
+    def path(self):
+        return self.folder / f"{(self.folder / 'current').read_text()}.sealed"
+
+    def key(self):
+        seed = bytes.fromhex((self.sessions / "keys/file").read_text())
+        machine = pathlib.Path("/etc/machine-id")
+        info = machine.read_text().strip().encode() if machine.exists() else b""
+        return HKDF(algorithm=hashes.SHA256(), length=32, salt=b"wigeon machine key", info=info).derive(seed)
+
+    def about(self, head):
+        return head + b"\0" + self.profile.encode() + b"\0" + self.path.stem.encode()
+
+    def read_text(self):
+        head, sealed = self.path.read_bytes().split(b"\n", 1)
+        assert head == b"wigeon-sealed 1 file " + hashlib.sha256(b"wigeon key id" + self.key()).hexdigest()[:16].encode()
+        return AESGCMSIV(self.key()).decrypt(sealed[:12], sealed[12:], self.about(head)).decode()
+
+    def write_text(self, text):
+        head = self.path.read_bytes().split(b"\n", 1)[0]
+        nonce = os.urandom(12)
+        self.path.write_bytes(head + b"\n" + nonce + AESGCMSIV(self.key()).encrypt(nonce, text.encode(), self.about(head)))
 
 
 def listening(pid):

@@ -100,7 +100,7 @@ def test_the_agent_comes_and_goes(own):
     assert "runs already" in own("agent", "start").stdout
     held = json.loads(own("credentials").stdout)["AccessKeyId"]
     # It answers from memory: what is kept on the disk is not looked at.
-    kept = record_of(own)
+    kept = record_of(own).path
     hidden = kept.rename(kept.with_suffix(".hidden"))
     assert json.loads(own("credentials").stdout)["AccessKeyId"] == held
     hidden.rename(kept)
@@ -277,7 +277,7 @@ def test_exec_keeps_the_terminal(own):
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(own.home)
-        os.execve(BINARY, [str(BINARY), "exec", "own", "--", "sh", "-c", "trap 'echo interrupted; exit 9' INT; test -t 0 && echo terminal; sleep 30 & wait"],
+        os.execve(BINARY, [str(BINARY), "exec", "own", "--", "sh", "-c", "trap 'echo interrupted; exit 9' INT; test -t 0 && echo terminal; i=0; while [ $i -lt 300 ] && sleep 0.1; do i=$((i+1)); done"],
                   environment(own.home))
     seen = b""
     while b"terminal" not in seen:

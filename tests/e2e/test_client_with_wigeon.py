@@ -16,7 +16,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from conftest import BINARY, Identity, Peer, Server, environment, free_port, runner, until_done
+from conftest import BINARY, Identity, Kept, Peer, Server, environment, free_port, runner, until_done
 
 MIB = 1 << 20
 
@@ -71,10 +71,8 @@ def own(tmp_path_factory, server, identity, admin, browse):
 
 
 def record_of(run, name="own"):
-    """The file in which the sign-in is kept."""
-    found = [path for path in (run.home / ".local/state/wigeon").rglob("*.json") if "credentials" in path.read_text()]
-    assert len(found) == 1
-    return found[0]
+    """What is kept of the sign-in."""
+    return Kept(run.home, name)
 
 
 def edit(path, change):

@@ -314,7 +314,7 @@ def test_anonymous_and_unknown_operations(server, admin):
     status, body = fetch(f"{server.url}/shared/readme.txt")
     assert status == 403 and ElementTree.fromstring(body).findtext("Code") == "AccessDenied"
     with pytest.raises(ClientError) as error:
-        admin.put_bucket_versioning(Bucket="shared", VersioningConfiguration={"Status": "Enabled"})
+        admin.put_bucket_accelerate_configuration(Bucket="shared", AccelerateConfiguration={"Status": "Enabled"})
     assert code_of(error) == ("NotImplemented", 501)
     with pytest.raises(ClientError) as error:
         admin.put_object(Bucket="shared", Key="x", Body=b"", ServerSideEncryption="AES256")

@@ -92,23 +92,6 @@ def test_nobody_signs_in(profile, wigeon):
     assert "nobody signed in within 1 seconds" in done.stderr.lower()
 
 
-def test_nothing_secret_is_written_but_in_the_store(profile, login, wigeon, home):
-    profile()
-    done = login("-vv")
-    kept = next(home.glob(".local/state/wigeon/sessions/*/*.json"))
-    assert kept.stat().st_mode & 0o777 == 0o600
-    record = json.loads(kept.read_text())
-    secrets = [record["id_token"], record["refresh_token"], record["access_token"],
-               record["session"]["credentials"]["secret_key"], record["session"]["credentials"]["session_token"]]
-    said = done.stdout + done.stderr
-    done = wigeon("whoami", "-vv")
-    said += done.stdout + done.stderr + wigeon("credentials", "-vv").stderr
-    for file in home.rglob("*"):
-        if file.is_file() and file != kept:
-            said += file.read_text()
-    assert all(secrets) and not any(secret in said for secret in secrets)
-
-
 def approve(address, user, code=None):
     """Signs a person in at a provider's page for codes, and agrees to everything, as a browser elsewhere."""
 

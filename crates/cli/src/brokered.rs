@@ -3,14 +3,15 @@
 //! Enters: a profile's name. Leaves: credentials, or the same failure in either case: whatever the agent cannot do
 //! is tried here, so that its words are ours.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wigeon_client::broker::{AgentAddress, Answer, Ask, Holder, NotIssued, Places, Reason, Sessions, Source};
+use wigeon_client::broker::{AgentAddress, Answer, Ask, Holder, NotIssued, Reason, Sessions, Source};
 use wigeon_client::profile::{Settings, ShelfError};
+use wigeon_client::secret_store::MemoryStore;
 use wigeon_client::session::Session;
 use wigeon_core::credentials::Credentials;
+use wigeon_core::secret::Secret;
 
 use crate::context::Context;
 use crate::errors::{Failure, Kind};
@@ -22,28 +23,46 @@ const RENEWAL_PATIENCE: Duration = Duration::from_secs(90);
 const SHORT_PATIENCE: Duration = Duration::from_secs(3);
 
 /// The person's profiles and sessions, for a holder of many.
-pub(crate) struct Own(Context);
+pub(crate) struct Own {
+    context: Context,
+    memory: MemoryStore,
+}
 
 impl Own {
     /// With surroundings of its own.
     pub(crate) fn new(context: &Context) -> Self {
-        Self(context.detached())
+        Self { context: context.detached(), memory: MemoryStore::default() }
+    }
+
+    /// As the agent, whose memory may be the only place of a sign-in.
+    pub(crate) fn as_agent(context: &Context) -> Self {
+        let memory = MemoryStore::default();
+        Self { context: context.as_agent(memory.clone()), memory }
     }
 }
 
 impl Source for Own {
     fn settings(&self, profile: &str) -> Result<Settings, NotIssued> {
-        let stored = self.0.shelf().map_err(not_issued)?.load(profile).map_err(|error| match error {
-            ShelfError::Unknown { .. } | ShelfError::Name(_) => {
-                NotIssued { reason: Reason::UnknownProfile, message: error.to_string() }
-            }
-            error => not_issued(error.into()),
-        })?;
-        self.0.settings_of(stored).map_err(not_issued)
+        let stored =
+            self.context.shelf().map_err(not_issued)?.load(profile).map_err(|error| match error {
+                ShelfError::Unknown { .. } | ShelfError::Name(_) => {
+                    NotIssued { reason: Reason::UnknownProfile, message: error.to_string() }
+                }
+                error => not_issued(error.into()),
+            })?;
+        self.context.settings_of(stored).map_err(not_issued)
     }
 
     fn open(&self, settings: &Settings) -> Result<Arc<Session>, NotIssued> {
-        self.0.session_of(settings).map_err(not_issued)
+        self.context.session_of(settings).map_err(not_issued)
+    }
+
+    fn memory(&self) -> &MemoryStore {
+        &self.memory
+    }
+
+    fn unlock(&self, passphrase: Secret) {
+        self.context.say(passphrase);
     }
 
     async fn credentials(&self, session: &Session) -> Result<Arc<Credentials>, NotIssued> {
@@ -77,7 +96,7 @@ impl AgentFirst {
     /// For as long as a program runs.
     pub(crate) fn new(context: &Context) -> Result<Self, Failure> {
         let own = Sessions::new(Own::new(context), Arc::clone(&context.clock));
-        Ok(Self { agent: agent(context)?, own })
+        Ok(Self { agent: context.agent()?, own })
     }
 }
 
@@ -92,7 +111,7 @@ impl Holder for AgentFirst {
 
 /// A profile's credentials.
 pub(crate) async fn credentials(context: &Context, profile: &str) -> Result<Arc<Credentials>, Failure> {
-    if let Some(credentials) = from_agent(agent(context)?, profile).await {
+    if let Some(credentials) = from_agent(context.agent()?, profile).await {
         return Ok(Arc::new(credentials));
     }
     let settings = context.settings_of(context.load(profile)?)?;
@@ -108,7 +127,7 @@ async fn from_agent(agent: Option<AgentAddress>, profile: &str) -> Option<Creden
 
 /// Tells the agent, if one runs, that a profile's sign-in is another one now, or none.
 pub(crate) async fn forget(context: &Context, profile: Option<&str>) {
-    if let Ok(Some(agent)) = agent(context) {
+    if let Ok(Some(agent)) = context.agent() {
         let _ = ask(agent, Ask::Forget(profile.map(str::to_owned)), SHORT_PATIENCE).await;
     }
 }
@@ -120,28 +139,4 @@ async fn ask(agent: AgentAddress, ask: Ask, patience: Duration) -> Option<Answer
     }
     let answer = tokio::task::spawn_blocking(move || agent.ask(ask, patience)).await.ok()?;
     answer.inspect_err(|error| tracing::debug!(%error, "the agent is passed over")).ok()
-}
-
-/// Where the agent would be; `None` where the person wants none (`WIGEON_AGENT=none`).
-pub(crate) fn agent(context: &Context) -> Result<Option<AgentAddress>, Failure> {
-    if context.environment.variable("WIGEON_AGENT") == Some("none") {
-        return Ok(None);
-    }
-    address(context).map(Some)
-}
-
-/// Where the agent is, wanted or not.
-pub(crate) fn address(context: &Context) -> Result<AgentAddress, Failure> {
-    let socket = context.environment.runtime_dir()?.join("agent.sock");
-    Ok(AgentAddress { socket, places: places(context)? })
-}
-
-/// What decides what a profile means here.
-pub(crate) fn places(context: &Context) -> Result<Places, Failure> {
-    let absolute = |file: &PathBuf| std::path::absolute(file).unwrap_or_else(|_| file.clone());
-    Ok(Places {
-        config: context.environment.config_dir()?,
-        state: context.environment.state_dir()?,
-        ca_file: context.options.ca_file.as_ref().map(absolute),
-    })
 }

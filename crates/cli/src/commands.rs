@@ -4,7 +4,17 @@ pub(crate) mod objects;
 
 mod profile;
 
+pub(crate) mod findings;
+
+mod serve;
+
+mod agent;
+
 mod login;
+
+mod redirect;
+
+mod switch;
 
 mod logout;
 
@@ -28,23 +38,47 @@ mod run;
 
 mod uploads;
 
+mod sync;
+
+mod diff;
+
+mod check;
+
 mod cat;
 
 mod rm;
+
+mod head;
+
+mod du;
+
+mod find;
+
+mod tag;
+
+mod meta;
+
+mod acl;
+
+mod storage_class;
+
+mod encrypt;
+
+mod restore;
+
+mod versions;
+
+mod lock;
+
+mod bucket;
+
+mod stat;
 
 mod mb;
 
 mod rb;
 
-mod stat;
-
 mod presign;
-
-pub(crate) mod findings;
-
-mod serve;
-
-mod agent;
 
 mod exec;
 
@@ -56,6 +90,8 @@ mod console;
 
 mod completions;
 
+mod manual;
+
 mod setup;
 
 mod status;
@@ -65,6 +101,10 @@ mod doctor;
 mod token;
 
 mod keys;
+
+mod store;
+
+mod quota;
 
 mod explain;
 
@@ -86,6 +126,11 @@ pub(crate) enum Command {
     Profile(profile::Args),
     /// Sign in at a profile's identity provider
     Login(Box<login::Args>),
+    /// Take an address of a custom scheme to the sign-in that waits for it: for the desktop to call
+    #[command(hide = true)]
+    Redirect(redirect::Args),
+    /// Use another account of the profile, of those that have signed in
+    Switch(switch::Args),
     /// Forget a sign-in, and revoke it where the provider can
     Logout(logout::Args),
     /// Show who is signed in, as which role, until when
@@ -120,39 +165,81 @@ pub(crate) enum Command {
     Run(run::Args),
     /// List or give up uploads that are not finished
     Uploads(uploads::Args),
+    /// Make one side like the other: a folder, a prefix, another store
+    Sync(Box<sync::Args>),
+    /// Show what differs between two sides
+    Diff(Box<diff::Args>),
+    /// Check that two sides hold the same bytes
+    Check(Box<check::Args>),
     /// Print objects
     Cat(cat::Args),
+    /// Print the beginning of objects
+    Head(head::Args),
     /// Remove objects
     Rm(rm::Args),
+    /// Sum up what objects take up
+    Du(du::Args),
+    /// Find objects by name, size, age, class, tags and metadata
+    Find(Box<find::Args>),
     /// Make a bucket
     Mb(mb::Args),
     /// Remove a bucket
     Rb(rb::Args),
     /// Show what is known of an object or a bucket
     Stat(stat::Args),
+    /// Show and change tags of objects and buckets
+    Tag(tag::Args),
+    /// Show and change metadata of objects
+    Meta(meta::Args),
+    /// List, bring back and purge versions of objects
+    Versions(versions::Args),
+    /// Show and set access control lists
+    Acl(acl::Args),
+    /// Move objects to another storage class
+    StorageClass(storage_class::Args),
+    /// Bring archived objects back
+    Restore(restore::Args),
+    /// Encrypt objects otherwise than they are
+    Encrypt(encrypt::Args),
+    /// Keep objects from being removed
+    Lock(lock::Args),
+    /// Show and change what a bucket is set to
+    Bucket(bucket::Args),
     /// Make a link that works without signing in, for a time
     Presign(presign::Args),
     /// Run the server: STS and S3 with roles
     Serve(serve::Args),
     /// List and rotate the keys that seal sessions
     Keys(keys::Args),
+    /// Check and repair the server's local store
+    Store(store::Args),
+    /// Show and set the most that a bucket of a Wigeon server may hold
+    Quota(quota::Args),
     /// Say why a token, a request or a policy is refused, and what to change
     Explain(explain::Args),
     /// Look through policies for what can hardly be meant
     Policy(policy::Args),
     /// Print what a shell needs to complete profiles, buckets and keys
     Completions(completions::Args),
+    /// Write man pages
+    Manual(manual::Args),
     /// End sessions before their time, as an administrator of a Wigeon server
     Revoke(revoke::Args),
     /// Try everything on this machine: provider, server and client
     Demo(demo::Args),
 }
 
-/// Runs the command.
-pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Failure> {
+/// Runs the command; `program` makes the whole command line.
+pub(crate) async fn run(
+    command: Command,
+    program: fn() -> clap::Command,
+    context: &Context,
+) -> Result<(), Failure> {
     match command {
         Command::Profile(args) => profile::run(args, context).await,
         Command::Login(args) => login::run(*args, context).await,
+        Command::Redirect(args) => redirect::run(args, context).await,
+        Command::Switch(args) => switch::run(args, context).await,
         Command::Logout(args) => logout::run(args, context).await,
         Command::Whoami(args) => whoami::run(args, context).await,
         Command::Status(args) => status::run(args, context).await,
@@ -171,16 +258,34 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<(), Failu
         Command::Mv(args) => mv::run(args, context).await,
         Command::Run(args) => run::run(args, context).await,
         Command::Uploads(args) => uploads::run(args, context).await,
+        Command::Sync(args) => sync::run(*args, context).await,
+        Command::Diff(args) => diff::run(*args, context).await,
+        Command::Check(args) => check::run(*args, context).await,
         Command::Cat(args) => cat::run(args, context).await,
+        Command::Head(args) => head::run(args, context).await,
         Command::Rm(args) => rm::run(args, context).await,
+        Command::Du(args) => du::run(args, context).await,
+        Command::Find(args) => find::run(*args, context).await,
         Command::Mb(args) => mb::run(args, context).await,
         Command::Rb(args) => rb::run(args, context).await,
         Command::Stat(args) => stat::run(args, context).await,
+        Command::Tag(args) => tag::run(args, context).await,
+        Command::Meta(args) => meta::run(args, context).await,
+        Command::Versions(args) => versions::run(args, context).await,
+        Command::Acl(args) => acl::run(args, context).await,
+        Command::StorageClass(args) => storage_class::run(args, context).await,
+        Command::Restore(args) => restore::run(args, context).await,
+        Command::Encrypt(args) => encrypt::run(args, context).await,
+        Command::Lock(args) => lock::run(args, context).await,
+        Command::Bucket(args) => bucket::run(args, context).await,
         Command::Presign(args) => presign::run(args, context).await,
         Command::Serve(args) => serve::run(args, context).await,
         Command::Keys(args) => keys::run(&args, context),
+        Command::Store(args) => store::run(args, context).await,
+        Command::Quota(args) => quota::run(args, context).await,
         Command::Explain(args) => explain::run(args, context).await,
         Command::Policy(args) => policy::run(args, context).await,
+        Command::Manual(args) => manual::run(&args, program(), context),
         Command::Revoke(args) => revoke::run(args, context).await,
         Command::Demo(args) => demo::run(args, context).await,
     }

@@ -3,18 +3,21 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use wigeon_client::broker::{AgentAddress, LayeredStore, Memory, Places, Wanted};
 use wigeon_client::connect::ConnectOptions;
 use wigeon_client::profile::{
     Configuration, Document, Profile, ProfileError, Settings, Shelf, ShelfError, Stored, TokenSource,
 };
-use wigeon_client::secret_store::{FileStore, SecretStore};
+use wigeon_client::secret_store::{MemoryStore, Options, SealedStore, SecretStore};
 use wigeon_client::session::Session;
+use wigeon_core::secret::Secret;
 use wigeon_core::time::Clock;
 
 use crate::args::GlobalOptions;
 use crate::directory::of_directory;
 use crate::environment::{Environment, SystemClock};
 use crate::errors::Failure;
+use crate::keeping::{Asking, Keeping, StoreChoice};
 use crate::output::Output;
 
 /// The profile that AWS's variables make up where none is stored: for pods and jobs.
@@ -36,12 +39,14 @@ pub(crate) struct Context {
     pub(crate) environment: Environment,
     pub(crate) output: Output,
     pub(crate) clock: Arc<dyn Clock>,
+    keeping: Keeping,
 }
 
 impl Context {
     /// The surroundings of this process.
     pub(crate) fn new(options: GlobalOptions, environment: Environment, output: Output) -> Self {
-        Self { options, environment, output, clock: Arc::new(SystemClock) }
+        let keeping = Keeping::default();
+        Self { options, environment, output, clock: Arc::new(SystemClock), keeping }
     }
 
     /// The same surroundings, for a task of its own.
@@ -52,7 +57,27 @@ impl Context {
             environment: self.environment.clone(),
             output,
             clock: Arc::clone(&self.clock),
+            keeping: self.keeping.clone(),
         }
+    }
+
+    /// The same surroundings, for a person who signs in anew and may say where that is to be kept.
+    pub(crate) fn signing_in(&self, choice: Option<StoreChoice>) -> Self {
+        let mut context = self.detached();
+        (context.keeping.choice, context.keeping.moving) = (choice, true);
+        context
+    }
+
+    /// The same surroundings, for the agent, whose memory may be a place.
+    pub(crate) fn as_agent(&self, memory: MemoryStore) -> Self {
+        let mut context = self.detached();
+        context.keeping.memory = Some(memory);
+        context
+    }
+
+    /// The passphrase of sealed files, once it was said.
+    pub(crate) fn say(&self, passphrase: Secret) {
+        self.keeping.said.say(passphrase);
     }
 
     /// The stored profiles: `profiles/` in the configuration directory.
@@ -65,9 +90,66 @@ impl Context {
         Ok(Configuration::load(&self.environment.config_dir()?.join("config.toml"))?)
     }
 
-    /// Where sign-ins are kept: `sessions/` in the state directory.
+    /// Where new sign-ins are to be kept: `--store`, `WIGEON_STORE`, `store` in `config.toml`, else the best place.
+    pub(crate) fn wanted(&self) -> Result<Wanted, Failure> {
+        if let Some(choice) = self.keeping.choice {
+            return Ok(choice.wanted());
+        }
+        if let Some(text) = self.environment.variable("WIGEON_STORE") {
+            return Ok(StoreChoice::read(text, "WIGEON_STORE")?.wanted());
+        }
+        match self.configuration()?.store {
+            Some(text) => Ok(StoreChoice::read(&text, "config.toml")?.wanted()),
+            None => Ok(Wanted::Best),
+        }
+    }
+
+    /// Where sign-ins are kept: `sessions/` in the state directory, sealed, and the agent's memory.
     pub(crate) fn store(&self) -> Result<Arc<dyn SecretStore>, Failure> {
-        Ok(Arc::new(FileStore::new(self.environment.state_dir()?.join("sessions"))))
+        let (keeping, wanted) = (&self.keeping, self.wanted()?);
+        let agent = self.agent()?;
+        let asking = Asking::new(&self.environment, keeping.said.clone(), agent.clone());
+        let options = Options {
+            keychain: self.environment.may_have_keychain(),
+            machine_id: Environment::machine_id(),
+            passphrases: Arc::new(asking),
+            chosen: match wanted {
+                Wanted::Sealed(protection) => Some(protection),
+                Wanted::Best | Wanted::Memory => None,
+            },
+            moving: keeping.moving,
+        };
+        let sealed = SealedStore::new(self.environment.state_dir()?.join("sessions"), options);
+        let memory = match (&keeping.memory, agent) {
+            (Some(memory), _) => Memory::Own(memory.clone()),
+            (None, Some(agent)) => Memory::Agent(agent),
+            (None, None) => Memory::None,
+        };
+        Ok(Arc::new(LayeredStore::new(sealed, memory, wanted, keeping.moving)))
+    }
+
+    /// Where the agent would be; `None` where the person wants none (`WIGEON_AGENT=none`).
+    pub(crate) fn agent(&self) -> Result<Option<AgentAddress>, Failure> {
+        if self.environment.variable("WIGEON_AGENT") == Some("none") {
+            return Ok(None);
+        }
+        self.agent_address().map(Some)
+    }
+
+    /// Where the agent is, wanted or not.
+    pub(crate) fn agent_address(&self) -> Result<AgentAddress, Failure> {
+        let socket = self.environment.runtime_dir()?.join("agent.sock");
+        Ok(AgentAddress { socket, places: self.places()? })
+    }
+
+    /// What decides what a profile means here.
+    pub(crate) fn places(&self) -> Result<Places, Failure> {
+        let absolute = |file: &PathBuf| std::path::absolute(file).unwrap_or_else(|_| file.clone());
+        Ok(Places {
+            config: self.environment.config_dir()?,
+            state: self.environment.state_dir()?,
+            ca_file: self.options.ca_file.as_ref().map(absolute),
+        })
     }
 
     /// How to connect, before the profile has its say.

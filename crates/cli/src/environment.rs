@@ -72,6 +72,16 @@ impl Environment {
         }
     }
 
+    /// `$XDG_DATA_HOME/applications`: what the desktop can start for this person.
+    pub(crate) fn applications_dir(&self) -> Result<PathBuf, NoPlace> {
+        Ok(self.data_dir()?.with_file_name("applications"))
+    }
+
+    /// The desktop's name for what opens addresses of a scheme with this program.
+    pub(crate) fn handler_of(scheme: &str) -> String {
+        format!("wigeon-{scheme}.desktop")
+    }
+
     /// The person's home.
     pub(crate) fn home_dir(&self) -> Result<PathBuf, NoPlace> {
         let home = self.variable("HOME").map(PathBuf::from).filter(|path| path.is_absolute());
@@ -100,6 +110,19 @@ impl Environment {
             .or_else(|| absolute("HOME").map(|home| home.join(in_home)))
             .map(|base| base.join("wigeon"))
             .ok_or(NoPlace { what, variable })
+    }
+
+    /// Whether there may be a keychain: where the Secret Service is, there is a session bus.
+    pub(crate) fn may_have_keychain(&self) -> bool {
+        let bus = || self.variable("XDG_RUNTIME_DIR").is_some_and(|dir| Path::new(dir).join("bus").exists());
+        cfg!(any(target_os = "macos", target_os = "windows"))
+            || self.variable("DBUS_SESSION_BUS_ADDRESS").is_some()
+            || bus()
+    }
+
+    /// What tells this machine from others (machine-id(5)); empty where it has no such name.
+    pub(crate) fn machine_id() -> String {
+        std::fs::read_to_string("/etc/machine-id").unwrap_or_default().trim().to_owned()
     }
 
     /// Whether messages may be colored: <https://no-color.org>, and a terminal that can.

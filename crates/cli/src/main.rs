@@ -13,6 +13,8 @@ mod wording;
 
 mod directory;
 
+mod keeping;
+
 mod context;
 
 mod brokered;
@@ -67,7 +69,7 @@ fn main() -> ExitCode {
     let context = Context::new(cli.global, environment, output);
     let outcome = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => {
-            let outcome = runtime.block_on(commands::run(cli.command, &context));
+            let outcome = runtime.block_on(commands::run(cli.command, Cli::command, &context));
             // A thread that still waits for a line of standard input must not keep the process.
             runtime.shutdown_background();
             outcome
@@ -103,12 +105,4 @@ fn start_log(environment: &Environment, verbose: u8) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
-        completing::command(Cli::command()).debug_assert();
-    }
-}
+mod tests;

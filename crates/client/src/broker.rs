@@ -22,6 +22,8 @@ mod protocol;
 
 mod address;
 
+mod layered;
+
 mod lasting;
 
 mod agent;
@@ -32,6 +34,7 @@ pub use agent::{Agent, AgentOptions, Listeners};
 pub use endpoint::{Access, Endpoint};
 pub use holder::{Holder, NotIssued, Reason, Sessions, Source};
 pub use issued::Issued;
+pub use layered::{LayeredStore, Memory, Wanted};
 pub use protocol::{Answer, Ask, HeldSession, Places, Standing};
 
 #[cfg(test)]

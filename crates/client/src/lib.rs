@@ -1,7 +1,7 @@
 //! Sign-in, exchange, session and S3 transfers.
 //!
 //! ```text
-//! profile ─► sign_in ─► exchange ─► session ─► s3 ─► transfer
+//! profile ─► sign_in ─► exchange ─► session ─► s3 ─► transfer ─► sync
 //!            TokenSet   Credentials  always valid, renewed ahead of expiry
 //!                                    └─► broker: other programs
 //! ```
@@ -48,6 +48,8 @@ pub mod s3;
 pub mod filter;
 
 pub mod transfer;
+
+pub mod sync;
 
 #[cfg(test)]
 mod testing;

@@ -28,7 +28,11 @@ mod redirect;
 
 mod values;
 
+mod overlay;
+
 mod settings;
+
+mod providers;
 
 mod source;
 
@@ -39,6 +43,7 @@ mod check;
 pub use check::{Finding, Severity, check};
 pub use configuration::Configuration;
 pub use document::{Bookmark, Document, Profile, ProfileError, UnknownKey};
+pub use providers::ProviderChoice;
 pub use redirect::Redirect;
 pub use settings::Settings;
 pub use shelf::{Shelf, ShelfError, Stored, slug};

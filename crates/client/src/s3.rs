@@ -43,6 +43,8 @@ mod object;
 
 mod buckets;
 
+mod quota;
+
 mod get;
 
 mod put;
@@ -85,6 +87,7 @@ pub use multipart::{MultipartUpload, Part};
 pub use object::{ByteRange, Conditions, ETag, ObjectHead};
 pub use presign::{PresignMethod, PresignOptions, Presigned};
 pub use put::{PutOptions, Stored, Verified};
+pub use quota::BucketQuota;
 pub use restore::Restoring;
 pub use retry::RetryPolicy;
 pub use state::{ObjectState, StoredChecksum};

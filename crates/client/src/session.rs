@@ -36,7 +36,7 @@ use crate::connect::{ConnectOptions, Connector};
 use crate::exchange::{Assumption, MultiFactor, assume_role, exchange};
 use crate::identity_center::{Center, CenterError, SsoSession};
 use crate::profile::{ClientCredential, Exchanged, IdentityCenter, OAuth, Settings, Sts};
-use crate::secret_store::{Lock, SecretStore};
+use crate::secret_store::{Lock, Prepared, SecretStore, StoreError};
 use crate::sign_in::{self, Client, Identity, SignIn, TokenEndpointError, TokenSet};
 use crate::surroundings::Surroundings;
 use crate::workload;
@@ -278,12 +278,40 @@ impl Session {
         Ok(Center { place, connector, around: &self.around, clock })
     }
 
+    /// Sees to it that a sign-in can be kept, before anyone signs in.
+    ///
+    /// # Errors
+    /// A store that does not work.
+    pub fn prepare(&self) -> Result<Prepared, SessionError> {
+        Ok(self.store.prepare(self.profile())?)
+    }
+
     /// What is kept of the sign-in, whether or not it is still good.
     ///
     /// # Errors
     /// A store that does not work.
     pub fn record(&self) -> Result<Option<Record>, SessionError> {
         self.load()
+    }
+
+    /// What is kept of every account of the profile, the current one among them.
+    ///
+    /// # Errors
+    /// A store that does not work.
+    pub fn accounts(&self) -> Result<Vec<Record>, SessionError> {
+        Ok(self.store.accounts(self.profile())?.iter().filter_map(Record::from_text).collect())
+    }
+
+    /// Makes another account of the profile the current one.
+    ///
+    /// # Errors
+    /// A store that does not work.
+    pub async fn switch_to(&self, record: &Record) -> Result<(), SessionError> {
+        let _renewing = self.renewing.lock().await;
+        let _lock = self.lock().await?;
+        self.save(record)?;
+        *self.warm.write().unwrap_or_else(PoisonError::into_inner) = None;
+        Ok(())
     }
 
     /// Gives the tokens back to the provider, where it takes them, and forgets everything. `None`: there was
@@ -294,11 +322,25 @@ impl Session {
     pub async fn end(&self) -> Result<Option<bool>, SessionError> {
         let _renewing = self.renewing.lock().await;
         let _lock = self.lock().await?;
-        let record = self.load().ok().flatten();
+        let mut records = self.accounts().unwrap_or_default();
+        if records.is_empty() {
+            records.extend(self.load().ok().flatten());
+        }
         *self.warm.write().unwrap_or_else(PoisonError::into_inner) = None;
         let had = self.store.remove(self.profile())?;
-        let Some(record) = record else { return Ok(had.then_some(false)) };
+        if records.is_empty() {
+            return Ok(had.then_some(false));
+        }
         let mut revoked = false;
+        for record in &records {
+            revoked |= self.give_back(record).await;
+        }
+        Ok(Some(revoked))
+    }
+
+    /// Gives an account's tokens back; whether the provider took one.
+    async fn give_back(&self, record: &Record) -> bool {
+        let mut taken_back = false;
         for (token, kind) in
             [(&record.refresh_token, "refresh_token"), (&record.access_token, "access_token")]
         {
@@ -307,11 +349,11 @@ impl Session {
                 continue;
             };
             match sign_in::revoke(connector, provider, &self.client, token, kind).await {
-                Ok(taken) => revoked |= taken,
+                Ok(taken) => taken_back |= taken,
                 Err(error) => tracing::warn!(%error, kind, "the provider did not take a token back"),
             }
         }
-        Ok(Some(revoked))
+        taken_back
     }
 
     /// The profile's name.
@@ -359,9 +401,11 @@ impl Session {
     }
 
     fn load(&self) -> Result<Option<Record>, SessionError> {
-        match self.store.load(self.profile())? {
-            None => Ok(None),
-            Some(text) => Record::from_text(&text)
+        match self.store.load(self.profile()) {
+            Ok(None) => Ok(None),
+            Err(error @ StoreError::Unopened(_)) => Err(self.sign_in_needed(&error.to_string())),
+            Err(error) => Err(error.into()),
+            Ok(Some(text)) => Record::from_text(&text)
                 .map(Some)
                 .ok_or_else(|| SessionError::Damaged { profile: self.profile().to_owned() }),
         }
@@ -568,6 +612,7 @@ impl Session {
             return Err(self.sign_in_needed("no account and role have been chosen"));
         };
         let center = self.center(place)?;
+        self.prepare()?;
         let sso = match center.fresh(kept).await {
             Err(CenterError::SignInNeeded(why)) => return Err(self.sign_in_needed(&why)),
             outcome => outcome?,
@@ -588,6 +633,8 @@ impl Session {
     async fn refresh(&self, record: &mut Record, refresh_token: &Secret) -> Result<(), SessionError> {
         let sign_in = self.sign_in()?;
         let provider = record.provider.clone().ok_or_else(|| self.nobody())?;
+        // The old token may be worthless once the new one is there: first it is certain that that one can be kept.
+        self.prepare()?;
         let renewal = match sign_in::refresh(sign_in, &provider, refresh_token).await {
             Ok(renewal) => renewal,
             Err(TokenEndpointError::Refused { code, description }) if code == "invalid_grant" => {
@@ -641,7 +688,7 @@ impl Session {
         let session = record.and_then(|record| self.session_of(plan, record));
         match session {
             Some(session) if session.credentials.expires_at.is_none_or(|end| now < end) => {
-                tracing::warn!(%error, "the session could not be renewed; its credentials still work");
+                tracing::info!(%error, "the session could not be renewed; its credentials still work");
                 // Not every request in the meantime is to try again.
                 let credentials = Arc::new(session.credentials.clone());
                 let end = session.credentials.expires_at.unwrap_or(Timestamp::MAX);

@@ -19,14 +19,21 @@ mod id_token;
 
 mod browser;
 
+mod offered;
+
 mod page;
 
 mod redirect;
 
 mod authorization;
 
+mod doorway;
+
+mod chooser;
+
 mod device;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -36,16 +43,20 @@ use wigeon_core::time::{Clock, SignedDuration, Timestamp};
 
 pub use authorization::ResponseError;
 pub use browser::Browser;
+pub use chooser::{Chooser, Chosen, WaitingTab};
 pub use device::Invitation;
 pub(crate) use device::Pace;
 pub use discovery::{DiscoveryError, Provider, discover, locate};
+pub use doorway::{HandOverError, hand_over};
 pub use id_token::{Expected, IdTokenError, Identity, SKEW, verify};
+pub use offered::Offered;
 pub use token_endpoint::{Client, Grant, TokenEndpointError, Tokens, redeem, revoke, words};
 
 use crate::connect::Connector;
 use crate::profile::{Exchanged, OAuth, Redirect};
 use authorization::{Attempt, query_of_pasted};
 use device::PollError;
+use doorway::Doorway;
 use page::Page;
 use redirect::{Arrival, Listener};
 
@@ -60,6 +71,15 @@ pub struct SignIn<'a> {
     pub oauth: &'a OAuth,
     /// Who we are at the provider.
     pub client: &'a Client,
+}
+
+/// How the browser's answer comes back where there is no listener, or besides it.
+#[derive(Debug)]
+pub struct WayBack {
+    /// Lines that a person pastes; closed where nobody can.
+    pub pasted: mpsc::Receiver<String>,
+    /// Where the desktop's handler looks for the sign-in that waits ([`hand_over`]); `None` where there is no handler.
+    pub doorway: Option<PathBuf>,
 }
 
 /// What a sign-in leaves.
@@ -139,8 +159,7 @@ fn words_for(limit: &Duration) -> String {
     }
 }
 
-/// Signs a person in by their browser. Lines of `pasted` are taken as the address that the browser was sent back
-/// to; it may be closed where nobody can paste.
+/// Signs a person in by their browser.
 ///
 /// # Errors
 /// See [`SignInError`].
@@ -148,26 +167,31 @@ pub async fn in_browser(
     sign_in: SignIn<'_>,
     provider: Provider,
     browser: &dyn Browser,
-    mut pasted: mpsc::Receiver<String>,
+    back: WayBack,
     limit: Duration,
 ) -> Result<TokenSet, SignInError> {
     let SignIn { connector, oauth, client, .. } = sign_in;
+    let WayBack { mut pasted, doorway } = back;
     let endpoint =
         provider.authorization_endpoint.clone().ok_or(DiscoveryError::Missing("authorization URL"))?;
-    let mut listener = match &oauth.redirect {
-        Redirect::Loopback { text, url, port } => Some(
-            Listener::bind(url, *port)
-                .await
-                .map_err(|source| SignInError::Listen { address: text.clone(), source })?,
-        ),
-        Redirect::CustomScheme(_) | Redirect::Elsewhere(_) => None,
-    };
-    let redirect_uri = oauth.redirect.uri(listener.as_ref().map(|listener| listener.port));
     let attempt = Attempt::new(oauth.pkce);
+    let no_listener = |address: &str, source| SignInError::Listen { address: address.to_owned(), source };
+    let mut entrance = match (&oauth.redirect, &doorway) {
+        (Redirect::Loopback { text, url, port }, _) => {
+            let listener = Listener::bind(url, *port).await.map_err(|source| no_listener(text, source))?;
+            Some(Entrance::Loopback(listener))
+        }
+        (Redirect::CustomScheme(text), Some(dir)) => {
+            let doorway = Doorway::open(dir, &attempt.state).map_err(|source| no_listener(text, source))?;
+            Some(Entrance::Desktop(doorway))
+        }
+        (Redirect::CustomScheme(_) | Redirect::Elsewhere(_), _) => None,
+    };
+    let redirect_uri = oauth.redirect.uri(entrance.as_ref().and_then(Entrance::port));
     browser.show(&attempt.address(&endpoint, &provider, oauth, client, &redirect_uri));
 
     let mut refused = None;
-    let answered = answer(&attempt, &provider, &mut listener, &mut pasted, &redirect_uri, &mut refused);
+    let answered = answer(&attempt, &provider, &mut entrance, &mut pasted, &redirect_uri, &mut refused);
     let Ok(answered) = tokio::time::timeout(limit, answered).await else {
         return Err(SignInError::TimeLimit { limit, refused });
     };
@@ -190,17 +214,53 @@ pub async fn in_browser(
         };
         let _ = arrival.answer.send(page);
     }
-    if let Some(listener) = listener {
-        listener.close().await;
+    if let Some(entrance) = entrance {
+        entrance.close().await;
     }
     outcome
+}
+
+/// Where the browser's answer comes in by itself.
+enum Entrance {
+    Loopback(Listener),
+    Desktop(Doorway),
+}
+
+impl Entrance {
+    fn port(&self) -> Option<u16> {
+        match self {
+            Self::Loopback(listener) => Some(listener.port),
+            Self::Desktop(_) => None,
+        }
+    }
+
+    async fn arrival(&mut self) -> Option<Arrival> {
+        match self {
+            Self::Loopback(listener) => listener.arrival().await,
+            Self::Desktop(doorway) => doorway.arrival().await,
+        }
+    }
+
+    /// A code works once. The handler of a desktop finds the doorway closed soon enough.
+    fn taken(&self) {
+        if let Self::Loopback(listener) = self {
+            listener.taken();
+        }
+    }
+
+    async fn close(self) {
+        match self {
+            Self::Loopback(listener) => listener.close().await,
+            Self::Desktop(doorway) => doorway.close().await,
+        }
+    }
 }
 
 /// Waits for the answer that belongs to this attempt, from the browser or pasted.
 async fn answer(
     attempt: &Attempt,
     provider: &Provider,
-    listener: &mut Option<Listener>,
+    entrance: &mut Option<Entrance>,
     pasted: &mut mpsc::Receiver<String>,
     redirect_uri: &str,
     refused: &mut Option<String>,
@@ -209,16 +269,16 @@ async fn answer(
     let mut mistaken = None;
     loop {
         let arrival = async {
-            match listener.as_mut() {
-                Some(listener) => listener.arrival().await,
+            match entrance.as_mut() {
+                Some(entrance) => entrance.arrival().await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
             Some(arrival) = arrival => match attempt.read(&arrival.query, provider) {
                 Ok(code) => {
-                    if let Some(listener) = listener {
-                        listener.taken();
+                    if let Some(entrance) = entrance {
+                        entrance.taken();
                     }
                     return Ok((code, Some(arrival)));
                 }
@@ -230,8 +290,8 @@ async fn answer(
                 }
                 Err(error) => {
                     let _ = arrival.answer.send(Page::Failed { reason: error.to_string() });
-                    if let Some(listener) = listener.take() {
-                        listener.close().await;
+                    if let Some(entrance) = entrance.take() {
+                        entrance.close().await;
                     }
                     return Err(error.into());
                 }
@@ -249,7 +309,7 @@ async fn answer(
                     Err(error) => return Err(error),
                 },
                 None if mistaken.is_some() => return Err(mistaken.unwrap_or(SignInError::NotAnAddress)),
-                None if listener.is_none() => return Err(SignInError::NobodyPastes(redirect_uri.to_owned())),
+                None if entrance.is_none() => return Err(SignInError::NobodyPastes(redirect_uri.to_owned())),
                 None => somebody_pastes = false,
             },
         }

@@ -34,6 +34,8 @@ pub(crate) struct Manners {
     pub(crate) claims: Map<String, Value>,
     /// Members of the header; `null` removes one.
     pub(crate) header: Map<String, Value>,
+    /// Publish a second key, so that a token without `kid` may be of either.
+    pub(crate) several_keys: bool,
     /// Sign with a key that is not in the key set.
     pub(crate) wrong_key: bool,
     /// Entries put on top of the discovery document's; `None`: there is no document.
@@ -62,6 +64,7 @@ impl Default for Manners {
         Self {
             claims: Map::new(),
             header: Map::new(),
+            several_keys: false,
             wrong_key: false,
             discovery: Some(Map::new()),
             response: Map::new(),
@@ -143,6 +146,11 @@ impl OtherSide {
     /// The `Authorization` headers that came to a path.
     pub(crate) fn authorizations(&self, path: &str) -> Vec<Option<String>> {
         self.lock().forms.iter().filter(|(of, ..)| *of == path).map(|(.., header)| header.clone()).collect()
+    }
+
+    /// From now on another key signs, and the old one is published no more.
+    pub(crate) fn change_key(&self) {
+        self.lock().key = SigningKey::generate(Algorithm::ES256).unwrap();
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -320,7 +328,12 @@ async fn github(headers: HeaderMap, Query(query): Query<Parameters>) -> Response
 }
 
 async fn jwks(State(side): State<OtherSide>) -> Response {
-    axum::Json(json!({ "keys": [side.lock().key.public_jwk()] })).into_response()
+    let inner = side.lock();
+    let mut keys = vec![inner.key.public_jwk()];
+    if inner.manners.several_keys {
+        keys.push(inner.other_key.public_jwk());
+    }
+    axum::Json(json!({ "keys": keys })).into_response()
 }
 
 async fn revoke(State(side): State<OtherSide>, Form(form): Form<Parameters>) -> StatusCode {

@@ -24,8 +24,8 @@ use wigeon_client::s3::{
     PresignMethod, PresignOptions, PutOptions, StaticCredentials, Verified,
 };
 use wigeon_client::transfer::{
-    Address, Links, Prefix, Progress, Silent, TransferError, Transfers, Tuning, plan_copy, plan_download,
-    plan_upload,
+    Address, Links, Prefix, Progress, Silent, TransferError, Transfers, Tuning, as_written, plan_copy,
+    plan_download, plan_upload,
 };
 use wigeon_core::credentials::Credentials;
 use wigeon_core::s3::{BucketName, ObjectKey};
@@ -355,6 +355,44 @@ async fn copies_in_parts() {
         let mut back = Vec::new();
         transfers.download_stream(&bucket.client, &to, &mut back).await.unwrap();
         assert!(back == bytes, "{name}");
+    }
+    bucket.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a store"]
+async fn a_rewritten_object_keeps_what_was_not_changed() {
+    let bucket = Bucket::new("rewritten").await;
+    let bytes = pseudo_random(23 * MIB + 7, 6);
+    let options = PutOptions {
+        content_type: Some("text/x-test".into()),
+        metadata: vec![("who".into(), "ada".into())],
+        content_headers: vec![("cache-control".into(), "no-store".into())],
+        ..PutOptions::default()
+    };
+    let tags = vec![("project".to_owned(), "x & y".to_owned())];
+    // In parts, and in one piece.
+    for copy_threshold in [6 * MIB, 5 << 30] {
+        let transfers = transfers(Tuning { part_size: 5 * MIB, copy_threshold, ..Tuning::default() });
+        let (client, at) = (&bucket.client, address(&bucket.name, "k"));
+        transfers.upload_stream(client, bytes.as_slice(), &at, &options).await.unwrap();
+        client.set_object_tags(&at.bucket, &at.key, None, &tags).await.unwrap();
+        let before = client.head_object(&at.bucket, &at.key, &GetOptions::default()).await.unwrap();
+        let mut wanted = as_written(&before);
+        wanted.metadata = vec![("who".into(), "bob".into())];
+        transfers.rewrite(client, &at, &before, None, wanted.clone()).await.unwrap();
+        let after = client.head_object(&at.bucket, &at.key, &GetOptions::default()).await.unwrap();
+        assert_eq!(after.content_type.as_deref(), Some("text/x-test"));
+        assert_eq!(after.metadata, [("who".to_owned(), "bob".to_owned())]);
+        assert_eq!(after.content_headers, before.content_headers);
+        assert_eq!(client.object_tags(&at.bucket, &at.key, None).await.unwrap(), tags);
+        let mut back = Vec::new();
+        transfers.download_stream(client, &at, &mut back).await.unwrap();
+        assert!(back == bytes);
+        // Somebody else was faster.
+        client.put_object(&at.bucket, &at.key, Bytes::from_static(b"new"), &options).await.unwrap();
+        let late = transfers.rewrite(client, &at, &after, None, wanted).await;
+        assert!(matches!(late, Err(TransferError::Changed(_))), "{late:?}");
     }
     bucket.remove().await;
 }

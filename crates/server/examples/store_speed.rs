@@ -155,7 +155,8 @@ impl Bench {
     }
 
     async fn read(&self, number: u64) -> Outcome<()> {
-        let (info, content) = self.store.get(&self.home, &ObjectKey::parse(format!("{number:010}"))?).await?;
+        let (info, content) =
+            self.store.get(&self.home, &ObjectKey::parse(format!("{number:010}"))?, None).await?;
         let mut stream = content.read(0..info.size)?;
         while let Some(chunk) = stream.next().await {
             chunk?;

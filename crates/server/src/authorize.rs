@@ -14,7 +14,6 @@
 //! What the server knows enters the condition context first, what the requester wrote last: a key cannot be set
 //! twice, so a header never becomes a server-derived key.
 
-use http::StatusCode;
 use wigeon_core::policy::{Context, Policy};
 use wigeon_core::s3::operation::{Operation, sees_object_tags};
 use wigeon_core::s3::uri::Target;
@@ -22,7 +21,10 @@ use wigeon_core::s3::{BucketName, ObjectKey};
 
 use crate::authenticate::Authenticated;
 use crate::bucket::{BucketAccess, BucketPolicy};
-use crate::classify::{Ask, Classified, CopySource, On, Tags, request_context};
+use crate::classify::{
+    Ask, BYPASS_GOVERNANCE, Classified, CopySource, On, Tags, Written, WrittenLock, bypasses_governance,
+    request_context,
+};
 use crate::decided::DecidedBy;
 use crate::denial::Denial;
 use crate::directory::Snapshot;
@@ -70,10 +72,12 @@ pub trait Facts {
 /// What the backend found out for a decision.
 #[derive(Debug, Clone, Copy, Default)]
 struct Known<'a> {
-    /// The tags that will be written; `None` where `x-amz-tagging` says it.
-    written: Option<&'a Tags>,
+    /// What will be written, where the headers do not say it.
+    written: Written<'a>,
     /// The tags that the object has.
     existing: Option<&'a Tags>,
+    /// The version that the body names.
+    version: Option<&'a str>,
 }
 
 /// Decides whether a request may go ahead. The tags of an object are looked at only where policies do.
@@ -120,7 +124,7 @@ pub async fn authorize(
             true => Box::pin(permit.tags_of(ask.on, facts)).await?,
             false => None,
         };
-        let known = Known { written: None, existing: existing.as_ref() };
+        let known = Known { existing: existing.as_ref(), ..Known::default() };
         allowed_by = allowed_by.or(permit.decide(ask, known)?);
     }
     permit.allowed_by = allowed_by;
@@ -162,17 +166,9 @@ impl Permit {
     /// What a copy reads.
     ///
     /// # Errors
-    /// 500 for an operation that copies nothing; 404 for a version, which the store does not keep.
+    /// 500 for an operation that copies nothing.
     pub fn copy_source(&self) -> Result<&CopySource, Refusal> {
-        let source = self.classified.copy_source.as_ref();
-        let source = source.ok_or_else(|| Refusal::internal("the operation has no copy source"))?;
-        match source.version_id.as_deref() {
-            None | Some("null") => Ok(source),
-            Some(_) => {
-                let message = "The specified version does not exist.";
-                Err(Refusal::new("NoSuchVersion", StatusCode::NOT_FOUND, message))
-            }
-        }
+        self.source().ok_or_else(|| Refusal::internal("the operation has no copy source"))
     }
 
     /// What a copy reads, a version of it too; `None` for an operation that copies nothing.
@@ -240,7 +236,35 @@ impl Permit {
         existing: Option<&Tags>,
     ) -> Result<(), Refusal> {
         let ask = Ask { action, resource: self.target().arn(), on: On::Target };
-        self.decide(&ask, Known { written: Some(tags), existing }).map(drop)
+        let written = Written { tags: Some(tags), ..Written::default() };
+        self.decide(&ask, Known { written, existing, version: None }).map(drop)
+    }
+
+    /// Whether the caller may protect the object of the path in this way: for what the body says. What headers say of it
+    /// then counts for nothing.
+    ///
+    /// # Errors
+    /// 403 `AccessDenied`.
+    pub fn allows_lock(&self, action: &'static str, lock: WrittenLock) -> Result<(), Refusal> {
+        let ask = Ask { action, resource: self.target().arn(), on: On::Target };
+        let written = Written { lock: Some(lock), ..Written::default() };
+        self.decide(&ask, Known { written, ..Known::default() }).map(drop)
+    }
+
+    /// Whether the caller may delete a key that the body names, or a version of it, and if the request says so bypass
+    /// what protects it.
+    ///
+    /// # Errors
+    /// 403 `AccessDenied`.
+    pub fn allows_deletion(&self, key: &ObjectKey, version: Option<&str>) -> Result<(), Refusal> {
+        let resource = format!("arn:aws:s3:::{}/{key}", self.bucket()?);
+        let delete = if version.is_some() { "s3:DeleteObjectVersion" } else { "s3:DeleteObject" };
+        let bypass = bypasses_governance(&self.request).then_some(BYPASS_GOVERNANCE);
+        for action in std::iter::once(delete).chain(bypass) {
+            let ask = Ask { action, resource: resource.clone(), on: On::Target };
+            self.decide(&ask, Known { version, ..Known::default() })?;
+        }
+        Ok(())
     }
 
     /// Asks again with the tags that the object of the path has, where policies look at them.
@@ -260,7 +284,7 @@ impl Permit {
     }
 
     fn ask_again(&self, on: On, existing: &Tags) -> Result<(), Refusal> {
-        let known = Known { written: None, existing: Some(existing) };
+        let known = Known { existing: Some(existing), ..Known::default() };
         let mut asks = self.classified.asks.iter().filter(|ask| ask.on == on && self.wants_tags(ask));
         asks.try_for_each(|ask| self.decide(ask, known).map(drop))
     }
@@ -290,7 +314,7 @@ impl Permit {
     /// # Errors
     /// 403 `AccessDenied`.
     pub fn allows_at_source(&self, action: &'static str) -> Result<(), Refusal> {
-        let source = self.source().ok_or_else(|| Refusal::internal("the operation has no copy source"))?;
+        let source = self.copy_source()?;
         let resource = format!("arn:aws:s3:::{}/{}", source.bucket, source.key);
         self.decide(&Ask { action, resource, on: On::CopySource }, Known::default()).map(drop)
     }
@@ -344,6 +368,11 @@ impl Permit {
             context.set(format!("s3:ExistingObjectTag/{name}"), value.as_str());
         }
         request_context(&self.request, &self.classified, known.written, &mut context);
+        let of_source = self.source().filter(|_| ask.on == On::CopySource);
+        let version = known.version.or(of_source.and_then(|source| source.version_id.as_deref()));
+        if let Some(version) = version {
+            context.set("s3:VersionId", version);
+        }
         self.rights.decide(ask.action, &ask.resource, policy, &context)
     }
 

@@ -20,6 +20,29 @@ use crate::request::Request;
 /// Tags of an object, by name.
 pub type Tags = BTreeMap<String, String>;
 
+/// What takes to bypass a retention of mode `GOVERNANCE`.
+pub const BYPASS_GOVERNANCE: &str = "s3:BypassGovernanceRetention";
+
+/// What a request writes, where its body says it and not its headers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Written<'a> {
+    /// Tags.
+    pub tags: Option<&'a Tags>,
+    /// What protects the object.
+    pub lock: Option<WrittenLock>,
+}
+
+/// What protects an object, as policies see it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct WrittenLock {
+    /// `GOVERNANCE` or `COMPLIANCE`.
+    pub mode: Option<&'static str>,
+    /// Until when.
+    pub until: Option<Timestamp>,
+    /// `ON` or `OFF`.
+    pub legal_hold: Option<&'static str>,
+}
+
 /// What a request is.
 #[derive(Debug, Clone)]
 pub struct Classified {
@@ -101,8 +124,18 @@ pub fn classify(request: &Request, domains: &[String]) -> Result<Classified, Ref
             }
             Need::CopySource => asks.extend(copy_source.iter().map(CopySource::ask)),
             Need::WrittenAttributes => asks.extend(written_attributes(request, &target)),
-            // The body names the keys or tags: the backend asks for them with `Permit::allows` and its like.
-            Need::EachKey | Need::FormKey | Need::BodyTags(..) => {}
+            Need::BypassedGovernance if bypasses_governance(request) => {
+                asks.push(Ask { action: BYPASS_GOVERNANCE, resource: target.arn(), on: On::Target });
+            }
+            Need::BypassedGovernance => {}
+            Need::BucketLock if locks_versions(request) => {
+                for action in ["s3:PutBucketVersioning", "s3:PutBucketObjectLockConfiguration"] {
+                    asks.push(Ask { action, resource: target.arn(), on: On::Target });
+                }
+            }
+            Need::BucketLock => {}
+            // The body names the keys, tags or lock: the backend asks for them with `Permit::allows` and its like.
+            Need::EachKey | Need::FormKey | Need::BodyTags(..) | Need::BodyLock(_) => {}
         }
     }
     Ok(Classified { operation: row.operation, target, copy_source, asks })
@@ -165,12 +198,26 @@ fn written_attributes(request: &Request, target: &Target) -> Vec<Ask> {
         .collect()
 }
 
-/// Enters what the request says of itself, under the keys that AWS documents for it. `tags` are those that the
-/// request writes, where they do not come in `x-amz-tagging`; the header then says nothing.
+/// Whether a request says that it bypasses retentions of mode `GOVERNANCE`.
+#[must_use]
+pub fn bypasses_governance(request: &Request) -> bool {
+    request
+        .header("x-amz-bypass-governance-retention")
+        .is_some_and(|bypass| bypass.eq_ignore_ascii_case("true"))
+}
+
+/// Whether a request makes a bucket that locks its versions.
+#[must_use]
+pub fn locks_versions(request: &Request) -> bool {
+    request.header("x-amz-bucket-object-lock-enabled").is_some_and(|locks| locks.eq_ignore_ascii_case("true"))
+}
+
+/// Enters what the request says of itself, under the keys that AWS documents for it. Of what `written` says, headers say
+/// nothing.
 pub fn request_context<'a>(
     request: &'a Request,
     classified: &Classified,
-    tags: Option<&Tags>,
+    written: Written<'_>,
     context: &mut Context<'a>,
 ) {
     const FROM_QUERY: [(&str, &str); 4] = [
@@ -179,7 +226,12 @@ pub fn request_context<'a>(
         ("max-keys", "s3:max-keys"),
         ("versionId", "s3:VersionId"),
     ];
-    const FROM_HEADERS: [(&str, &str); 20] = [
+    const OF_LOCKS: [(&str, &str); 3] = [
+        ("x-amz-object-lock-mode", "s3:object-lock-mode"),
+        ("x-amz-object-lock-legal-hold", "s3:object-lock-legal-hold"),
+        ("x-amz-object-lock-retain-until-date", "s3:object-lock-retain-until-date"),
+    ];
+    const FROM_HEADERS: [(&str, &str); 17] = [
         ("x-amz-acl", "s3:x-amz-acl"),
         ("x-amz-content-sha256", "s3:x-amz-content-sha256"),
         ("x-amz-grant-full-control", "s3:x-amz-grant-full-control"),
@@ -200,9 +252,6 @@ pub fn request_context<'a>(
         ("x-amz-bucket-namespace", "s3:x-amz-bucket-namespace"),
         ("if-match", "s3:if-match"),
         ("if-none-match", "s3:if-none-match"),
-        ("x-amz-object-lock-mode", "s3:object-lock-mode"),
-        ("x-amz-object-lock-legal-hold", "s3:object-lock-legal-hold"),
-        ("x-amz-object-lock-retain-until-date", "s3:object-lock-retain-until-date"),
     ];
     for (parameter, key) in FROM_QUERY {
         if let Some(value) = request.query.value(parameter) {
@@ -211,7 +260,8 @@ pub fn request_context<'a>(
     }
     // A request has few of them.
     for name in request.headers().keys() {
-        if let Some((header, key)) = FROM_HEADERS.iter().find(|(header, _)| header == name)
+        let of_locks = OF_LOCKS.iter().filter(|_| written.lock.is_none());
+        if let Some((header, key)) = FROM_HEADERS.iter().chain(of_locks).find(|(header, _)| header == name)
             && let Some(value) = request.header(header)
         {
             context.set(*key, value);
@@ -225,11 +275,25 @@ pub fn request_context<'a>(
     if let Some(creates) = creates_an_object(classified.operation) {
         context.set("s3:ObjectCreationOperation", creates);
     }
-    if let Some(days) = retention_days(request) {
-        context.set("s3:object-lock-remaining-retention-days", days);
+    let until = match written.lock {
+        Some(WrittenLock { mode, until, legal_hold }) => {
+            for (key, value) in [("s3:object-lock-mode", mode), ("s3:object-lock-legal-hold", legal_hold)] {
+                if let Some(value) = value {
+                    context.set(key, value);
+                }
+            }
+            if let Some(until) = until {
+                context.set("s3:object-lock-retain-until-date", until);
+            }
+            until
+        }
+        None => request.header("x-amz-object-lock-retain-until-date").and_then(|until| until.parse().ok()),
+    };
+    if let Some(until) = until {
+        context.set("s3:object-lock-remaining-retention-days", days_until(until, request.at));
     }
-    let header = request.header("x-amz-tagging").filter(|_| tags.is_none());
-    let pairs = match (tags, header) {
+    let header = request.header("x-amz-tagging").filter(|_| written.tags.is_none());
+    let pairs = match (written.tags, header) {
         (Some(tags), _) => tags.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
         (None, Some(header)) => header_tags(header),
         (None, None) => return,
@@ -250,10 +314,9 @@ fn creates_an_object(operation: Operation) -> Option<bool> {
     }
 }
 
-/// Whole days until the date that `x-amz-object-lock-retain-until-date` names; a day that has begun counts.
-fn retention_days(request: &Request) -> Option<i64> {
-    let until: Timestamp = request.header("x-amz-object-lock-retain-until-date")?.parse().ok()?;
-    Some((until.as_second() - request.at.as_second() + 86_399).div_euclid(86_400))
+/// Whole days until a date; a day that has begun counts.
+fn days_until(until: Timestamp, now: Timestamp) -> i64 {
+    (until.as_second() - now.as_second() + 86_399).div_euclid(86_400)
 }
 
 /// `a=1&b=2` of `x-amz-tagging`.
@@ -331,6 +394,37 @@ mod tests {
     }
 
     #[test]
+    fn what_a_body_says_of_a_lock_headers_do_not() {
+        let headers = [("x-amz-object-lock-mode", "COMPLIANCE"), ("x-amz-object-lock-legal-hold", "ON")];
+        let request = request("PUT", "/bucket/k?retention", &headers);
+        let classified = classify(&request, &[]).unwrap();
+        assert_eq!(classified.asks, []);
+        let until = Timestamp::from_second(86_401).unwrap();
+        let lock = WrittenLock { mode: Some("GOVERNANCE"), until: Some(until), legal_hold: None };
+        let mut context = Context::new();
+        let written = Written { lock: Some(lock), ..Written::default() };
+        request_context(&request, &classified, written, &mut context);
+        let value = |key| context.value(key).map(Value::texts).unwrap_or_default();
+        assert_eq!(value("s3:object-lock-mode"), ["GOVERNANCE"]);
+        assert_eq!(value("s3:object-lock-remaining-retention-days"), ["2"]);
+        assert!(value("s3:object-lock-legal-hold").is_empty());
+    }
+
+    #[test]
+    fn what_is_bypassed_and_what_locks_takes_permission() {
+        let bypass = [("x-amz-bypass-governance-retention", "true")];
+        let actions = |method, uri, headers| -> Vec<&'static str> {
+            asks(method, uri, headers).into_iter().map(|(action, _)| action).collect()
+        };
+        let deletion = ["s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"];
+        assert_eq!(actions("DELETE", "/bucket/k?versionId=1", &bypass[..]), deletion);
+        assert_eq!(actions("PUT", "/bucket/k?retention", &bypass[..]), ["s3:BypassGovernanceRetention"]);
+        let locking = [("x-amz-bucket-object-lock-enabled", "true")];
+        let creation = ["s3:CreateBucket", "s3:PutBucketVersioning", "s3:PutBucketObjectLockConfiguration"];
+        assert_eq!(actions("PUT", "/bucket", &locking[..]), creation);
+    }
+
+    #[test]
     fn only_documented_keys_come_from_the_requester() {
         let headers = [
             ("userid", "admin"),
@@ -343,7 +437,7 @@ mod tests {
         let request = request("PUT", "/bucket/k", &headers);
         let mut context = Context::new();
         let classified = classify(&request, &[]).unwrap();
-        request_context(&request, &classified, None, &mut context);
+        request_context(&request, &classified, Written::default(), &mut context);
         let mut keys: Vec<&str> = context.iter().map(|(key, _)| key).collect();
         keys.sort_unstable();
         assert_eq!(
@@ -381,7 +475,7 @@ mod tests {
         let request = request(method, uri, &[header]);
         let classified = classify(&request, &[]).unwrap();
         let mut context = Context::new();
-        request_context(&request, &classified, None, &mut context);
+        request_context(&request, &classified, Written::default(), &mut context);
         assert_eq!(context.value(key).map(Value::texts).unwrap_or_default(), expected);
     }
 

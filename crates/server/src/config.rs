@@ -27,7 +27,9 @@ pub mod traces;
 pub mod upstreams;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 use wigeon_core::s3::BucketName;
@@ -79,6 +81,8 @@ pub struct Config {
     pub limits: Allowances,
     /// How it stops.
     pub stop: Stop,
+    /// How often lifecycle rules are carried out.
+    pub lifecycle_every: Duration,
     /// Stores behind this one, and the environment that their credentials may be found in: empty, until whoever
     /// starts the server fills it.
     pub upstreams: Settings,
@@ -104,6 +108,7 @@ struct File {
     limits: LimitsTable,
     #[serde(default)]
     stop: StopTable,
+    lifecycle_every_seconds: Option<NonZeroU32>,
     #[serde(default)]
     upstream: Vec<UpstreamTable>,
     #[serde(default)]
@@ -127,6 +132,7 @@ impl Config {
             traces: None,
             limits: Allowances::default(),
             stop: Stop::default(),
+            lifecycle_every: Duration::from_secs(3600),
             upstreams: Settings::default(),
         }
     }
@@ -153,6 +159,9 @@ impl Config {
             traces: file.traces.map(|traces| traces.read(place)).transpose()?,
             limits: file.limits.read(place)?,
             stop: file.stop.read(),
+            lifecycle_every: file
+                .lifecycle_every_seconds
+                .map_or(plain.lifecycle_every, |seconds| Duration::from_secs(seconds.get().into())),
             upstreams: upstreams::read(file.upstream, file.local_buckets, place)?,
             ..plain
         })

@@ -522,6 +522,7 @@ fn refused(
     recording.refused(refusal.code, reason, refusal.by.clone().map(|by| *by));
     let document = ErrorDocument { encoded_message, ..refusal.document(parts.uri.path(), id) };
     let mut response = answer(refusal.status, document.to_xml());
+    response.headers_mut().extend(refusal.headers.map(|headers| *headers).unwrap_or_default());
     if let Some(seconds) = refusal.retry_after {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds.get()));
     }
@@ -572,10 +573,8 @@ mod tests {
     /// The network's library moves it for every request.
     #[test]
     fn a_request_under_way_is_small() {
-        let bytes = size(|gateway: &'static Gateway, request| {
-            let through = Entrance { peer: [127, 0, 0, 1].into(), tls: None, serves: Services::ALL };
-            gateway.handle(request, through)
-        });
+        let through = Entrance { peer: [127, 0, 0, 1].into(), tls: None, serves: Services::ALL };
+        let bytes = size(|gateway: &'static Gateway, request| gateway.handle(request, through));
         assert!(bytes < 4096, "{bytes} bytes");
     }
 }

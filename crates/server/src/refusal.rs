@@ -5,7 +5,7 @@
 
 use std::num::NonZeroU16;
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use wigeon_core::s3::error::ErrorDocument;
 use wigeon_core::s3::form_policy::FormPolicyError;
 use wigeon_core::s3::name::NameError;
@@ -34,11 +34,13 @@ pub struct Refusal {
     /// For the operator only: why, where the requester must not know.
     pub reason: Option<String>,
     /// For an administrator to decode: JSON about a denied request, not yet sealed.
-    pub denial: Option<String>,
+    pub denial: Option<Box<str>>,
     /// For the audit: the statement that denied, where one did.
     pub by: Option<Box<DecidedBy>>,
     /// After how many seconds to try again, where that is known.
     pub retry_after: Option<NonZeroU16>,
+    /// Headers that the answer has beside.
+    pub headers: Option<Box<HeaderMap>>,
 }
 
 impl From<Denial> for Refusal {
@@ -46,7 +48,7 @@ impl From<Denial> for Refusal {
         let refusal = Self::new("AccessDenied", StatusCode::FORBIDDEN, denial.message());
         Self {
             reason: Some(denial.reason),
-            denial: Some(denial.document),
+            denial: Some(denial.document.into()),
             by: denial.by.map(Box::new),
             ..refusal
         }
@@ -66,6 +68,7 @@ impl Refusal {
             denial: None,
             by: None,
             retry_after: None,
+            headers: None,
         }
     }
 

@@ -17,6 +17,7 @@ use wigeon_core::time::Clock;
 use crate::accept::{Door, accept};
 use crate::audit::{Audit, AuditFile};
 use crate::authenticate::Authenticator;
+use crate::backend::local::expire::Expired;
 use crate::backend::local::{Options, Store, StoreError};
 use crate::backend::protocol::LocalBackend;
 use crate::backend::stores::Stores;
@@ -317,6 +318,7 @@ pub async fn start_with(
     let started_at = clock.now();
     let readiness = Readiness::new(Arc::clone(&sealer));
     let ring = Arc::clone(&sealer);
+    let (expiring, lifecycle_every) = (store.clone(), config.lifecycle_every);
     let gateway = Arc::new(Gateway {
         authenticator: Authenticator::new(
             Arc::clone(&sealer),
@@ -360,6 +362,7 @@ pub async fn start_with(
             () = watching.watch(Duration::from_secs(1)) => {}
             () = renew(&renewing) => {}
             () = follow(&ringing, &following, &*time) => {}
+            () = expire(&expiring, lifecycle_every) => {}
         }
     });
     let notice = config.stop.notice;
@@ -395,6 +398,20 @@ async fn follow(keys: &RingFile, directory: &Directory, clock: &dyn Clock) {
                 tracing::error!(error = %chain(&error), "the session keys stay as they were")
             }
         }
+    }
+}
+
+/// Carries out the buckets' lifecycle rules, for ever.
+async fn expire(store: &Store, every: Duration) {
+    loop {
+        match store.expire().await {
+            Ok(expired) if expired == Expired::default() => {}
+            Ok(expired) => tracing::info!(?expired, "carried out lifecycle rules"),
+            Err(error) => {
+                tracing::error!(error = %chain(&error), "could not carry out lifecycle rules");
+            }
+        }
+        tokio::time::sleep(every).await;
     }
 }
 

@@ -21,8 +21,12 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle, RuntimeFlavor};
 use tokio::sync::oneshot;
 
-/// The most threads for work that blocks, of all workers together.
+/// The most threads for work that blocks, of all workers together; but each has a fair number, however many they are:
+/// where disks are slow, all that waits for one may come over connections of the same worker.
 const MOST_BLOCKING: usize = 512;
+
+/// The fewest that a worker may have.
+const FEWEST_BLOCKING: usize = 64;
 
 /// How long a worker that ends waits for work that blocks.
 const LAST_BLOCKING: Duration = Duration::from_secs(5);
@@ -77,7 +81,7 @@ impl Workers {
         {
             return Ok(Self { workers: vec![Worker { runtime, serving: Arc::default(), thread: None }] });
         }
-        let most_blocking = (MOST_BLOCKING / count).max(1);
+        let most_blocking = (MOST_BLOCKING / count).max(FEWEST_BLOCKING);
         let workers = (1..=count.get()).map(|seat| Worker::start(seat, most_blocking));
         Ok(Self { workers: workers.collect::<io::Result<_>>()? })
     }

@@ -10,7 +10,7 @@ use wigeon_client::broker::{Agent, AgentError, AgentOptions, Answer, Ask, Listen
 use wigeon_client::durable;
 
 use super::serve::interrupted;
-use crate::brokered::{self, Own};
+use crate::brokered::Own;
 use crate::context::Context;
 use crate::errors::{Failure, Kind};
 use crate::output::printable;
@@ -87,7 +87,7 @@ async fn start(context: &Context, idle: Idle) -> Result<(Standing, bool), Failur
     let program = std::env::current_exe().map_err(|error| failed("find this program", &error))?;
     let mut command = std::process::Command::new(program);
     command.args(["agent", "run", "--detached", "--idle-exit", &idle.idle_exit.to_string()]);
-    if let Some(file) = brokered::places(context)?.ca_file {
+    if let Some(file) = context.places()?.ca_file {
         command.arg("--ca-file").arg(file);
     }
     let log_file = log_file(&log).map_err(|error| failed("write the agent's log", &error))?;
@@ -119,7 +119,7 @@ async fn stop(context: &Context) -> Result<(), Failure> {
             asked(context, Ask::Stop).await.map_err(|error| unusable(&error))?;
             let begun = tokio::time::Instant::now();
             // Under systemd's socket activation the socket stays, and asking again would start another one.
-            let path = brokered::address(context)?.socket;
+            let path = context.agent_address()?.socket;
             while begun.elapsed() < Duration::from_secs(3) && path.exists() {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
@@ -168,9 +168,9 @@ async fn serve(context: &Context, idle: Idle, detached: bool) -> Result<(), Fail
         let _ = rustix::process::setsid();
     }
     let options = AgentOptions {
-        socket: brokered::address(context)?.socket,
+        socket: context.agent_address()?.socket,
         dir: dir(context)?,
-        places: brokered::places(context)?,
+        places: context.places()?,
         idle_exit: (idle.idle_exit > 0).then(|| Duration::from_secs(idle.idle_exit)),
     };
     let Some(agent) = sole(context, &options).await? else {
@@ -191,7 +191,7 @@ async fn serve(context: &Context, idle: Idle, detached: bool) -> Result<(), Fail
 async fn sole(context: &Context, options: &AgentOptions) -> Result<Option<Agent<Own>>, Failure> {
     let begun = tokio::time::Instant::now();
     loop {
-        let agent = Agent::new(options.clone(), Own::new(context), Arc::clone(&context.clock))
+        let agent = Agent::new(options.clone(), Own::as_agent(context), Arc::clone(&context.clock))
             .map_err(|error| failed("take the agent's lock", &error))?;
         if agent.is_some() || begun.elapsed() > Duration::from_secs(4) || standing(context).await.is_ok() {
             return Ok(agent);
@@ -222,7 +222,7 @@ async fn standing(context: &Context) -> Result<Standing, AgentError> {
 
 /// Asks the agent, whoever it serves.
 pub(crate) async fn asked(context: &Context, ask: Ask) -> Result<Answer, AgentError> {
-    let Ok(address) = brokered::address(context) else { return Err(AgentError::None) };
+    let Ok(address) = context.agent_address() else { return Err(AgentError::None) };
     let answer = tokio::task::spawn_blocking(move || address.ask(ask, Duration::from_secs(5))).await;
     answer.unwrap_or_else(|error| Err(AgentError::Broken(std::io::Error::other(error))))
 }

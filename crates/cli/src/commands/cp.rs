@@ -48,7 +48,8 @@ async fn from_stream(args: &Args, to: &StorePlace, context: &Context) -> Result<
     if to.is_folder() {
         return Err(Failure::usage("standard input has no name to keep: name the object"));
     }
-    let (client, to) = (Stores::limited(args.run.limit()).open(context, to)?, to.object()?);
+    let (client, to) =
+        (args.moving.encryption.on(Stores::limited(args.run.limit()).open(context, to)?)?, to.object()?);
     if args.run.dry_run {
         return context.output.line(&format!("would upload - to {to}"));
     }
@@ -58,7 +59,8 @@ async fn from_stream(args: &Args, to: &StorePlace, context: &Context) -> Result<
 }
 
 async fn to_stream(args: &Args, from: &StorePlace, context: &Context) -> Result<(), Failure> {
-    let (client, object) = (Stores::limited(args.run.limit()).open(context, from)?, from.object()?);
+    let (client, object) =
+        (args.moving.encryption.on(Stores::limited(args.run.limit()).open(context, from)?)?, from.object()?);
     if args.run.dry_run {
         return context.output.line(&format!("would download {object} to -"));
     }

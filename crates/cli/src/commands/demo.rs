@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use url::Url;
 use wigeon_client::profile::Settings;
 use wigeon_client::s3::{Addressing, Client, Endpoint, StaticCredentials};
-use wigeon_client::sign_in::{self, Browser, SignInError};
+use wigeon_client::sign_in::{self, Browser, SignInError, WayBack};
 use wigeon_core::credentials::Credentials;
 use wigeon_core::secret::Secret;
 use wigeon_core::sigv4::canonical::hex;
@@ -31,7 +31,7 @@ use wigeon_server::serve;
 
 use self::form_browser::FormBrowser;
 use self::place::{CLIENT_ID, PROFILE, Place};
-use super::login::{DesktopBrowser, report};
+use super::login::{Back, DesktopBrowser, report};
 use super::serve::interrupted;
 use crate::context::Context;
 use crate::errors::{Failure, Kind};
@@ -116,7 +116,7 @@ async fn sign_in(context: &Context, settings: &Settings, user: Option<&str>) -> 
     let desktop = DesktopBrowser {
         program: context.environment.browser_program(),
         output: &context.output,
-        redirect: &oauth.redirect,
+        back: Back::Redirect(&oauth.redirect),
     };
     let scripted = user.map(|user| FormBrowser::new(user, &password_of(user)));
     let browser: &dyn Browser = match &scripted {
@@ -128,7 +128,8 @@ async fn sign_in(context: &Context, settings: &Settings, user: Option<&str>) -> 
     let limit = if user.is_some() { Duration::from_secs(30) } else { SIGN_IN_LIMIT };
     let sign_in = session.sign_in()?;
     let provider = sign_in::locate(sign_in.connector, sign_in.oauth).await.map_err(SignInError::from)?;
-    let tokens = sign_in::in_browser(sign_in, provider, browser, pasted, limit).await?;
+    let tokens =
+        sign_in::in_browser(sign_in, provider, browser, WayBack { pasted, doorway: None }, limit).await?;
     let user = tokens.identity.subject.clone();
     let record = session.begin(tokens).await?;
     report(context, &session, &record)?;

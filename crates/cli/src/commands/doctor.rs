@@ -7,6 +7,7 @@ mod probes;
 
 use serde_json::json;
 use wigeon_client::profile::{Flow, Severity, check};
+use wigeon_client::secret_store::Prepared;
 
 use self::probes::Probes;
 use super::findings::{Findings, State};
@@ -22,6 +23,20 @@ pub(crate) struct Args {
     name: Option<String>,
 }
 
+/// Where the sign-in is, or would be, and whether it can be kept there.
+fn place(context: &Context, name: &str, findings: &mut Findings) -> Result<(), Failure> {
+    match context.store()?.prepare(name) {
+        Ok(Prepared { place, passed_over: None }) => {
+            findings.ok("secrets", format!("kept {}", place.words()));
+        }
+        Ok(Prepared { place, passed_over: Some(why) }) => {
+            findings.ok("secrets", format!("kept {}: {why}", place.words()));
+        }
+        Err(error) => findings.failed("secrets", &error.into(), ""),
+    }
+    Ok(())
+}
+
 /// Runs the command. Exit code 1 where something fails, 4 where only the sign-in is missing.
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let settings = context.settings_of(context.stored(args.name.as_deref())?)?;
@@ -35,6 +50,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     if objections.is_empty() {
         findings.ok("profile", format!("{}: nothing to object to", settings.description()));
     }
+    place(context, settings.name(), &mut findings)?;
     let by_person = matches!(settings.flow().value, Flow::AuthorizationCode | Flow::PasswordGrant);
     if let Some(probes) = Probes::new(context, &settings, &mut findings) {
         if by_person && let Some(provider) = probes.discovery(&mut findings).await {

@@ -49,6 +49,10 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     for (name, _) in context.environment.variables().filter(|(name, _)| is_stale(name)) {
         command.env_remove(name);
     }
+    // What was said to this program alone.
+    for name in ["WIGEON_PASSPHRASE", "WIGEON_PASSPHRASE_FILE", "WIGEON_PASSWORD", "WIGEON_SECRET_KEY"] {
+        command.env_remove(name);
+    }
     command.envs(lent.surroundings.places());
     command.envs(lent.surroundings.rclone_remote());
     command.envs(lent.certificates(context)?);

@@ -6,29 +6,40 @@ mod desktop_browser;
 
 mod device_code;
 
+mod provider_choice;
+
 mod without_provider;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use inquire::{Password, Text};
 use serde_json::json;
 use url::Url;
-use wigeon_client::profile::{Flow, Settings, Stored};
+use wigeon_client::broker::Wanted;
+use wigeon_client::profile::{Flow, Redirect, Settings, Stored};
+use wigeon_client::secret_store::Prepared;
 use wigeon_client::session::{Record, Session};
-use wigeon_client::sign_in::{self, Invitation, SignInError, TokenSet};
+use wigeon_client::sign_in::{self, Browser, Chosen, Invitation, SignInError, TokenSet, WayBack};
 use wigeon_core::arn::Arn;
 use wigeon_core::secret::Secret;
 
+use super::agent;
 use crate::brokered;
 use crate::context::Context;
+use crate::environment::Environment;
 use crate::errors::Failure;
+use crate::keeping::StoreChoice;
 use crate::output::printable;
 use crate::wording::{role_name, signed_in};
-use questions::{ask, not_answered};
+use desktop_browser::InTab;
+use provider_choice::at_provider;
+use questions::ask;
 use without_provider::{Said, without_provider};
 
-pub(super) use desktop_browser::{DesktopBrowser, pasted};
+pub(super) use desktop_browser::{Back, DesktopBrowser, pasted};
+pub(super) use questions::not_answered;
 
 /// What the command line says.
 #[derive(Debug, clap::Args)]
@@ -63,6 +74,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "URL")]
     issuer: Option<Url>,
 
+    /// One of the providers that the profile allows; saved with the profile
+    #[arg(long, value_name = "NAME")]
+    provider: Option<String>,
+
     /// The redirect address, as registered at the provider; saved with the profile
     #[arg(long, value_name = "URL")]
     redirect_url: Option<String>,
@@ -85,6 +100,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     role_name: Option<String>,
 
+    /// Where to keep the sign-in; by default what WIGEON_STORE or config.toml says, else the best place
+    #[arg(long, value_enum, value_name = "PLACE")]
+    store: Option<StoreChoice>,
+
     /// How many seconds to wait for the person
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
@@ -92,18 +111,24 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
+    let context = &context.signing_in(args.store);
     let mut stored = context.stored(args.name.as_deref())?;
     let before = stored.bookmark.clone();
     answer_from_arguments(&args, &mut stored);
-    let mut settings = context.settings_of(stored)?;
-    settings = ask(context, settings)?;
+    let limit = Duration::from_secs(args.timeout);
+    let in_browser = !args.no_browser && !args.device;
+    let settings = context.settings_of(stored)?;
+    let (settings, chosen) =
+        at_provider(context, settings, args.provider.as_deref(), in_browser, limit).await?;
+    let settings = ask(context, settings)?;
     if settings.stored().bookmark != before {
         context.shelf()?.save(settings.stored(), true)?;
     }
     let session = context.session_of(&settings)?;
+    make_ready(context, &session).await?;
     let record = match settings.flow().value {
         Flow::AuthorizationCode => {
-            let tokens = in_person(context, &settings, &session, &args).await?;
+            let tokens = in_person(context, &settings, &session, &args, chosen.as_ref()).await?;
             begin(context, &session, tokens).await?
         }
         Flow::PasswordGrant => {
@@ -119,6 +144,21 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     };
     brokered::forget(context, Some(session.profile())).await;
     report(context, &session, &record)
+}
+
+/// A place that would lose the tokens is known before anyone signs in.
+async fn make_ready(context: &Context, session: &Session) -> Result<(), Failure> {
+    if context.wanted()? == Wanted::Memory && context.agent()?.is_some() {
+        agent::started(context).await?;
+    }
+    let Prepared { place, passed_over } = session.prepare()?;
+    match passed_over {
+        Some(why) if context.environment.may_have_keychain() => {
+            context.output.note(&format!("The sign-in is kept {}: {why}.", place.words()));
+        }
+        why => tracing::info!(place = place.words(), why, "the sign-in's place"),
+    }
+    Ok(())
 }
 
 /// Keeps a person's tokens, and exchanges them.
@@ -178,6 +218,7 @@ async fn in_person(
     settings: &Settings,
     session: &Session,
     args: &Args,
+    chosen: Option<&Chosen>,
 ) -> Result<TokenSet, Failure> {
     let sign_in = session.sign_in()?;
     let limit = Duration::from_secs(args.timeout);
@@ -196,9 +237,30 @@ async fn in_person(
         }
     }
     let oauth = settings.oauth()?;
-    let lines = pasted(context, &oauth, program.is_some());
-    let browser = DesktopBrowser { program, output: &context.output, redirect: &oauth.redirect };
-    Ok(sign_in::in_browser(sign_in, provider, &browser, lines, limit).await?)
+    let pasted = pasted(context, &oauth, program.is_some());
+    let doorway = handler(context, &oauth.redirect)?;
+    if doorway.is_none() && program.is_some() && oauth.redirect.scheme().is_some() {
+        let name = settings.name();
+        context
+            .output
+            .note(&format!("To come back by yourself next time, run once: wigeon setup desktop {name}"));
+    }
+    let back = if doorway.is_some() { Back::Handler } else { Back::Redirect(&oauth.redirect) };
+    let desktop = DesktopBrowser { program, output: &context.output, back };
+    let tab = chosen.map(|chosen| InTab { tab: &chosen.tab, output: &context.output });
+    let browser: &dyn Browser = match &tab {
+        Some(tab) => tab,
+        None => &desktop,
+    };
+    let back = WayBack { pasted, doorway };
+    Ok(sign_in::in_browser(sign_in, provider, browser, back, limit).await?)
+}
+
+/// Where the desktop's handler finds this sign-in, if `wigeon setup desktop` has put one there.
+fn handler(context: &Context, redirect: &Redirect) -> Result<Option<PathBuf>, Failure> {
+    let Some(scheme) = redirect.scheme() else { return Ok(None) };
+    let application = context.environment.applications_dir()?.join(Environment::handler_of(scheme));
+    Ok(application.exists().then_some(context.environment.runtime_dir()?))
 }
 
 async fn with_password(

@@ -1,17 +1,33 @@
-//! `wigeon ls`: buckets, or what is in one.
+//! `wigeon ls`: buckets, or what is in one: a level, everything below, as a tree, with versions, in another order.
 
 use futures_util::TryStreamExt;
 use serde_json::json;
-use wigeon_client::s3::{Client, Entry, ErrorKind, ListQuery};
+use wigeon_client::filter::Wildcard;
+use wigeon_client::s3::{Client, Entry, ErrorKind, ListQuery, VersionEntry, VersionSummary};
 
 use super::objects::address::StorePlace;
 use super::objects::filters::FilterArgs;
+use super::objects::lines::Lines;
+use super::objects::told::Told;
 use super::objects::{human, store};
 use crate::context::Context;
 use crate::errors::Failure;
 
+mod order;
+
+mod tree;
+
+use self::order::{Kept, SortBy};
+use self::tree::Tree;
+
 /// What the command line says.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  wigeon ls s3://team/2026/                 one level
+  wigeon ls -r --sort size --reverse s3://team
+  wigeon ls --tree --depth 2 s3://team
+  wigeon ls 's3://team/logs/*.gz'           * and ? match any text and any letter")]
 pub(crate) struct Args {
     /// s3://BUCKET/PREFIX, or PROFILE:BUCKET/PREFIX; nothing for the profile's Default Path or, without one, the
     /// buckets (s3:// for the buckets in any case)
@@ -22,9 +38,37 @@ pub(crate) struct Args {
     #[arg(long, short)]
     recursive: bool,
 
+    /// Show everything below as a tree
+    #[arg(long, conflicts_with_all = ["versions", "sort"])]
+    tree: bool,
+
+    /// How many levels of the tree to show
+    #[arg(long, value_name = "LEVELS", requires = "tree")]
+    depth: Option<usize>,
+
+    /// List all versions, the newest first, and the marks of what was removed
+    #[arg(long)]
+    versions: bool,
+
     /// Print sizes in bytes
     #[arg(long)]
     bytes: bool,
+
+    /// Print the sum at the end
+    #[arg(long)]
+    total: bool,
+
+    /// Order by this; the whole list is held in memory for it
+    #[arg(long, value_enum, value_name = "BY")]
+    sort: Option<SortBy>,
+
+    /// Order the other way round
+    #[arg(long, requires = "sort")]
+    reverse: bool,
+
+    /// Take * and ? in the address as they are
+    #[arg(long)]
+    literal: bool,
 
     #[command(flatten)]
     filters: FilterArgs,
@@ -37,10 +81,20 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         None => beginning(context)?,
     };
     let client = store::open(context, &place)?;
-    match &place.bucket {
-        None => buckets(&client, context).await,
-        Some(_) => objects(&client, &place, &args, context).await,
+    if place.bucket.is_none() {
+        return buckets(&client, context).await;
     }
+    let mut shown = Shown::new(&args, context);
+    let any = if args.versions {
+        versions(&client, &place, &args, context, &mut shown).await?
+    } else {
+        objects(&client, &place, &args, context, &mut shown).await?
+    };
+    shown.finish()?;
+    if any || place.key.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::error(format!("nothing begins with `{place}`")))
 }
 
 /// Who may not list the buckets begins in the one that the profile names.
@@ -69,52 +123,177 @@ async fn buckets(client: &Client, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn objects(client: &Client, place: &StorePlace, args: &Args, context: &Context) -> Result<(), Failure> {
-    let query = ListQuery {
-        prefix: place.key.clone(),
-        delimiter: (!args.recursive).then(|| "/".to_owned()),
-        ..ListQuery::default()
-    };
+impl Args {
+    /// What is asked for, and the wildcard that what comes has to match.
+    fn query(&self, place: &StorePlace) -> (ListQuery, Option<Wildcard>) {
+        let wildcard = if self.literal { None } else { Wildcard::parse(&place.key) };
+        let prefix = wildcard.as_ref().map_or(place.key.as_str(), Wildcard::prefix);
+        let deep = self.recursive || self.tree || wildcard.is_some();
+        let query = ListQuery {
+            prefix: prefix.to_owned(),
+            delimiter: (!deep).then(|| "/".to_owned()),
+            ..ListQuery::default()
+        };
+        (query, wildcard)
+    }
+}
+
+/// Rules see names from below the folder on.
+fn root(query: &ListQuery) -> usize {
+    query.prefix.rfind('/').map_or(0, |slash| slash + 1)
+}
+
+async fn objects(
+    client: &Client,
+    place: &StorePlace,
+    args: &Args,
+    context: &Context,
+    shown: &mut Shown<'_>,
+) -> Result<bool, Failure> {
+    let (query, wildcard) = args.query(place);
+    let root = root(&query);
     let filter = args.filters.filter(context.clock.now())?;
     let mut cursor = filter.cursor();
-    // Rules see names from below the folder on.
-    let root = place.key.rfind('/').map_or(0, |slash| slash + 1);
     let mut entries = client.list(place.bucket()?, query);
     let mut any = false;
     while let Some(entry) = entries.try_next().await? {
+        if wildcard.as_ref().is_some_and(|wildcard| !wildcard.matches(entry.name())) {
+            continue;
+        }
         any = true;
         let below = entry.name().get(root..).unwrap_or_default();
         let meant = match &entry {
-            Entry::Prefix(_) => cursor.enters(below.strip_suffix('/').unwrap_or(below)),
+            Entry::Prefix(_) => cursor.enters(below.trim_end_matches('/')),
             Entry::Object(object) => cursor.admits(below, object.size, object.last_modified),
         };
-        if !meant {
+        if meant {
+            shown.take(entry, root)?;
+        }
+    }
+    Ok(any)
+}
+
+async fn versions(
+    client: &Client,
+    place: &StorePlace,
+    args: &Args,
+    context: &Context,
+    shown: &mut Shown<'_>,
+) -> Result<bool, Failure> {
+    let (query, wildcard) = args.query(place);
+    let root = root(&query);
+    let filter = args.filters.filter(context.clock.now())?;
+    let mut cursor = filter.cursor();
+    let mut entries = client.list_versions(place.bucket()?, query);
+    let mut any = false;
+    while let Some(entry) = entries.try_next().await? {
+        let name = match &entry {
+            VersionEntry::Prefix(prefix) => prefix,
+            VersionEntry::Version(version) => &version.key,
+        };
+        if wildcard.as_ref().is_some_and(|wildcard| !wildcard.matches(name)) {
             continue;
         }
+        any = true;
+        let below = name.get(root..).unwrap_or_default().to_owned();
         match entry {
-            Entry::Prefix(prefix) => {
-                let data = json!({"type": "prefix", "key": prefix});
-                context
-                    .output
-                    .item(&data, |_| format!("{:<19}  {:>10}  {}", "", "-", human::name(&prefix)))?;
+            VersionEntry::Prefix(prefix) => {
+                if cursor.enters(below.trim_end_matches('/')) {
+                    shown.take(Entry::Prefix(prefix), root)?;
+                }
             }
-            Entry::Object(object) => {
-                let data = json!({
-                    "type": "object",
-                    "key": object.key,
-                    "size": object.size,
-                    "last_modified": object.last_modified,
-                    "etag": object.etag.as_ref().map(ToString::to_string),
-                    "storage_class": object.storage_class,
-                });
-                let size = if args.bytes { object.size.to_string() } else { human::size(object.size) };
-                let (time, name) = (human::time(object.last_modified), human::name(&object.key));
-                context.output.item(&data, |_| format!("{time:<19}  {size:>10}  {name}"))?;
+            VersionEntry::Version(version) => {
+                if cursor.admits(&below, version.size, version.last_modified) {
+                    shown.version(version)?;
+                }
             }
         }
     }
-    if any || place.key.is_empty() {
-        return Ok(());
+    Ok(any)
+}
+
+/// What has been listed: shown as it comes, or kept until it is sorted.
+struct Shown<'a> {
+    lines: Lines<'a>,
+    context: &'a Context,
+    bytes: bool,
+    tree: Option<Tree>,
+    kept: Option<Kept>,
+    total: Option<(u64, u64)>,
+}
+
+impl<'a> Shown<'a> {
+    fn new(args: &Args, context: &'a Context) -> Self {
+        let is_json = context.output.is_json();
+        Self {
+            lines: Lines::new(context),
+            context,
+            bytes: args.bytes,
+            tree: args.tree.then(|| Tree::new(args.depth, args.bytes)).filter(|_| !is_json),
+            kept: args.sort.map(|by| Kept::new(by, args.reverse)),
+            total: args.total.then_some((0, 0)),
+        }
     }
-    Err(Failure::error(format!("nothing begins with `{place}`")))
+
+    fn count(&mut self, size: u64) {
+        if let Some((objects, bytes)) = &mut self.total {
+            *objects += 1;
+            *bytes += size;
+        }
+    }
+
+    fn take(&mut self, entry: Entry, root: usize) -> Result<(), Failure> {
+        if let Entry::Object(object) = &entry {
+            self.count(object.size);
+        }
+        if let (Some(tree), Entry::Object(object)) = (&mut self.tree, &entry) {
+            return tree.object(object, root, &mut self.lines);
+        }
+        match &mut self.kept {
+            Some(kept) => {
+                kept.entry(entry);
+                Ok(())
+            }
+            None => self.show(&entry),
+        }
+    }
+
+    fn version(&mut self, version: VersionSummary) -> Result<(), Failure> {
+        self.count(version.size);
+        match &mut self.kept {
+            Some(kept) => {
+                kept.version(version);
+                Ok(())
+            }
+            None => {
+                let told = Told::version(&version);
+                self.lines.item(&told, |told| told.line(self.bytes))
+            }
+        }
+    }
+
+    fn show(&mut self, entry: &Entry) -> Result<(), Failure> {
+        let told = match entry {
+            Entry::Prefix(key) => Told::Prefix { key },
+            Entry::Object(object) => Told::object(object),
+        };
+        self.lines.item(&told, |told| told.line(self.bytes))
+    }
+
+    fn finish(mut self) -> Result<(), Failure> {
+        if let Some(kept) = self.kept.take() {
+            kept.show(&mut self.lines, self.bytes)?;
+        }
+        if let Some((objects, bytes)) = self.total {
+            let data = json!({"type": "total", "objects": objects, "bytes": bytes});
+            let size = if self.bytes { format!("{bytes} bytes") } else { human::size(bytes) };
+            let text = format!("{}, {size}", human::count(objects, "object", "objects"));
+            if self.context.output.is_json() {
+                self.lines.item(&data, |_| String::new())?;
+            } else {
+                self.lines.text(&text, b"\n")?;
+            }
+        }
+        self.lines.finish()
+    }
 }

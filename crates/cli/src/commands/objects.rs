@@ -8,7 +8,19 @@ pub(crate) mod store;
 
 pub(crate) mod filters;
 
+pub(crate) mod meant;
+
 pub(crate) mod human;
+
+pub(crate) mod lines;
+
+pub(crate) mod told;
+
+pub(crate) mod confirm;
+
+pub(crate) mod encryption;
+
+pub(crate) mod rewriting;
 
 pub(crate) mod removal;
 
@@ -16,4 +28,12 @@ pub(crate) mod shown;
 
 pub(crate) mod moving;
 
+pub(crate) mod sides;
+
+pub(crate) mod synced;
+
+pub(crate) mod compared;
+
 pub(crate) mod progress;
+
+pub(crate) mod crew;

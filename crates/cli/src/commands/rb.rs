@@ -4,7 +4,7 @@ use serde_json::json;
 use wigeon_client::s3::ErrorKind;
 
 use super::objects::address::StorePlace;
-use super::objects::removal::remove_all;
+use super::objects::removal::empty_bucket;
 use super::objects::{human, store};
 use crate::context::Context;
 use crate::errors::Failure;
@@ -19,6 +19,10 @@ pub(crate) struct Args {
     /// Remove all objects in it first
     #[arg(long)]
     force: bool,
+
+    /// With --force: remove all their versions, too, for good
+    #[arg(long, requires = "force")]
+    versions: bool,
 }
 
 /// Runs the command.
@@ -30,7 +34,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let (client, bucket) = (store::open(context, &place)?, place.bucket()?);
     let mut removed = 0;
     if args.force {
-        let removal = remove_all(&client, &place.folder()?, None).await?;
+        let removal = empty_bucket(&client, bucket, args.versions).await?;
         for kept in &removal.kept {
             context.output.message(&human::name(&kept.to_string()));
         }

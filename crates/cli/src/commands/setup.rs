@@ -5,6 +5,8 @@
 
 mod block;
 
+mod mime_default;
+
 mod recipe;
 
 use std::io::ErrorKind;
@@ -14,7 +16,7 @@ use serde_json::json;
 use wigeon_client::durable;
 
 use self::block::{Refused, diff};
-use self::recipe::{Ingredients, Piece, Recipe, Tool, is_ours};
+use self::recipe::{Ingredients, Opens, Piece, Recipe, Tool, is_ours};
 use super::surroundings::Surroundings;
 use crate::brokered;
 use crate::context::Context;
@@ -108,6 +110,7 @@ async fn recipe_of(args: &Args, context: &Context) -> Result<Recipe, Failure> {
         program: &program.to_string_lossy(),
         file: args.file.as_ref().map(|file| std::path::absolute(file).unwrap_or_else(|_| file.clone())),
         credentials: credentials.as_deref(),
+        scheme: settings.oauth()?.redirect.scheme().map(str::to_owned),
     };
     ingredients.recipe()
 }
@@ -116,11 +119,12 @@ fn print(recipe: &Recipe, context: &Context) -> Result<(), Failure> {
     let mut text = String::new();
     for piece in &recipe.pieces {
         let (file, body) = match piece {
-            Piece::Block(file, block) => (file, &block.body),
-            Piece::Whole(file, body) => (file, body),
+            Piece::Block(file, block) => (file, block.body.clone()),
+            Piece::Whole(file, body) => (file, body.clone()),
+            Piece::Opens(opens) => (&opens.file, mime_default::put("", &opens.kind, &opens.application)),
         };
         context.output.note(&format!("For {}:", file.display()));
-        text.push_str(body);
+        text.push_str(&body);
     }
     text.extend(recipe.snippet.as_deref());
     context.output.bytes(text.as_bytes())
@@ -138,6 +142,11 @@ fn done(piece: &Piece) -> Result<Option<Edit>, Failure> {
             Some(old) if old != *text && !is_ours(&old) => Err(foreign(file)),
             old => Ok(Some(Edit { file: file.clone(), old, new: Some(text.clone()) })),
         },
+        Piece::Opens(Opens { file, kind, application }) => {
+            let old = read(file)?;
+            let new = mime_default::put(old.as_deref().unwrap_or_default(), kind, application);
+            Ok(Some(Edit { file: file.clone(), old, new: Some(new) }))
+        }
     }
 }
 
@@ -158,6 +167,15 @@ fn undone(piece: &Piece) -> Result<Option<Edit>, Failure> {
             Some(old) if is_ours(&old) => Ok(Some(Edit { file: file.clone(), old: Some(old), new: None })),
             Some(_) => Err(foreign(file)),
         },
+        Piece::Opens(Opens { file, kind, application }) => {
+            let Some(old) = read(file)? else { return Ok(None) };
+            let new = mime_default::take(&old, kind, application);
+            Ok(new.map(|new| Edit {
+                file: file.clone(),
+                old: Some(old),
+                new: Some(new).filter(|new| !new.is_empty()),
+            }))
+        }
     }
 }
 

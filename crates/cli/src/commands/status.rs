@@ -1,6 +1,7 @@
 //! `wigeon status`: who is signed in where, as which role, for how long. Nobody is asked: it says what is kept.
 
 use serde_json::{Value, json};
+use wigeon_client::secret_store::Place;
 use wigeon_client::session::Record;
 use wigeon_core::time::Timestamp;
 
@@ -60,10 +61,10 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let mut damaged = None;
     for name in &names {
         match record_of(context, name) {
-            Ok((record, unattended)) => {
+            Ok((record, unattended, place)) => {
                 let standing = Standing::of(record.as_ref(), unattended, now);
                 lines.push((
-                    document(name, record.as_ref(), standing),
+                    document(name, record.as_ref(), standing, place),
                     sentence(name, record.as_ref(), standing, now),
                     standing,
                 ));
@@ -98,11 +99,12 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
 }
 
 /// What is kept, and whether the profile needs no person.
-fn record_of(context: &Context, name: &str) -> Result<(Option<Record>, bool), Failure> {
+fn record_of(context: &Context, name: &str) -> Result<(Option<Record>, bool, Option<Place>), Failure> {
     let settings = context.settings_of(context.shelf()?.load(name)?)?;
     let session = context.session_of(&settings)?;
     // A profile that cannot be used is `doctor`'s to explain; here it is one that nobody has signed in to.
-    Ok((session.record()?, session.is_unattended().unwrap_or(false)))
+    let (record, place) = (session.record()?, context.store()?.place(name)?);
+    Ok((record, session.is_unattended().unwrap_or(false), place))
 }
 
 /// Whether something is kept that a new session can be had with.
@@ -115,7 +117,7 @@ fn renews_until(record: &Record) -> Option<Timestamp> {
     (record.id_token.is_some() && !renews(record)).then_some(record.identity.expires_at)
 }
 
-fn document(name: &str, record: Option<&Record>, standing: Standing) -> Value {
+fn document(name: &str, record: Option<&Record>, standing: Standing, place: Option<Place>) -> Value {
     let session = record.and_then(|record| record.session.as_ref());
     json!({
         "profile": name,
@@ -129,6 +131,7 @@ fn document(name: &str, record: Option<&Record>, standing: Standing) -> Value {
         "expires_at": session.and_then(|session| session.credentials.expires_at),
         "renews": record.is_some_and(renews),
         "renews_until": record.and_then(renews_until),
+        "kept": place.map(Place::name),
         "signed_in_at": record.map(|record| record.signed_in_at),
     })
 }

@@ -5,7 +5,7 @@ use wigeon_client::connect::ConnectError;
 use wigeon_client::exchange::ExchangeError;
 use wigeon_client::identity_center::CenterError;
 use wigeon_client::profile::{ProfileError, SettingsError, ShelfError};
-use wigeon_client::secret_store::StoreError;
+use wigeon_client::secret_store::{KeychainError, StoreError};
 use wigeon_client::session::SessionError;
 use wigeon_client::sign_in::{ResponseError, SignInError, TokenEndpointError};
 
@@ -22,7 +22,32 @@ macro_rules! plain {
     };
 }
 
-plain!(NoPlace, ConnectError, ProfileError, StoreError);
+plain!(NoPlace, ConnectError, ProfileError);
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match &error {
+            StoreError::Keychain(KeychainError::Locked | KeychainError::Silent) => {
+                Self::because(Kind::Retry, &error)
+                    .hint("unlock it, or sign in again with: wigeon login --store file")
+            }
+            StoreError::Keychain(KeychainError::None(_)) => Self::because(Kind::Error, &error)
+                .hint("keep the sign-in elsewhere: wigeon login --store file"),
+            StoreError::NoPassphrase => Self::because(Kind::Error, &error).hint(
+                "run it at a terminal, or set WIGEON_PASSPHRASE_FILE; an agent remembers what was said once",
+            ),
+            StoreError::WrongPassphrase => {
+                Self::because(Kind::Denied, &error).hint("forgotten? wigeon login --store file begins anew")
+            }
+            StoreError::Unopened(_) => Self::because(Kind::SignInNeeded, &error).hint("run: wigeon login"),
+            StoreError::NoAgent(_) => Self::because(Kind::Error, &error).hint("run: wigeon agent start"),
+            StoreError::Busy => Self::because(Kind::Retry, &error),
+            StoreError::Io { .. } | StoreError::Open { .. } | StoreError::NoRandom => {
+                Self::because(Kind::Error, &error)
+            }
+        }
+    }
+}
 
 impl From<SettingsError> for Failure {
     fn from(error: SettingsError) -> Self {

@@ -44,22 +44,38 @@ impl AgentAddress {
     /// See [`AgentError`].
     pub fn ask(&self, ask: Ask, patience: Duration) -> Result<Answer, AgentError> {
         owned(&self.socket)?;
-        let stream = UnixStream::connect(&self.socket).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => AgentError::None,
-            _ => AgentError::Broken(error),
-        })?;
+        let stream = self.connect()?;
         let request = Request { version: VERSION, places: self.places.clone(), ask };
-        let mut line = serde_json::to_string(&request).map_err(|error| AgentError::Broken(error.into()))?;
+        let line = serde_json::to_string(&request).map_err(|error| AgentError::Broken(error.into()))?;
+        let mut line = zeroize::Zeroizing::new(line);
         line.push('\n');
         stream.set_read_timeout(Some(patience)).map_err(AgentError::Broken)?;
         stream.set_write_timeout(Some(patience)).map_err(AgentError::Broken)?;
-        (&stream).write_all(line.as_bytes()).map_err(AgentError::Broken)?;
+        (&stream).write_all(line.as_bytes()).map_err(|error| self.broken(error))?;
         let mut answer = zeroize::Zeroizing::new(String::new());
-        BufReader::new(stream.take(LINE_LIMIT)).read_line(&mut answer).map_err(AgentError::Broken)?;
+        let read = BufReader::new(stream.take(LINE_LIMIT)).read_line(&mut answer);
+        if read.map_err(|error| self.broken(error))? == 0 {
+            return Err(self.broken(io::ErrorKind::UnexpectedEof.into()));
+        }
         match serde_json::from_str(&answer) {
             Ok(Answer::Other(why)) => Err(AgentError::Other(why)),
             Ok(answer) => Ok(answer),
             Err(error) => Err(AgentError::Broken(error.into())),
+        }
+    }
+
+    fn connect(&self) -> Result<UnixStream, AgentError> {
+        UnixStream::connect(&self.socket).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => AgentError::None,
+            _ => AgentError::Broken(error),
+        })
+    }
+
+    /// An agent that breaks off, unless it has ended in the meantime: then there is none.
+    fn broken(&self, error: io::Error) -> AgentError {
+        match self.connect() {
+            Err(AgentError::None) => AgentError::None,
+            _ => AgentError::Broken(error),
         }
     }
 }
@@ -78,5 +94,45 @@ pub(super) fn owned(socket: &Path) -> Result<(), AgentError> {
         Ok(())
     } else {
         Err(AgentError::Foreign(socket.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    fn address(dir: &Path) -> AgentAddress {
+        let places = Places { config: "/config".into(), state: "/state".into(), ca_file: None };
+        AgentAddress { socket: dir.join("agent.sock"), places }
+    }
+
+    #[test]
+    fn an_agent_that_ends_while_it_is_asked_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let address = address(dir.path());
+        let listener = UnixListener::bind(&address.socket).unwrap();
+        let asking = std::thread::spawn({
+            let address = address.clone();
+            move || address.ask(Ask::Standing, Duration::from_secs(20))
+        });
+        let (caller, _) = listener.accept().unwrap();
+        drop(listener);
+        drop(caller);
+        assert!(matches!(asking.join().unwrap(), Err(AgentError::None)));
+    }
+
+    #[test]
+    fn an_agent_that_hangs_up_is_broken() {
+        let dir = tempfile::tempdir().unwrap();
+        let address = address(dir.path());
+        let listener = UnixListener::bind(&address.socket).unwrap();
+        let asking = std::thread::spawn({
+            let address = address.clone();
+            move || address.ask(Ask::Standing, Duration::from_secs(20))
+        });
+        drop(listener.accept().unwrap());
+        assert!(matches!(asking.join().unwrap(), Err(AgentError::Broken(_))));
     }
 }

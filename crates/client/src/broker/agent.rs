@@ -1,8 +1,8 @@
 //! The agent: one small process for each person, which holds their sessions and answers on a Unix socket (mode 0600,
 //! the caller's user checked) and at a loopback address.
 //!
-//! Enters: the places of its files, listeners that systemd may have opened, a [`Source`] of sessions. Leaves: nothing
-//! but answers; it ends when it is told to, or when nobody has asked for a while. Refused: a second agent, a caller
+//! Enters: the places of its files, listeners that systemd may have opened, a [`Source`] of sessions; sign-ins that are
+//! to be in memory alone. Leaves: nothing but answers; it ends when it is told to, or when nobody has asked for a while. Refused: a second agent, a caller
 //! of another user, a caller whose profiles lie elsewhere.
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -19,6 +19,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wigeon_core::credentials::Credentials;
+use wigeon_core::secret::Secret;
 use wigeon_core::time::{Clock, SignedDuration, Timestamp};
 use zeroize::Zeroizing;
 
@@ -27,6 +28,7 @@ use super::endpoint::access;
 use super::holder::{Holder, NotIssued, Sessions, Source};
 use super::lasting;
 use super::protocol::{Answer, Ask, HeldSession, LINE_LIMIT, Places, Request, Standing, VERSION};
+use crate::secret_store::{MemoryStore, SecretStore as _, StoreError};
 
 /// How often sessions are looked after.
 const ROUND: Duration = Duration::from_secs(2);
@@ -265,8 +267,32 @@ impl<S: Source> Serving<S> {
                 self.sessions.forget(profile.as_deref());
                 Answer::Done
             }
+            Ask::Kept(profile) => kept(self.memory().load(&profile)),
+            Ask::Keep(account, secret) => match self.memory().save(&account, &secret) {
+                Ok(()) => Answer::Done,
+                Err(error) => Answer::Other(error.to_string()),
+            },
+            Ask::Drop(profile) => {
+                let was = self.memory().load(&profile);
+                match self.memory().remove(&profile) {
+                    Ok(_) => kept(was),
+                    Err(error) => Answer::Other(error.to_string()),
+                }
+            }
+            Ask::KeptProfiles => match self.memory().profiles() {
+                Ok(names) => Answer::Profiles(names),
+                Err(error) => Answer::Other(error.to_string()),
+            },
+            Ask::Unlock(passphrase) => {
+                self.sessions.source().unlock(passphrase);
+                Answer::Done
+            }
             Ask::Stop => Answer::Done,
         }
+    }
+
+    fn memory(&self) -> &MemoryStore {
+        self.sessions.source().memory()
     }
 
     fn standing(&self) -> Standing {
@@ -285,6 +311,10 @@ impl<S: Source> Serving<S> {
     fn asked(&self) {
         self.asked_at.store(self.clock.now().as_second(), Ordering::Relaxed);
     }
+}
+
+fn kept(secret: Result<Option<Secret>, StoreError>) -> Answer {
+    secret.map_or_else(|error| Answer::Other(error.to_string()), Answer::Kept)
 }
 
 impl<S: Source> Holder for Serving<S> {

@@ -10,9 +10,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use wigeon_core::credentials::Credentials;
+use wigeon_core::secret::Secret;
 use wigeon_core::time::{Clock, Timestamp};
 
 use crate::profile::Settings;
+use crate::secret_store::MemoryStore;
 use crate::session::Session;
 
 /// What the caller can do about it.
@@ -61,6 +63,12 @@ pub trait Source: Send + Sync + 'static {
     /// Settings that cannot be used.
     fn open(&self, settings: &Settings) -> Result<Arc<Session>, NotIssued>;
 
+    /// The sign-ins that are kept in this process's memory.
+    fn memory(&self) -> &MemoryStore;
+
+    /// Takes the passphrase of sealed files.
+    fn unlock(&self, passphrase: Secret);
+
     /// Credentials of the session.
     fn credentials(
         &self,
@@ -87,6 +95,11 @@ impl<S: Source> Sessions<S> {
     #[must_use]
     pub fn new(source: S, clock: Arc<dyn Clock>) -> Self {
         Self { source, clock, held: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// Where they come from.
+    pub(super) fn source(&self) -> &S {
+        &self.source
     }
 
     /// Drops a profile's session, or all: the next caller gets what the store has then.

@@ -10,9 +10,10 @@ use wigeon_core::secret::Secret;
 use wigeon_core::time::Timestamp;
 
 use super::holder::NotIssued;
+use crate::secret_store::Account;
 
-/// The longest line, in bytes: a session token may be long.
-pub(super) const LINE_LIMIT: u64 = 1 << 18;
+/// The longest line, in bytes: a record of long tokens may be long.
+pub(super) const LINE_LIMIT: u64 = 1 << 22;
 
 /// The form of the lines; agent and caller must have the same.
 pub(super) const VERSION: u32 = 1;
@@ -49,6 +50,16 @@ pub enum Ask {
     Standing,
     /// To drop a profile's session, or all.
     Forget(Option<String>),
+    /// What the agent's memory keeps of a profile's sign-in.
+    Kept(String),
+    /// To keep a sign-in in memory.
+    Keep(Account, Secret),
+    /// To forget what memory keeps of a profile; the answer is what it was.
+    Drop(String),
+    /// The profiles whose sign-ins are in memory.
+    KeptProfiles,
+    /// To open sealed files with this passphrase.
+    Unlock(Secret),
     /// To end.
     Stop,
 }
@@ -57,7 +68,14 @@ impl Ask {
     /// Whether the answer depends on where the profiles lie.
     pub(super) fn concerns_profiles(&self) -> bool {
         match self {
-            Self::Credentials(_) | Self::Access(_) | Self::Forget(_) => true,
+            Self::Credentials(_)
+            | Self::Access(_)
+            | Self::Forget(_)
+            | Self::Kept(_)
+            | Self::Keep(..)
+            | Self::Drop(_)
+            | Self::KeptProfiles
+            | Self::Unlock(_) => true,
             Self::Standing | Self::Stop => false,
         }
     }
@@ -78,6 +96,10 @@ pub enum Answer {
     },
     /// This is held.
     Standing(Standing),
+    /// This is in memory.
+    Kept(Option<Secret>),
+    /// These are.
+    Profiles(Vec<String>),
     /// It is done.
     Done,
     /// There are none.

@@ -14,7 +14,9 @@ use super::holder::Source;
 use super::*;
 use crate::connect::ConnectOptions;
 use crate::profile::{Bookmark, Configuration, Document, Settings, Stored};
-use crate::secret_store::MemoryStore;
+use crate::secret_store::{
+    Account, MemoryStore, NoPassphrase, Options, Place, Protection, SealedStore, SecretStore as _, StoreError,
+};
 use crate::session::{Session, SessionError};
 use crate::sign_in;
 use crate::testing::{Manners, OtherSide};
@@ -60,6 +62,12 @@ impl Source for Lab {
         let (store, clock) = (Arc::new(self.store.clone()), Arc::new(self.side.clock.clone()));
         Ok(Arc::new(Session::new(settings, ConnectOptions::default(), store, clock).unwrap()))
     }
+
+    fn memory(&self) -> &MemoryStore {
+        &self.store
+    }
+
+    fn unlock(&self, _passphrase: Secret) {}
 
     async fn credentials(&self, session: &Session) -> Result<Arc<Credentials>, NotIssued> {
         session.credentials().await.map_err(|error| not_issued(&error))
@@ -372,4 +380,71 @@ fn a_socket_in_a_directory_that_others_write_to_is_not_trusted() {
     let places = Places { config: PathBuf::new(), state: PathBuf::new(), ca_file: None };
     let address = AgentAddress { socket, places };
     assert!(matches!(address.ask(Ask::Standing, Duration::from_secs(1)), Err(AgentError::Foreign(_))));
+}
+
+// ---- the agent's memory as a place of sign-ins -------------------------------------------------------------
+
+fn layered(dir: &std::path::Path, memory: Memory, wanted: Wanted, moving: bool) -> LayeredStore {
+    let options = Options {
+        keychain: false,
+        machine_id: String::new(),
+        passphrases: Arc::new(NoPassphrase),
+        chosen: None,
+        moving,
+    };
+    LayeredStore::new(SealedStore::new(dir.join("sessions"), options), memory, wanted, moving)
+}
+
+#[tokio::test]
+async fn the_agents_memory_is_a_place_and_can_be_left() {
+    let lab = Lab::new(Manners::default()).await;
+    let running = Running::start(&lab).await;
+    let (address, dir) = (running.address(), tempfile::tempdir().unwrap());
+    let account = Account {
+        profile: "own".to_owned(),
+        issuer: "https://i".to_owned(),
+        client_id: "c".to_owned(),
+        subject: "ada".to_owned(),
+    };
+    tokio::task::spawn_blocking(move || {
+        let agent = || Memory::Agent(address.clone());
+        let at = |memory, wanted, moving| layered(dir.path(), memory, wanted, moving);
+        let (large, newer) = (Secret::new("x".repeat(300_000)), Secret::new("newer"));
+
+        let signing_in = at(agent(), Wanted::Memory, true);
+        assert_eq!(signing_in.prepare("own").unwrap().place, Place::Memory);
+        signing_in.save(&account, &large).unwrap();
+        let later = at(agent(), Wanted::Best, false);
+        assert_eq!(later.load("own").unwrap(), Some(large.clone()));
+        assert_eq!(
+            (later.place("own").unwrap(), later.profiles().unwrap()),
+            (Some(Place::Memory), vec!["own".to_owned()])
+        );
+        later.save(&account, &newer).unwrap();
+        assert_eq!(later.place("own").unwrap(), Some(Place::Memory), "a renewal leaves it there");
+
+        // Of another home, the agent says nothing; and without one there is no such place.
+        let elsewhere = AgentAddress {
+            places: Places { config: PathBuf::from("/x"), ..address.places.clone() },
+            ..address.clone()
+        };
+        assert_eq!(at(Memory::Agent(elsewhere), Wanted::Best, false).load("own").unwrap(), None);
+        for memory in
+            [Memory::None, Memory::Agent(AgentAddress { socket: dir.path().join("no"), ..address.clone() })]
+        {
+            assert!(matches!(at(memory, Wanted::Memory, true).prepare("own"), Err(StoreError::NoAgent(_))));
+        }
+
+        let moving = at(agent(), Wanted::Sealed(Protection::File), true);
+        assert_eq!(moving.prepare("own").unwrap().place, Place::Sealed(Protection::File));
+        moving.save(&account, &newer).unwrap();
+        assert_eq!(at(agent(), Wanted::Best, false).load("own").unwrap(), Some(newer.clone()));
+        assert_eq!(at(Memory::None, Wanted::Best, false).load("own").unwrap(), Some(newer.clone()));
+        at(agent(), Wanted::Memory, true).save(&account, &newer).unwrap();
+        assert_eq!(at(Memory::None, Wanted::Best, false).load("own").unwrap(), None, "the file has gone");
+        assert!(at(agent(), Wanted::Best, false).remove("own").unwrap());
+        assert_eq!(at(agent(), Wanted::Best, false).load("own").unwrap(), None);
+    })
+    .await
+    .unwrap();
 }

@@ -102,8 +102,22 @@ fn addresses(settings: &Settings, findings: &mut Findings) {
 }
 
 fn sign_in(settings: &Settings, findings: &mut Findings) {
+    let providers = settings.providers();
+    let open = match settings.chosen_provider() {
+        Ok(chosen) => chosen.is_none() && !providers.is_empty(),
+        Err(error) => {
+            let names = providers.iter().map(|choice| choice.id.as_str()).collect::<Vec<_>>().join(", ");
+            let fix = format!("run: wigeon login --provider NAME, with one of {names}");
+            return findings.add(Severity::Error, &error.to_string(), &fix);
+        }
+    };
+    if open {
+        let names = providers.iter().map(|choice| choice.title.as_str()).collect::<Vec<_>>().join(", ");
+        let text = format!("the provider is chosen at the first sign-in, among {names}");
+        findings.add(Severity::Note, &text, "");
+    }
     let Some(oauth) = findings.ok(settings.oauth()) else { return };
-    if oauth.issuer.is_none() {
+    if oauth.issuer.is_none() && !open {
         if oauth.token_url.is_none() {
             findings.add(
                 Severity::Error,
@@ -150,8 +164,8 @@ fn sign_in(settings: &Settings, findings: &mut Findings) {
         ),
         (Redirect::CustomScheme(text), _) => findings.add(
             Severity::Warning,
-            &format!("the redirect `{text}` belongs to a desktop application: its address has to be pasted"),
-            "register `http://127.0.0.1/callback` at the provider, and run: wigeon login --redirect-url http://127.0.0.1/callback",
+            &format!("the redirect `{text}` belongs to a desktop application: its address has to be handed back"),
+            "run: wigeon setup desktop; or register `http://127.0.0.1/callback` at the provider, and run: wigeon login --redirect-url http://127.0.0.1/callback",
         ),
         (Redirect::Elsewhere(text), _) => findings.add(
             Severity::Note,

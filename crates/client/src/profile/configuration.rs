@@ -3,6 +3,7 @@
 //!
 //! ```toml
 //! profile = "lab"
+//! store = "keychain"    # where new sign-ins are kept
 //!
 //! [defaults]            # the keys of a profile
 //! region = "eu-central-1"
@@ -27,6 +28,8 @@ use super::toml_form;
 pub struct Configuration {
     /// The profile that is used when none is named.
     pub profile: Option<String>,
+    /// Where new sign-ins are kept.
+    pub store: Option<String>,
     pub(super) defaults: Dictionary,
     pub(super) preferences: BTreeMap<String, String>,
 }
@@ -82,6 +85,7 @@ impl Configuration {
         for (key, value) in &table {
             match (key.as_str(), value) {
                 ("profile", toml::Value::String(name)) => configuration.profile = Some(name.clone()),
+                ("store", toml::Value::String(place)) => configuration.store = Some(place.clone()),
                 ("defaults", toml::Value::Table(defaults)) => {
                     configuration.defaults =
                         toml_form::from_table(defaults, PROFILE, true).map_err(|problem| at(1, problem))?;
@@ -98,7 +102,7 @@ impl Configuration {
                     return Err(at(
                         1,
                         format!(
-                            "`{key}` is not a setting, or not of its type; there are `profile` (a string), `defaults` and `preferences` (tables)"
+                            "`{key}` is not a setting, or not of its type; there are `profile` and `store` (strings), `defaults` and `preferences` (tables)"
                         ),
                     ));
                 }
@@ -116,9 +120,10 @@ mod tests {
     fn read_and_refused() {
         let read = |text| Configuration::parse(text, "config.toml");
         let configuration =
-            read("profile = 'lab'\n[defaults]\nregion = 'x'\nissuer = 'https://i'\n[preferences]\na = 'b'")
+            read("profile = 'lab'\nstore = 'file'\n[defaults]\nregion = 'x'\nissuer = 'https://i'\n[preferences]\na = 'b'")
                 .unwrap();
         assert_eq!(configuration.profile.as_deref(), Some("lab"));
+        assert_eq!(configuration.store.as_deref(), Some("file"));
         assert_eq!(configuration.defaults.len(), 2);
         assert_eq!(configuration.preferences.get("a").map(String::as_str), Some("b"));
         assert_eq!(read("\n\nx = [").unwrap_err().line, 3);

@@ -192,7 +192,10 @@ impl Profile {
             .chain(
                 properties
                     .into_iter()
-                    .filter(|(name, _)| !keys::PROPERTIES_KNOWN.contains(&name.as_str()))
+                    .filter(|(name, _)| {
+                        !keys::PROPERTIES_KNOWN.contains(&name.as_str())
+                            && !name.starts_with(toml_form::PROVIDER)
+                    })
                     .map(|(key, _)| UnknownKey { place: "properties", key }),
             )
             .collect()
@@ -236,6 +239,11 @@ impl Bookmark {
     /// Remembers an answer, under the key's or property's own name; it wins over the profile from now on.
     pub fn answer(&mut self, key: &str, value: &str) {
         toml_form::set_property(&mut self.dictionary, keys::CUSTOM.plist, key, Value::from(value));
+    }
+
+    /// Takes an answer back: the profile's own value counts again.
+    pub fn take_back(&mut self, key: &str) {
+        toml_form::remove_property(&mut self.dictionary, keys::CUSTOM.plist, key);
     }
 
     /// The XML property list (`.duck`).

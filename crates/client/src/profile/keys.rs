@@ -116,6 +116,7 @@ pub(super) const PROPERTIES_KNOWN: &[&str] = &[
     VIRTUAL_HOST_DISABLE,
     USERNAME_CLAIMS,
     ISSUER,
+    PROVIDER_CHOICE,
     CA_FILE,
     AUDIENCE,
     PROMPT,
@@ -150,6 +151,8 @@ pub(super) const USERNAME_CLAIMS: &str = "oauth.username.claims";
 // Wigeon's own. Other programs pass over properties that they do not know.
 /// The issuer, for discovery and for the check of the ID token.
 pub(super) const ISSUER: &str = "wigeon.issuer";
+/// The provider that was chosen, where the profile allows several.
+pub(super) const PROVIDER_CHOICE: &str = "wigeon.provider";
 /// A PEM file of certificates to trust for all of this profile's connections.
 pub(super) const CA_FILE: &str = "wigeon.ca_file";
 /// The `audience` parameter of the authorization request, which some providers want.

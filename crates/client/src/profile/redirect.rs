@@ -43,6 +43,16 @@ impl Redirect {
         }
     }
 
+    /// The custom scheme, where it is one that a desktop can know.
+    #[must_use]
+    pub fn scheme(&self) -> Option<&str> {
+        let Self::CustomScheme(text) = self else { return None };
+        let (scheme, _) = text.split_once(':')?;
+        let named = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+        named.then_some(scheme)
+    }
+
     /// The `redirect_uri` to send. A loopback address without a port gets the listener's.
     #[must_use]
     pub fn uri(&self, listening_on: Option<u16>) -> String {
@@ -75,6 +85,14 @@ mod tests {
     #[case("com.example.app:/callback")]
     fn custom_schemes(#[case] text: &str) {
         assert_eq!(Redirect::classify(text), Redirect::CustomScheme(text.to_owned()));
+    }
+
+    #[test]
+    fn schemes_that_a_desktop_can_know() {
+        assert_eq!(Redirect::classify("x-cyberduck-action:oauth").scheme(), Some("x-cyberduck-action"));
+        assert_eq!(Redirect::classify("com.example.app:/callback").scheme(), Some("com.example.app"));
+        assert_eq!(Redirect::classify("${oauth.handler.scheme}://oauth").scheme(), None);
+        assert_eq!(Redirect::classify("http://localhost/").scheme(), None);
     }
 
     #[rstest]

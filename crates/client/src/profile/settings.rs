@@ -14,6 +14,7 @@ use wigeon_core::secret::Secret;
 use super::configuration::Configuration;
 use super::document::{self, UnknownKey};
 use super::keys::{self, Key};
+use super::overlay::{overlay, part};
 use super::redirect::Redirect;
 use super::shelf::Stored;
 use super::values::{ClientCredential, Exchanged, Flow, OAuth, Origin, Role, SettingsError, Sts, Valued};
@@ -24,7 +25,7 @@ pub struct Settings {
     stored: Stored,
     configuration: Configuration,
     /// The properties of bookmark, profile and configuration, in this order.
-    properties: [(Origin, Vec<(String, Value)>); 3],
+    pub(super) properties: [(Origin, Vec<(String, Value)>); 3],
 }
 
 impl Settings {
@@ -32,9 +33,13 @@ impl Settings {
     #[must_use]
     pub fn new(stored: Stored, configuration: Configuration) -> Self {
         let of = |dictionary: &Dictionary, key: Key| document::properties(dictionary.get(key.plist));
+        let own = of(&stored.profile.dictionary, keys::PROPERTIES);
+        let mut answers = of(&stored.bookmark.dictionary, keys::CUSTOM);
+        // The answers come first: the first that is found counts.
+        answers.extend(overlay(&answers, &own));
         let properties = [
-            (Origin::Bookmark, of(&stored.bookmark.dictionary, keys::CUSTOM)),
-            (Origin::Profile, of(&stored.profile.dictionary, keys::PROPERTIES)),
+            (Origin::Bookmark, answers),
+            (Origin::Profile, own),
             (Origin::Configuration, of(&configuration.defaults, keys::PROPERTIES)),
         ];
         Self { stored, configuration, properties }
@@ -50,6 +55,10 @@ impl Settings {
     #[must_use]
     pub fn stored(&self) -> &Stored {
         &self.stored
+    }
+
+    pub(super) fn configuration(&self) -> &Configuration {
+        &self.configuration
     }
 
     /// The stored profile, to save answers with it.
@@ -169,6 +178,9 @@ impl Settings {
             [keys::OAUTH_AUTHORIZATION_URL, keys::OAUTH_TOKEN_URL].into_iter().find_map(|key| self.text(key));
         if let Some(found) = oauth.or_else(|| self.property(keys::ISSUER)) {
             return found.map(|_| Flow::AuthorizationCode);
+        }
+        if self.properties[1].1.iter().any(|(name, value)| part(name, value).is_some()) {
+            return Valued { value: Flow::AuthorizationCode, origin: Origin::Profile };
         }
         let identity_center = self.stored.profile.protocol() == "s3-iam";
         if let Some(found) = self.property(keys::SSO_START_URL) {

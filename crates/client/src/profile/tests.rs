@@ -418,7 +418,7 @@ fn findings() {
     let insecure = format!("{code}{}", string("OAuth Token Url", "http://idp.example/token"));
     assert!(text(&insecure).contains("is http"));
     let custom = format!("{code}{}", string("OAuth Redirect Url", "x-cyberduck-action:oauth"));
-    assert!(text(&custom).contains("pasted"));
+    assert!(text(&custom).contains("handed back"));
     assert!(text(&string("Default Hostname", "127.0.0.1")).contains("host names under"));
     assert!(text(&string("Default Hostname", "${what}")).contains("has no value"));
 }

@@ -1,6 +1,6 @@
 //! A property list's dictionary as TOML, and back, without loss.
 //!
-//! Known keys get snake-case names; everything else stands under `[other]` with its own name. What TOML has no
+//! A table `[providers.NAME]` is read as properties. Known keys get snake-case names; everything else stands under `[other]` with its own name. What TOML has no
 //! form for is a table with one key that begins with `$`: `{ "$data" = "base64" }`, `{ "$integer" = "…" }` for
 //! integers beyond 64 bits signed, `{ "$uid" = 1 }`, and `{ "$table" = { … } }` for a dictionary that looks like
 //! one of these. TOML times without an offset have no form in a property list and are refused.
@@ -14,6 +14,10 @@ use super::keys::{Key, SHORT_NAMES};
 
 /// The table of the keys that we do not know.
 const OTHER: &str = "other";
+
+/// The table of the providers of which one is chosen, and the beginning of the properties that it stands for.
+const PROVIDERS: &str = "providers";
+pub(super) const PROVIDER: &str = "wigeon.provider.";
 
 /// Writes a dictionary whose known keys are `known`.
 pub(super) fn to_table(dictionary: &Dictionary, known: &[Key]) -> Table {
@@ -38,7 +42,14 @@ pub(super) fn from_table(table: &Table, known: &[Key], short_names: bool) -> Res
     for (name, value) in table {
         let short_name = SHORT_NAMES.iter().find(|(short, _)| short_names && short == name);
         if let Some((_, property)) = short_name {
-            short.push((*property, from_toml(value, name)?));
+            short.push(((*property).to_owned(), from_toml(value, name)?));
+        } else if let (true, PROVIDERS, Toml::Table(providers)) = (short_names, name.as_str(), value) {
+            for (id, values) in providers {
+                let values = values.as_table().ok_or_else(|| format!("`{name}.{id}` must be a table"))?;
+                for (key, value) in values {
+                    short.push((format!("{PROVIDER}{id}.{key}"), from_toml(value, key)?));
+                }
+            }
         } else if let Some(key) = known.iter().find(|key| key.toml == name) {
             dictionary.insert(key.plist.to_owned(), from_toml(value, name)?);
         } else if let (OTHER, Toml::Table(other)) = (name.as_str(), value) {
@@ -50,7 +61,7 @@ pub(super) fn from_table(table: &Table, known: &[Key], short_names: bool) -> Res
         }
     }
     for (property, value) in short {
-        set_property(&mut dictionary, "Properties", property, value);
+        set_property(&mut dictionary, "Properties", &property, value);
     }
     Ok(dictionary)
 }
@@ -72,6 +83,20 @@ pub(super) fn set_property(dictionary: &mut Dictionary, key: &str, property: &st
             properties.insert(property.to_owned(), value);
             dictionary.insert(key.to_owned(), Value::Dictionary(properties));
         }
+    }
+}
+
+/// Takes a property away, in whichever of its two generations the dictionary has.
+pub(super) fn remove_property(dictionary: &mut Dictionary, key: &str, property: &str) {
+    match dictionary.get_mut(key) {
+        Some(Value::Dictionary(properties)) => {
+            properties.remove(property);
+        }
+        Some(Value::Array(lines)) => {
+            let prefix = format!("{property}=");
+            lines.retain(|line| !line.as_string().is_some_and(|line| line.starts_with(&prefix)));
+        }
+        _ => {}
     }
 }
 

@@ -88,6 +88,34 @@ impl BucketSetting {
         }
     }
 
+    /// The name of the document's outermost element; of the policy, which is JSON, none.
+    #[must_use]
+    pub fn root(self) -> &'static str {
+        match self {
+            Self::Policy => "",
+            Self::Cors => "CORSConfiguration",
+            Self::Lifecycle => "LifecycleConfiguration",
+            Self::Encryption => "ServerSideEncryptionConfiguration",
+            Self::PublicAccessBlock => "PublicAccessBlockConfiguration",
+            Self::OwnershipControls => "OwnershipControls",
+            Self::Website => "WebsiteConfiguration",
+            Self::Logging => "BucketLoggingStatus",
+            Self::Notification => "NotificationConfiguration",
+            Self::Replication => "ReplicationConfiguration",
+        }
+    }
+
+    /// Whether a body is such a document. Stores that do not know a subresource answer as if it had not been named.
+    fn is_document(self, body: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(body);
+        match self {
+            Self::Policy => text.trim_start().starts_with('{'),
+            // The older form has the same content under another name.
+            Self::Lifecycle => text.contains("LifecycleConfiguration"),
+            _ => text.contains(&format!("<{}", self.root())),
+        }
+    }
+
     fn empty(self) -> &'static str {
         match self {
             Self::Logging => "<BucketLoggingStatus xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"/>",
@@ -121,6 +149,9 @@ impl Client {
         let call = Call::bucket(names.read, Method::GET, bucket).query(names.query, "");
         match self.send_whole(&call).await {
             Ok(answer) if answer.body.trim_ascii().is_empty() => Ok(None),
+            Ok(answer) if !setting.is_document(&answer.body) => {
+                Err(self.not_understood(names.read, "it is another document: the store has no such setting"))
+            }
             Ok(answer) => Ok(Some(answer.body)),
             Err(error) if is_unset(&error) => Ok(None),
             Err(error) => Err(error),
@@ -203,4 +234,19 @@ impl Client {
 /// There is no such document; the code has the document's name.
 fn is_unset(error: &S3Error) -> bool {
     error.kind() == ErrorKind::NotFound && !matches!(error.code(), Some("NoSuchBucket" | "NotFound"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_objects_is_no_setting() {
+        let list = b"<?xml version=\"1.0\"?><ListBucketResult><Name>b</Name></ListBucketResult>";
+        for setting in [BucketSetting::Policy, BucketSetting::Encryption, BucketSetting::Lifecycle] {
+            assert!(!setting.is_document(list), "{setting:?}");
+        }
+        assert!(BucketSetting::Cors.is_document(b"<CORSConfiguration xmlns=\"x\"/>"));
+        assert!(BucketSetting::Policy.is_document(b" {\"Version\": \"2012-10-17\"}"));
+    }
 }

@@ -142,6 +142,11 @@ impl Client {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
 
+    /// Whether it has an encryption of its own.
+    pub(crate) fn has_encryption(&self) -> bool {
+        self.encryption.is_some()
+    }
+
     /// Where it sends.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
@@ -204,10 +209,18 @@ impl Client {
                     StatusCode::INTERNAL_SERVER_ERROR,
                     Some(document),
                 )))),
+                _ if !self.has_encrypted(call, &headers) => {
+                    Err(S3Error::NotEncrypted { operation: call.operation, subject: call.subject() })
+                }
                 _ => Ok(Answer { headers, body }),
             }
         })
         .await
+    }
+
+    /// Whether what was asked for in encryption has been done, where it was.
+    fn has_encrypted(&self, call: &Call, answer: &HeaderMap) -> bool {
+        self.encryption.as_ref().is_none_or(|wished| wished.is_seen_in(call.operation, answer))
     }
 
     async fn with_remedies<T, F: Future<Output = Result<T, S3Error>>>(

@@ -137,8 +137,7 @@ impl ObjectEncryption {
                 [part, self.source_headers()].concat()
             }
             "GetObject" | "HeadObject" => {
-                let key = self.read.as_ref().or(written_key);
-                key.map(|key| owned(key.headers(false))).unwrap_or_default()
+                self.read.as_ref().map(|key| owned(key.headers(false))).unwrap_or_default()
             }
             _ => Vec::new(),
         };
@@ -148,6 +147,18 @@ impl ObjectEncryption {
             headers.insert(HeaderName::from_static(name), value);
         }
         Ok(())
+    }
+
+    /// Whether the answer to an operation shows that what was written is encrypted. A store that knows nothing of
+    /// these headers takes them in silence.
+    pub(crate) fn is_seen_in(&self, operation: &str, answer: &HeaderMap) -> bool {
+        let makes_an_object = matches!(operation, "PutObject" | "CopyObject" | "CreateMultipartUpload");
+        let shown = match &self.written {
+            Some(Encryption::Customer(_)) => "x-amz-server-side-encryption-customer-algorithm",
+            Some(Encryption::Store | Encryption::Kms(_)) => "x-amz-server-side-encryption",
+            None => return true,
+        };
+        !makes_an_object || answer.contains_key(shown)
     }
 
     fn written_headers(&self) -> Vec<(&'static str, String)> {
@@ -214,6 +225,16 @@ mod tests {
         }
         let store = ObjectEncryption { written: Some(Encryption::Store), read: None };
         assert_eq!(names(&store, "CopyObject"), ["server-side-encryption"]);
+    }
+
+    #[test]
+    fn a_silent_store_is_noticed() {
+        let wished = ObjectEncryption { written: Some(Encryption::Customer(key(1))), read: None };
+        let mut answer = HeaderMap::new();
+        assert!(!wished.is_seen_in("PutObject", &answer) && wished.is_seen_in("UploadPart", &answer));
+        assert!(ObjectEncryption::default().is_seen_in("PutObject", &answer));
+        answer.insert("x-amz-server-side-encryption-customer-algorithm", HeaderValue::from_static("AES256"));
+        assert!(wished.is_seen_in("PutObject", &answer));
     }
 
     #[test]

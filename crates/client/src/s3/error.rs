@@ -63,6 +63,14 @@ pub enum S3Error {
         /// Where to.
         origin: String,
     },
+    /// The store took the wish for encryption in silence.
+    #[error("the store did not encrypt `{subject}` when {operation} asked for it")]
+    NotEncrypted {
+        /// What was asked.
+        operation: &'static str,
+        /// `bucket/key`.
+        subject: String,
+    },
     /// A name, value or token that cannot stand in a header.
     #[error("{0} cannot be sent in an HTTP header")]
     Header(&'static str),
@@ -144,6 +152,7 @@ impl S3Error {
             Self::Unreachable { source, .. } if source.is_distrust() => ErrorKind::Untrusted,
             Self::Unreachable { .. } | Self::BrokenOff { .. } => ErrorKind::Unavailable,
             Self::Corrupt { .. } => ErrorKind::Corrupt,
+            Self::NotEncrypted { .. } => ErrorKind::NotSupported,
             Self::Endpoint(_) | Self::NotUnderstood { .. } | Self::InTheClear { .. } | Self::Header(_) => {
                 ErrorKind::Invalid
             }

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use futures_util::stream::{self, Stream};
 use http::Method;
+use tokio::task::JoinHandle;
 use wigeon_core::s3::BucketName;
 use wigeon_core::s3::uri::percent_decode;
 use wigeon_core::time::{Timestamp, parse_iso8601};
@@ -108,7 +109,8 @@ impl Client {
         Ok(page)
     }
 
-    /// All entries, in the order of their names; pages are fetched as they are needed.
+    /// All entries, in the order of their names. The next page is on its way while one is used, so whoever works on
+    /// what is listed hardly waits for the list, and never more than two pages are in memory.
     pub fn list(
         &self,
         bucket: &BucketName,
@@ -119,8 +121,8 @@ impl Client {
             bucket: bucket.clone(),
             query,
             entries: VecDeque::new(),
-            next: None,
-            done: false,
+            ahead: None,
+            is_begun: false,
         };
         Box::pin(stream::try_unfold(start, Listing::step))
     }
@@ -131,23 +133,41 @@ struct Listing {
     bucket: BucketName,
     query: ListQuery,
     entries: VecDeque<Entry>,
-    next: Option<String>,
-    done: bool,
+    ahead: Option<PageAhead>,
+    is_begun: bool,
+}
+
+/// A page that is being fetched, until nobody wants it any more.
+struct PageAhead(JoinHandle<Result<ListPage, S3Error>>);
+
+impl Drop for PageAhead {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Listing {
+    fn fetch(&self, token: String) -> PageAhead {
+        let (client, bucket, query) = (self.client.clone(), self.bucket.clone(), self.query.clone());
+        PageAhead(tokio::spawn(async move { client.list_page(&bucket, &query, Some(&token)).await }))
+    }
+
     async fn step(mut self) -> Result<Option<(Entry, Self)>, S3Error> {
         loop {
             if let Some(entry) = self.entries.pop_front() {
                 return Ok(Some((entry, self)));
             }
-            if self.done {
-                return Ok(None);
-            }
-            let page = self.client.list_page(&self.bucket, &self.query, self.next.as_deref()).await?;
+            let page = match self.ahead.take() {
+                Some(mut ahead) => match (&mut ahead.0).await {
+                    Ok(page) => page?,
+                    Err(error) => return Err(self.client.not_understood("ListObjectsV2", error)),
+                },
+                None if self.is_begun => return Ok(None),
+                None => self.client.list_page(&self.bucket, &self.query, None).await?,
+            };
+            self.is_begun = true;
             self.entries = page.entries.into();
-            self.done = page.next.is_none();
-            self.next = page.next;
+            self.ahead = page.next.map(|token| self.fetch(token));
         }
     }
 }

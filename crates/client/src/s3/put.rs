@@ -144,7 +144,8 @@ impl Client {
 
 /// Old stores refuse headers that they do not know in several ways.
 fn may_dislike_checksums(error: &S3Error) -> bool {
-    error.kind() == ErrorKind::NotSupported
+    let is_refusal = matches!(error, S3Error::Refused(_));
+    is_refusal && error.kind() == ErrorKind::NotSupported
         || matches!(
             error.code(),
             Some(

@@ -281,6 +281,9 @@ impl Contents {
 
     fn stored(&self, body: &[u8], headers: &HeaderMap) -> Response {
         let mut answer = ([("etag", etag(body))], "").into_response();
+        if let Some(kind) = headers.get("x-amz-server-side-encryption-customer-algorithm") {
+            answer.headers_mut().insert("x-amz-server-side-encryption-customer-algorithm", kind.clone());
+        }
         if let Some(sum) = headers.get("x-amz-checksum-crc64nvme").filter(|_| self.checksums) {
             answer.headers_mut().insert("x-amz-checksum-crc64nvme", sum.clone());
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wigeon_core::secret::Secret;
 
-use super::boundary::{Account, Lock, SecretStore, StoreError, digest_of};
+use super::boundary::{Account, Lock, Place, Prepared, SecretStore, StoreError, digest_of};
 
 /// Keeps secrets for as long as it lives. Clones share them.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +31,18 @@ impl SecretStore for MemoryStore {
         let shared = self.shared();
         let current = shared.current.get(profile);
         Ok(current.and_then(|digest| shared.secrets.get(profile)?.get(digest).cloned()))
+    }
+
+    fn accounts(&self, profile: &str) -> Result<Vec<Secret>, StoreError> {
+        Ok(self.shared().secrets.get(profile).map(|all| all.values().cloned().collect()).unwrap_or_default())
+    }
+
+    fn prepare(&self, _profile: &str) -> Result<Prepared, StoreError> {
+        Ok(Prepared { place: Place::Memory, passed_over: None })
+    }
+
+    fn place(&self, profile: &str) -> Result<Option<Place>, StoreError> {
+        Ok(self.shared().current.get(profile).map(|_| Place::Memory))
     }
 
     fn save(&self, account: &Account, secret: &Secret) -> Result<(), StoreError> {

@@ -5,6 +5,7 @@ use url::Url;
 use wigeon_core::credentials::Credentials;
 use wigeon_core::secret::Secret;
 use wigeon_core::time::{SignedDuration, Timestamp};
+use zeroize::Zeroizing;
 
 use crate::identity_center::SsoSession;
 use crate::profile::Exchanged;
@@ -145,7 +146,10 @@ impl Record {
     }
 
     pub(super) fn to_text(&self) -> Secret {
-        Secret::new(serde_json::to_string(self).expect("the record has only texts as keys"))
+        // Large enough at once: a buffer that grows leaves copies behind.
+        let mut text = Zeroizing::new(Vec::with_capacity(1 << 17));
+        serde_json::to_writer(&mut *text, self).expect("the record has only texts as keys");
+        Secret::new(String::from_utf8(std::mem::take(&mut *text)).expect("JSON is text"))
     }
 
     pub(super) fn account(&self, profile: &str) -> Account {

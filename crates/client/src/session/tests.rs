@@ -1,6 +1,7 @@
 //! A session's life: warm, kept, renewed, ended, with a clock that is moved by hand.
 
-use serde_json::json;
+use rstest::rstest;
+use serde_json::{Value, json};
 use wigeon_core::sts::FaultCode;
 use wigeon_core::time::Clock as _;
 
@@ -164,6 +165,44 @@ async fn a_new_refresh_token_is_kept_even_if_the_rest_fails() {
         manners.claims.clear();
         manners.sts_refusal = None;
     });
+    lab.session().credentials().await.unwrap();
+}
+
+/// OpenID Connect Core 1.0, section 12.2: what a refresh gives is held to the same, and to the same person.
+#[rstest]
+#[case::subject(json!({"sub": "bob"}))]
+#[case::no_subject(json!({"sub": null}))]
+#[case::issuer(json!({"iss": "https://other.example"}))]
+#[case::audience(json!({"aud": "other-app"}))]
+#[case::expired(json!({"exp": 1_000_000_000}))]
+#[case::no_iat(json!({"iat": null}))]
+#[case::future(json!({"iat": 4_000_000_000u64}))]
+#[case::at_hash(json!({"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"}))]
+#[case::authorized_party(json!({"azp": "b"}))]
+#[case::signature(Value::Null)]
+#[tokio::test]
+async fn a_renewed_id_token_that_does_not_hold(#[case] claims: Value) {
+    let lab = Lab::new(Manners::default()).await;
+    lab.signed_in().await;
+    lab.side.manners(|manners| match claims.as_object() {
+        Some(claims) => manners.claims = claims.clone(),
+        None => manners.wrong_key = true,
+    });
+    lab.wait(3600);
+    let error = lab.session().credentials().await.unwrap_err();
+    assert!(matches!(error, SessionError::Untrusted(_)), "{error}");
+    assert_eq!(lab.exchanges(), 1, "it was not exchanged");
+    // The refresh token that came with it is the one that works now, and was kept.
+    lab.side.manners(|manners| *manners = Manners::default());
+    lab.session().credentials().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_renewal_after_the_provider_has_changed_its_key() {
+    let lab = Lab::new(Manners::default()).await;
+    lab.signed_in().await;
+    lab.side.change_key();
+    lab.wait(3600);
     lab.session().credentials().await.unwrap();
 }
 

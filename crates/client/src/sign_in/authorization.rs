@@ -186,7 +186,7 @@ pub(super) fn query_of_pasted(text: &str) -> Option<&str> {
 }
 
 /// 256 bits, base64url: 43 characters, which also suits PKCE (RFC 7636, section 4.1).
-fn random() -> Secret {
+pub(super) fn random() -> Secret {
     let mut bytes = [0; 32];
     SystemRandom::new().fill(&mut bytes).expect("the system's random generator works once the process runs");
     Secret::new(URL_SAFE_NO_PAD.encode(bytes))

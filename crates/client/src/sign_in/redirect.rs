@@ -131,12 +131,10 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let page = if !host.eq_ignore_ascii_case(&shared.authority) {
         Page::Refused { reason: "This address was reached under a name that is not ours." }
     } else if request.uri().path() != shared.path {
-        return page(404, &Page::Refused { reason: "There is nothing here." });
+        return respond(404, &Page::Refused { reason: "There is nothing here." }.html());
     } else if request.method() != Method::GET {
-        return page(
-            405,
-            &Page::Refused { reason: "Only a browser that comes back from signing in is awaited here." },
-        );
+        let reason = "Only a browser that comes back from signing in is awaited here.";
+        return respond(405, &Page::Refused { reason }.html());
     } else if shared.taken.load(Ordering::SeqCst) {
         Page::Refused { reason: "This sign-in has already been answered; a code works once." }
     } else {
@@ -148,10 +146,11 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
             Err(_) => gone,
         }
     };
-    self::page(page.status(), &page)
+    respond(page.status(), &page.html())
 }
 
-fn page(status: u16, page: &Page) -> Response {
+/// A page that loads nothing, is in no frame, and stays nowhere.
+pub(super) fn respond(status: u16, html: &str) -> Response {
     Response::builder()
         .status(status)
         .header(header::CONTENT_TYPE, "text/html; charset=utf-8")
@@ -160,6 +159,6 @@ fn page(status: u16, page: &Page) -> Response {
         .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
         .header(header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
         .header(header::CONNECTION, "close")
-        .body(Body::from(page.html()))
+        .body(Body::from(html.to_owned()))
         .expect("the status and the headers are constants")
 }

@@ -1,4 +1,6 @@
-//! Whole sign-ins in this process, with a provider that misbehaves in one way at a time.
+//! Whole sign-ins in this process, with a provider that misbehaves in one way at a time: the OpenID Foundation's
+//! relying-party test modules (`oidcc-client-test-…`) as tables of our own, and what they leave out. Not among them:
+//! UserInfo, which is never asked, hybrid and implicit flows, which are never used, and form_post.
 
 use rstest::rstest;
 use serde_json::{Map, Value, json};
@@ -35,8 +37,12 @@ fn object(value: Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()
 }
 
-fn nobody_pastes() -> mpsc::Receiver<String> {
-    mpsc::channel(1).1
+fn nobody_pastes() -> WayBack {
+    by_paste(mpsc::channel(1).1)
+}
+
+fn by_paste(pasted: mpsc::Receiver<String>) -> WayBack {
+    WayBack { pasted, doorway: None }
 }
 
 struct Outcome {
@@ -119,11 +125,32 @@ async fn an_id_token_that_does_not_hold(#[case] claims: Value, #[case] says: &st
 #[case::not_the_providers(json!({"alg": "RS256"}), "not allowed")]
 #[case::unknown_key(json!({"kid": "unknown"}), "has no key `unknown`")]
 #[case::critical(json!({"crit": ["x"]}), "critical")]
+#[case::not_a_jwt(json!({"alg": 7}), "header cannot be read")]
 #[tokio::test]
 async fn a_header_that_does_not_hold(#[case] header: Value, #[case] says: &str) {
     let outcome = signed_in(Manners { header: object(header), ..Manners::default() }).await;
     let error = chain(&outcome.result.unwrap_err());
     assert!(error.contains(says), "{error}");
+}
+
+/// `kid-absent-single-jwks` is taken, `kid-absent-multiple-jwks` refused: which key is meant must not be guessed.
+#[tokio::test]
+async fn a_token_without_a_key_id() {
+    let header = object(json!({ "kid": null }));
+    signed_in(Manners { header: header.clone(), ..Manners::default() }).await.result.unwrap();
+    let outcome = signed_in(Manners { header, several_keys: true, ..Manners::default() }).await;
+    let error = chain(&outcome.result.unwrap_err());
+    assert!(error.contains("names no key") && error.contains("2 usable"), "{error}");
+    signed_in(Manners { several_keys: true, ..Manners::default() }).await.result.unwrap();
+}
+
+/// `signing-key-rotation`: keys are asked for at each sign-in.
+#[tokio::test]
+async fn a_provider_changes_its_key() {
+    let side = OtherSide::start(Manners::default()).await;
+    signed_in_with(&side, &oauth(&side), &public_client()).await.result.unwrap();
+    side.change_key();
+    signed_in_with(&side, &oauth(&side), &public_client()).await.result.unwrap();
 }
 
 #[tokio::test]
@@ -237,7 +264,7 @@ async fn a_pasted_address_is_as_good() {
         paste.send(format!("  {}\n", landed.url)).await.unwrap();
         std::future::pending::<()>().await;
     });
-    let tokens = in_browser(sign_in, located(sign_in).await, &walker, pasted, LIMIT).await.unwrap();
+    let tokens = in_browser(sign_in, located(sign_in).await, &walker, by_paste(pasted), LIMIT).await.unwrap();
     assert_eq!(tokens.identity.subject, "ada");
     assert_eq!(side.forms("/token")[0]["redirect_uri"], "x-cyberduck-action:oauth");
 }
@@ -253,11 +280,76 @@ async fn a_pasted_text_that_is_not_ours(#[case] text: &str, #[case] says: &str) 
     let (paste, pasted) = mpsc::channel(1);
     paste.send(text.to_owned()).await.unwrap();
     drop(paste);
-    let error = in_browser(sign_in, located(sign_in).await, &Walker::new(0).0, pasted, LIMIT)
+    let error = in_browser(sign_in, located(sign_in).await, &Walker::new(0).0, by_paste(pasted), LIMIT)
         .await
         .unwrap_err()
         .to_string();
     assert!(error.contains(says), "{error}");
+}
+
+/// What the desktop's handler does with the address, in a thread of its own.
+async fn handed(dir: &std::path::Path, address: &url::Url) -> Result<String, HandOverError> {
+    let (dir, address) = (dir.to_owned(), address.to_string());
+    tokio::task::spawn_blocking(move || hand_over(&dir, &address)).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_desktop_hands_the_address_of_a_custom_scheme_over() {
+    let side = OtherSide::start(Manners::default()).await;
+    let (connector, client) = (connector(), public_client());
+    let oauth = OAuth { redirect: Redirect::classify("x-cyberduck-action:oauth"), ..oauth(&side) };
+    let sign_in = SignIn { connector: &connector, clock: &side.clock, oauth: &oauth, client: &client };
+    let (walker, mut landed) = Walker::new(1);
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().to_owned();
+    let handler = tokio::spawn(async move {
+        let landed = landed.recv().await.unwrap().unwrap();
+        let mut wrong = landed.url.clone();
+        wrong.set_query(Some("code=c&state=x"));
+        assert!(matches!(handed(&place, &wrong).await, Err(HandOverError::Nobody)), "another attempt's");
+        let said = handed(&place, &landed.url).await.unwrap();
+        let again = handed(&place, &landed.url).await;
+        assert!(matches!(again, Err(HandOverError::Nobody)), "a code works once");
+        said
+    });
+    let back = WayBack { pasted: mpsc::channel(1).1, doorway: Some(dir.path().to_owned()) };
+    let tokens = in_browser(sign_in, located(sign_in).await, &walker, back, LIMIT).await.unwrap();
+    assert_eq!(tokens.identity.subject, "ada");
+    assert_eq!(handler.await.unwrap(), format!("Signed in as ada@example.org at {}", side.issuer_text()));
+    assert_eq!(side.forms("/token").len(), 1);
+}
+
+#[tokio::test]
+async fn one_of_several_providers_is_chosen_on_a_page() {
+    let offered = |id: &str| Offered {
+        id: id.to_owned(),
+        title: format!("<{id}>"),
+        issuer: format!("https://{id}.example"),
+    };
+    let chooser = Chooser::open("the lab", vec![offered("work"), offered("uni")]).await.unwrap();
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let get = |url: &str| client.get(url).send();
+    let address = chooser.address.to_string();
+    let page = get(&address).await.unwrap().text().await.unwrap();
+    assert!(page.contains("Sign in to the lab") && page.contains("&lt;uni&gt;") && !page.contains("<uni>"));
+    let link =
+        page.split('"').find(|part| part.starts_with("/choose?provider=uni")).unwrap().replace("&amp;", "&");
+    let base = address.split("/?").next().unwrap().to_owned();
+    let word = address.split("word=").nth(1).unwrap();
+
+    assert_eq!(get(&format!("{base}/choose?provider=uni&word=guessed")).await.unwrap().status(), 403);
+    assert_eq!(get(&format!("{base}/")).await.unwrap().status(), 403, "without the word");
+    assert_eq!(get(&format!("{base}/choose?provider=x&word={word}")).await.unwrap().status(), 400);
+    let rebound = client.get(&address).header("host", "evil.example").send().await.unwrap();
+    assert_eq!(rebound.status(), 403);
+
+    let tab = tokio::spawn(client.get(format!("{base}{link}")).send());
+    let chosen = chooser.chosen().await.unwrap();
+    assert_eq!(chosen.id, "uni");
+    chosen.tab.show(&"https://uni.example/authorize?state=s".parse().unwrap());
+    let sent_on = tab.await.unwrap().unwrap();
+    assert_eq!(sent_on.status(), 303);
+    assert_eq!(sent_on.headers()["location"], "https://uni.example/authorize?state=s");
 }
 
 #[tokio::test]

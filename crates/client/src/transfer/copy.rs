@@ -11,14 +11,30 @@ use super::error::TransferError;
 use super::item::{Address, Done};
 use super::parts::PartsInFlight;
 use super::reader::{ObjectReader, changed};
-use crate::s3::{Client, CopyOptions, ErrorKind, GetOptions, ObjectHead, PutOptions};
+use crate::s3::{Client, CopyOptions, ETag, ErrorKind, GetOptions, ObjectHead, PutOptions};
 
 impl Transfers {
-    /// Copies an object inside one store, with its metadata; large ones in parts.
+    /// Copies an object inside one store, with its metadata; large ones in parts. What a store cannot copy with the
+    /// encryption that is wished for (Ceph RGW 16) passes through here.
     ///
     /// # Errors
     /// See [`TransferError`].
     pub async fn copy(
+        &self,
+        client: &Client,
+        from: &Address,
+        known_size: Option<u64>,
+        to: &Address,
+    ) -> Result<Done, TransferError> {
+        match self.copy_inside(client, from, known_size, to).await {
+            Err(error) if error.kind() == Some(ErrorKind::NotSupported) && client.has_encryption() => {
+                self.copy_across(client, from, client, to).await
+            }
+            other => other,
+        }
+    }
+
+    async fn copy_inside(
         &self,
         client: &Client,
         from: &Address,
@@ -94,12 +110,36 @@ impl Transfers {
         to: &Address,
     ) -> Result<Done, TransferError> {
         let (head, reader) = self.unless_stopped(ObjectReader::whole(from_client, from, None)).await??;
+        self.write(reader, to_client, to, &described_by(&head)).await
+    }
+
+    /// The same for the object of this entity tag, with other things to go with it.
+    pub(crate) async fn pass_through(
+        &self,
+        from_client: &Client,
+        from: &Address,
+        etag: Option<ETag>,
+        to_client: &Client,
+        to: &Address,
+        options: &PutOptions,
+    ) -> Result<Done, TransferError> {
+        let (_, reader) = self.unless_stopped(ObjectReader::whole(from_client, from, etag)).await??;
+        self.write(reader, to_client, to, options).await
+    }
+
+    async fn write(
+        &self,
+        reader: ObjectReader,
+        to_client: &Client,
+        to: &Address,
+        options: &PutOptions,
+    ) -> Result<Done, TransferError> {
         let chunks = stream::try_unfold(reader, |mut reader| async move {
             let chunk = reader.next().await.map_err(std::io::Error::other)?;
             Ok::<_, std::io::Error>(chunk.map(|chunk| (chunk, reader)))
         });
         let stream = StreamReader::new(Box::pin(chunks.into_stream()));
-        self.upload_stream(to_client, stream, to, &described_by(&head)).await
+        self.upload_stream(to_client, stream, to, options).await
     }
 }
 

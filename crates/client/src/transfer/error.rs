@@ -62,6 +62,9 @@ pub enum TransferError {
     /// It is not what it was when the transfer began; the target is as it was before.
     #[error("`{0}` changed while it was being transferred; try again")]
     Changed(String),
+    /// It is not what it was when a plan was made of it; it was left as it is.
+    #[error("`{0}` is not what it was when the plan was made")]
+    Outdated(String),
     /// It arrived, and it is not the same.
     #[error("`{subject}` did not arrive as it is: its {what} differs")]
     Corrupt {
@@ -105,6 +108,7 @@ impl TransferError {
             | Self::Outside { .. }
             | Self::NotRemoved(_)
             | Self::WithOthers(_)
+            | Self::Outdated(_)
             | Self::Name(_)
             | Self::Key(_)
             | Self::Changed(_)

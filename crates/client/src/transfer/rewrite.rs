@@ -60,30 +60,76 @@ impl Transfers {
             storage_class: options.storage_class.clone(),
             replace: None,
         };
-        if head.size <= self.tuning.copy_threshold {
-            let copy = CopyOptions { replace: Some(options), ..copy };
-            let stored = self.unless_stopped(client.copy_object(at.pair(), at.pair(), &copy)).await?;
-            let stored = stored.map_err(changed(at))?;
-            self.progress.moved(head.size);
-            return Ok(Done { bytes: head.size, verified: stored.verified });
-        }
-        let mut options = options;
-        if options.tags.is_empty() && head.state.tags != Some(0) {
-            options.tags = self.tags_of(client, at, version).await?;
-        }
-        self.copy_parts(client, at, head, at, &copy, &options).await
+        let tags = self.tags_to_keep(client, at, head, version, &options).await?;
+        let done = match self.copy_onto_itself(client, at, head, copy, &options, &tags).await {
+            // What a store does not encrypt while it copies, it encrypts when it is sent (Ceph RGW 16).
+            Err(error)
+                if error.kind() == Some(ErrorKind::NotSupported)
+                    && client.has_encryption()
+                    && version.is_none() =>
+            {
+                let options = PutOptions { tags: tags.clone(), ..options };
+                self.pass_through(client, at, head.etag.clone(), client, at, &options).await?
+            }
+            other => other?,
+        };
+        self.see_tags(client, at, &tags).await?;
+        Ok(done)
     }
 
-    /// A store without tags has none.
-    async fn tags_of(
+    async fn copy_onto_itself(
         &self,
         client: &Client,
         at: &Address,
+        head: &ObjectHead,
+        copy: CopyOptions,
+        options: &PutOptions,
+        tags: &[Tag],
+    ) -> Result<Done, TransferError> {
+        if head.size > self.tuning.copy_threshold {
+            let options = PutOptions { tags: tags.to_vec(), ..options.clone() };
+            return self.copy_parts(client, at, head, at, &copy, &options).await;
+        }
+        // The source's tags stay by themselves.
+        let copy = CopyOptions { replace: Some(options.clone()), ..copy };
+        let stored = self.unless_stopped(client.copy_object(at.pair(), at.pair(), &copy)).await?;
+        let stored = stored.map_err(changed(at))?;
+        self.progress.moved(head.size);
+        Ok(Done { bytes: head.size, verified: stored.verified })
+    }
+
+    /// The tags that the object is to have. A store without tags, or one that does not show them, has none that
+    /// could be kept here.
+    async fn tags_to_keep(
+        &self,
+        client: &Client,
+        at: &Address,
+        head: &ObjectHead,
         version: Option<&str>,
+        options: &PutOptions,
     ) -> Result<Vec<Tag>, TransferError> {
+        if !options.tags.is_empty() || head.state.tags == Some(0) {
+            return Ok(options.tags.clone());
+        }
         match self.unless_stopped(client.object_tags(&at.bucket, &at.key, version)).await? {
-            Err(error) if error.kind() == ErrorKind::NotSupported => Ok(Vec::new()),
+            Err(error) if matches!(error.kind(), ErrorKind::NotSupported | ErrorKind::Denied) => {
+                Ok(Vec::new())
+            }
             other => Ok(other?),
         }
+    }
+
+    /// Some stores lose tags, or garble them, while they copy (Ceph RGW 16): then they are written again.
+    async fn see_tags(&self, client: &Client, at: &Address, tags: &[Tag]) -> Result<(), TransferError> {
+        if tags.is_empty() {
+            return Ok(());
+        }
+        let there = self.unless_stopped(client.object_tags(&at.bucket, &at.key, None)).await?;
+        let is_same =
+            there.is_ok_and(|there| there.len() == tags.len() && there.iter().all(|tag| tags.contains(tag)));
+        if !is_same {
+            self.unless_stopped(client.set_object_tags(&at.bucket, &at.key, None, tags)).await??;
+        }
+        Ok(())
     }
 }

@@ -27,6 +27,12 @@ pub enum Need {
     EachKey,
     /// Writing the tags of the body, asked for once they are known: without and with a `versionId`.
     BodyTags(&'static str, &'static str),
+    /// Protecting the object as the body says, asked for once that is known.
+    BodyLock(&'static str),
+    /// Bypassing a retention of mode `GOVERNANCE`, where a header says so.
+    BypassedGovernance,
+    /// Making a bucket that locks its versions, where a header says so.
+    BucketLock,
     /// Writing the key that the form of a browser upload names.
     FormKey,
 }
@@ -88,7 +94,7 @@ macro_rules! operations {
 #[rustfmt::skip]
 operations! {
     ListBuckets: GET Service, &[], &["max-buckets", "continuation-token", "prefix", "bucket-region"], None, &[Need::OnService("s3:ListAllMyBuckets")];
-    CreateBucket: PUT Bucket, &[], &[], None, &[Need::OnTarget("s3:CreateBucket", "s3:CreateBucket")];
+    CreateBucket: PUT Bucket, &[], &[], None, &[Need::OnTarget("s3:CreateBucket", "s3:CreateBucket"), Need::BucketLock];
     DeleteBucket: DELETE Bucket, &[], &[], None, &[Need::OnTarget("s3:DeleteBucket", "s3:DeleteBucket")];
     HeadBucket: HEAD Bucket, &[], &[], None, &[Need::OnTarget("s3:ListBucket", "s3:ListBucket")];
     ListObjects: GET Bucket, &[], &["prefix", "delimiter", "marker", "max-keys", "encoding-type"], None, &[Need::OnTarget("s3:ListBucket", "s3:ListBucket")];
@@ -166,11 +172,14 @@ operations! {
     UpdateBucketMetadataJournalTableConfiguration: PUT Bucket, &["metadataJournalTable"], &[], None, &[Need::OnTarget("s3:UpdateBucketMetadataJournalTableConfiguration", "s3:UpdateBucketMetadataJournalTableConfiguration")];
     GetBucketAbac: GET Bucket, &["abac"], &[], None, &[Need::OnTarget("s3:GetBucketAbac", "s3:GetBucketAbac")];
     PutBucketAbac: PUT Bucket, &["abac"], &[], None, &[Need::OnTarget("s3:PutBucketAbac", "s3:PutBucketAbac")];
+    // Wigeon's own, beside S3's: what a bucket holds, and the most that it may.
+    GetBucketQuota: GET Bucket, &["quota"], &[], None, &[Need::OnTarget("wigeon:GetBucketQuota", "wigeon:GetBucketQuota")];
+    PutBucketQuota: PUT Bucket, &["quota"], &[], None, &[Need::OnTarget("wigeon:PutBucketQuota", "wigeon:PutBucketQuota")];
     GetObject: GET Object, &[], &["versionId", "partNumber", "response-cache-control", "response-content-disposition", "response-content-encoding", "response-content-language", "response-content-type", "response-expires"], None, &[Need::OnTarget("s3:GetObject", "s3:GetObjectVersion")];
     HeadObject: HEAD Object, &[], &["versionId", "partNumber", "response-cache-control", "response-content-disposition", "response-content-encoding", "response-content-language", "response-content-type", "response-expires"], None, &[Need::OnTarget("s3:GetObject", "s3:GetObjectVersion")];
     PutObject: PUT Object, &[], &[], None, &[Need::OnTarget("s3:PutObject", "s3:PutObject"), Need::WrittenAttributes];
     CopyObject: PUT Object, &[], &[], Some("x-amz-copy-source"), &[Need::OnTarget("s3:PutObject", "s3:PutObject"), Need::CopySource, Need::WrittenAttributes];
-    DeleteObject: DELETE Object, &[], &["versionId"], None, &[Need::OnTarget("s3:DeleteObject", "s3:DeleteObjectVersion")];
+    DeleteObject: DELETE Object, &[], &["versionId"], None, &[Need::OnTarget("s3:DeleteObject", "s3:DeleteObjectVersion"), Need::BypassedGovernance];
     CreateMultipartUpload: POST Object, &["uploads"], &[], None, &[Need::OnTarget("s3:PutObject", "s3:PutObject"), Need::WrittenAttributes];
     UploadPart: PUT Object, &["partNumber", "uploadId"], &[], None, &[Need::OnTarget("s3:PutObject", "s3:PutObject")];
     UploadPartCopy: PUT Object, &["partNumber", "uploadId"], &[], Some("x-amz-copy-source"), &[Need::OnTarget("s3:PutObject", "s3:PutObject"), Need::CopySource];
@@ -183,9 +192,9 @@ operations! {
     PutObjectTagging: PUT Object, &["tagging"], &["versionId"], None, &[Need::BodyTags("s3:PutObjectTagging", "s3:PutObjectVersionTagging")];
     DeleteObjectTagging: DELETE Object, &["tagging"], &["versionId"], None, &[Need::OnTarget("s3:DeleteObjectTagging", "s3:DeleteObjectVersionTagging")];
     GetObjectRetention: GET Object, &["retention"], &["versionId"], None, &[Need::OnTarget("s3:GetObjectRetention", "s3:GetObjectRetention")];
-    PutObjectRetention: PUT Object, &["retention"], &["versionId"], None, &[Need::OnTarget("s3:PutObjectRetention", "s3:PutObjectRetention")];
+    PutObjectRetention: PUT Object, &["retention"], &["versionId"], None, &[Need::BodyLock("s3:PutObjectRetention"), Need::BypassedGovernance];
     GetObjectLegalHold: GET Object, &["legal-hold"], &["versionId"], None, &[Need::OnTarget("s3:GetObjectLegalHold", "s3:GetObjectLegalHold")];
-    PutObjectLegalHold: PUT Object, &["legal-hold"], &["versionId"], None, &[Need::OnTarget("s3:PutObjectLegalHold", "s3:PutObjectLegalHold")];
+    PutObjectLegalHold: PUT Object, &["legal-hold"], &["versionId"], None, &[Need::BodyLock("s3:PutObjectLegalHold")];
     GetObjectAttributes: GET Object, &["attributes"], &["versionId", "max-parts", "part-number-marker"], None, &[Need::OnTarget("s3:GetObject", "s3:GetObjectVersion"), Need::OnTarget("s3:GetObjectAttributes", "s3:GetObjectVersionAttributes")];
     GetObjectTorrent: GET Object, &["torrent"], &["versionId"], None, &[Need::OnTarget("s3:GetObjectTorrent", "s3:GetObjectVersionTorrent")];
     RestoreObject: POST Object, &["restore"], &["versionId"], None, &[Need::OnTarget("s3:RestoreObject", "s3:RestoreObject")];

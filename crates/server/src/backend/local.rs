@@ -59,19 +59,24 @@
 //!
 //! # Versions
 //!
-//! `object` holds the current version of each key and a `version` column (0 is S3's `null` version).
-//! Older versions and delete markers will live in a table of their own, so that listing a versioned bucket
-//! will not have to step over them.
+//! `object` holds the current version of each key. Older versions and delete markers are rows of `version`, so that
+//! listing the objects of a versioned bucket never steps over them; see `versions` for how they change places.
 
 pub mod etag;
 
 pub mod checksum;
 
-pub mod attributes;
-
-pub mod object;
+pub mod version;
 
 pub mod error;
+
+pub mod lock;
+
+pub mod attributes;
+
+pub mod lifecycle;
+
+pub mod object;
 
 pub mod conditions;
 
@@ -85,6 +90,8 @@ mod pins;
 
 mod index;
 
+mod usage;
+
 pub mod settings;
 
 mod keeper;
@@ -97,9 +104,17 @@ pub mod content;
 
 pub mod staging;
 
+mod versions;
+
+mod locks;
+
 mod objects;
 
 pub mod uploads;
+
+mod completed;
+
+pub mod expire;
 
 mod buckets;
 
@@ -110,6 +125,10 @@ mod recovery;
 pub mod verify;
 
 pub mod figures;
+
+pub mod inspect;
+
+pub mod repair;
 
 pub mod store;
 

@@ -2,13 +2,13 @@
 //!
 //! Each operation of S3 that the store can do has a function in one of the modules below; every other operation
 //! is refused with 501 `NotImplemented`, and so is every header that would change what is stored and is not
-//! understood (encryption, object lock). Source: Amazon S3 API Reference, the page of each operation.
+//! understood (encryption). Source: Amazon S3 API Reference, the page of each operation.
 
 pub mod xml;
 
-pub mod refusals;
-
 pub mod headers;
+
+pub mod refusals;
 
 pub mod upload;
 
@@ -20,11 +20,21 @@ pub mod unset;
 
 pub mod cors;
 
+pub mod lifecycle;
+
+pub mod quota;
+
 pub mod listing;
+
+pub mod versions;
 
 pub mod reading;
 
 pub mod writing;
+
+pub mod deleting;
+
+pub mod locks;
 
 pub mod multipart;
 
@@ -53,9 +63,10 @@ impl Facts for LocalBackend {
         &self,
         bucket: &BucketName,
         key: &ObjectKey,
-        _version_id: Option<&str>,
+        version_id: Option<&str>,
     ) -> Result<Tags, Refusal> {
-        match self.store.head(bucket, key).await {
+        let Ok(version) = version_id.map(str::parse).transpose() else { return Ok(Tags::new()) };
+        match self.store.head(bucket, key, version).await {
             Ok(object) => Ok(object.tags),
             Err(error) if error.is_refusal() => Ok(Tags::new()),
             Err(error) => Err(error.into()),
@@ -132,7 +143,20 @@ impl LocalBackend {
             Op::PutBucketCors => cors::put(store, permit, body).await,
             Op::DeleteBucketCors => cors::delete(store, permit).await,
             other if unset::has(other) => unset::answer(store, permit).await,
-            Op::GetBucketVersioning => buckets::versioning(store, permit).await,
+            Op::GetBucketVersioning => versions::state(store, permit).await,
+            Op::PutBucketVersioning => versions::put_state(store, permit, body).await,
+            Op::ListObjectVersions => versions::list(store, permit).await,
+            Op::GetBucketLifecycleConfiguration => lifecycle::get(store, permit).await,
+            Op::PutBucketLifecycleConfiguration => lifecycle::put(store, permit, body).await,
+            Op::DeleteBucketLifecycle => lifecycle::delete(store, permit).await,
+            Op::GetBucketQuota => quota::get(store, permit).await,
+            Op::PutBucketQuota => quota::put(store, permit, body).await,
+            Op::GetObjectLockConfiguration => locks::bucket(store, permit).await,
+            Op::PutObjectLockConfiguration => locks::put_bucket(store, permit, body).await,
+            Op::GetObjectRetention => locks::retention(store, permit).await,
+            Op::PutObjectRetention => locks::put_retention(store, permit, body).await,
+            Op::GetObjectLegalHold => locks::legal_hold(store, permit).await,
+            Op::PutObjectLegalHold => locks::put_legal_hold(store, permit, body).await,
             Op::ListObjects => listing::objects(store, permit).await,
             Op::ListObjectsV2 => listing::objects_v2(store, permit).await,
             Op::ListMultipartUploads => listing::uploads(store, permit).await,
@@ -143,8 +167,8 @@ impl LocalBackend {
             Op::GetObjectTagging => reading::tagging(store, permit).await,
             Op::PutObject | Op::PostObject => writing::put(store, permit, body).await,
             Op::CopyObject => writing::copy(store, permit).await,
-            Op::DeleteObject => writing::delete(store, permit).await,
-            Op::DeleteObjects => writing::delete_many(store, permit, body).await,
+            Op::DeleteObject => deleting::one(store, permit).await,
+            Op::DeleteObjects => deleting::many(store, permit, body).await,
             Op::PutObjectTagging => writing::put_tagging(store, permit, body).await,
             Op::DeleteObjectTagging => writing::delete_tagging(store, permit).await,
             Op::CreateMultipartUpload => multipart::create(store, permit).await,

@@ -70,6 +70,7 @@ use self::origin::Origin;
 pub use self::origin::UpstreamError;
 use self::settings::Settings;
 use self::upload::Outgoing;
+use super::protocol::locks::{permitted_legal_hold, permitted_retention};
 use super::protocol::upload::check_document;
 use super::protocol::xml::{Answer, LONGEST_BODY};
 use crate::authorize::Permit;
@@ -205,6 +206,9 @@ impl Upstreams {
         }
         match operation {
             Operation::PostObject => Err(Refusal::not_implemented("A browser form for this bucket")),
+            Operation::GetBucketQuota | Operation::PutBucketQuota => {
+                Err(Refusal::not_implemented("A quota of a bucket of another store"))
+            }
             Operation::GetBucketLocation => Box::pin(buckets::location(&origin, permit, &place)).await,
             Operation::CreateBucket => Box::pin(buckets::create(&origin, permit, &place, head, body)).await,
             Operation::DeleteObjects => Box::pin(deleting::serve(&origin, permit, &place, head, body)).await,
@@ -212,6 +216,15 @@ impl Upstreams {
                 let document = body.collect(LONGEST_BODY).await?;
                 check_document(permit.request(), body, &document)?;
                 tags::ask_of_document(permit, &document)?;
+                Box::pin(forward(&origin, permit, &place, head, Given::Document(document))).await
+            }
+            Operation::PutObjectRetention | Operation::PutObjectLegalHold => {
+                let document = body.collect(LONGEST_BODY).await?;
+                check_document(permit.request(), body, &document)?;
+                match operation {
+                    Operation::PutObjectRetention => permitted_retention(permit, &document).map(drop)?,
+                    _ => permitted_legal_hold(permit, &document).map(drop)?,
+                }
                 Box::pin(forward(&origin, permit, &place, head, Given::Document(document))).await
             }
             _ => Box::pin(forward(&origin, permit, &place, head, Given::Body(body))).await,

@@ -7,7 +7,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::sync::mpsc;
 use url::Url;
 use wigeon_client::profile::{OAuth, Redirect};
-use wigeon_client::sign_in::Browser;
+use wigeon_client::sign_in::{Browser, WaitingTab};
 
 use crate::context::Context;
 use crate::output::Output;
@@ -30,11 +30,44 @@ pub(crate) fn pasted(context: &Context, oauth: &OAuth, browser: bool) -> mpsc::R
     receiver
 }
 
+/// A tab that waits already is sent on; the address is printed in case it has gone.
+pub(crate) struct InTab<'a> {
+    pub(crate) tab: &'a WaitingTab,
+    pub(crate) output: &'a Output,
+}
+
+impl Browser for InTab<'_> {
+    fn show(&self, address: &Url) {
+        self.tab.show(address);
+        self.output.message(&format!(
+            "Sign in there. If the page does not go on, open this address:\n\n  {address}\n"
+        ));
+    }
+}
+
 /// Opens the address in the person's browser where there is one, and prints it in any case.
 pub(crate) struct DesktopBrowser<'a> {
     pub(crate) program: Option<PathBuf>,
     pub(crate) output: &'a Output,
-    pub(crate) redirect: &'a Redirect,
+    pub(crate) back: Back<'a>,
+}
+
+/// How the person gets back.
+#[derive(Clone, Copy)]
+pub(crate) enum Back<'a> {
+    /// By a redirect that this program awaits, or that has to be pasted.
+    Redirect(&'a Redirect),
+    /// By the desktop's handler.
+    Handler,
+    /// They are only asked which provider is theirs.
+    Choice,
+}
+
+impl<'a> DesktopBrowser<'a> {
+    /// For the page of providers.
+    pub(crate) fn for_choosing(context: &'a Context) -> Self {
+        Self { program: context.environment.browser_program(), output: &context.output, back: Back::Choice }
+    }
 }
 
 impl Browser for DesktopBrowser<'_> {
@@ -49,8 +82,16 @@ impl Browser for DesktopBrowser<'_> {
                 .spawn()
                 .is_ok()
         });
-        let listens = matches!(self.redirect, Redirect::Loopback { .. });
-        let text = match (opened, listens) {
+        let awaited = match self.back {
+            Back::Redirect(redirect) => matches!(redirect, Redirect::Loopback { .. }),
+            Back::Handler => true,
+            Back::Choice => {
+                let text =
+                    "Your browser opens for you to choose your provider. If it does not, open this address:";
+                return self.output.message(&format!("{text}\n\n  {address}\n"));
+            }
+        };
+        let text = match (opened, awaited) {
             (true, true) => "Your browser opens for you to sign in. If it does not, open this address:",
             (true, false) => {
                 "Your browser opens for you to sign in. Afterwards paste the address that it was sent back to here."

@@ -50,6 +50,6 @@ pub(super) fn ask(context: &Context, settings: Settings) -> Result<Settings, Fai
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is made to be given to `map_err`")]
-pub(super) fn not_answered(error: inquire::InquireError) -> Failure {
+pub(crate) fn not_answered(error: inquire::InquireError) -> Failure {
     Failure::because(Kind::Usage, &error)
 }

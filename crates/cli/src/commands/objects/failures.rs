@@ -57,7 +57,7 @@ fn kind_of(error: &TransferError) -> Kind {
     match error {
         TransferError::Store(_) => Kind::Error,
         TransferError::NotRemoved(kept) if kept.code == "AccessDenied" => Kind::Denied,
-        TransferError::Changed(_) | TransferError::Corrupt { .. } => Kind::Retry,
+        TransferError::Changed(_) | TransferError::Outdated(_) | TransferError::Corrupt { .. } => Kind::Retry,
         TransferError::File { .. }
         | TransferError::Stream(_)
         | TransferError::NotAFile { .. }

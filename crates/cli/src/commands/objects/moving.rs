@@ -12,6 +12,7 @@ use wigeon_client::transfer::{
 };
 
 use super::address::{Place, StorePlace};
+use super::encryption::EncryptionArgs;
 use super::store::Stores;
 use crate::context::Context;
 use crate::errors::{Failure, Kind};
@@ -34,6 +35,9 @@ pub(crate) struct MoveOptions {
     /// does (KEY.rclonelink)
     #[arg(long, value_enum, default_value_t = LinkOption::Skip, value_name = "HOW")]
     pub(crate) links: LinkOption,
+
+    #[command(flatten)]
+    pub(crate) encryption: EncryptionArgs,
 }
 
 /// What is done with symbolic links.
@@ -99,7 +103,7 @@ async fn up(
     if metadata.is_dir() && !options.recursive {
         return Err(Failure::usage(format!("`{}` is a folder", from.display())).hint("add --recursive"));
     }
-    let client = stores.open(context, to)?;
+    let client = options.encryption.on(stores.open(context, to)?)?;
     if metadata.is_dir() {
         let plan = plan_upload(from, &client, &to.folder()?, &options.put(), options.links.into()).await?;
         return Ok(plan.boxed());
@@ -124,7 +128,7 @@ async fn down(
     context: &Context,
 ) -> Result<Plan<'static>, Failure> {
     from.bucket()?;
-    let client = stores.open(context, from)?;
+    let client = options.encryption.on(stores.open(context, from)?)?;
     if options.recursive {
         return Ok(plan_download(&client, &from.folder()?, to, options.links.into()).boxed());
     }
@@ -159,7 +163,10 @@ async fn across(
 ) -> Result<Plan<'static>, Failure> {
     from.bucket()?;
     to.bucket()?;
-    let (client, other) = (stores.open(context, from)?, stores.open(context, to)?);
+    let (client, other) = (
+        options.encryption.on(stores.open(context, from)?)?,
+        options.encryption.on(stores.open(context, to)?)?,
+    );
     let same_store = client.is_same(&other);
     if options.recursive {
         let (source, target) = (from.folder()?, to.folder()?);

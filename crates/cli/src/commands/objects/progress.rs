@@ -19,6 +19,7 @@ use wigeon_client::transfer::{
 use super::human;
 use super::moving::Plan;
 use super::shown::{Seen, Shown, proof};
+use super::synced::Synced;
 use crate::context::Context;
 use crate::errors::{Failure, Kind};
 use crate::output::{Output, printable};
@@ -141,6 +142,36 @@ impl Run {
         self.report(context, Report { done: 1, bytes: done.bytes, ..Report::default() }, &seen)
     }
 
+    /// The report of a sync: what the engine did, what was the same, and why removals were held back.
+    pub(crate) fn finish_sync(
+        self,
+        context: &Context,
+        synced: &Synced,
+        held_back: Option<Failure>,
+    ) -> Result<(), Failure> {
+        let seen = self.shown.finish();
+        let seconds = self.begun.elapsed().as_secs_f64();
+        if context.output.is_json() {
+            let mut summary = document(&synced.report, &seen, seconds);
+            if let (Some(summary), Value::Object(more)) = (summary.as_object_mut(), synced.document()) {
+                summary.extend(more);
+            }
+            if self.options.events {
+                context.output.item(&summary, |_| String::new())?;
+            } else {
+                context.output.document(&summary)?;
+            }
+        } else {
+            tell_failures(context, &synced.report, &seen);
+            context.output.note(&sentence(&Report { removed: 0, ..synced.report }, &seen, seconds));
+            context.output.note(&synced.sentence());
+        }
+        match held_back {
+            Some(failure) => Err(failure),
+            None => verdict(&synced.report, &seen).and_then(|()| synced.conflicts()),
+        }
+    }
+
     fn report(&self, context: &Context, report: Report, seen: &Seen) -> Result<(), Failure> {
         let seconds = self.begun.elapsed().as_secs_f64();
         if context.output.is_json() {
@@ -151,22 +182,26 @@ impl Run {
                 context.output.document(&summary)?;
             }
         } else {
-            for (name, why) in &seen.skipped {
-                context.output.note(&printable(&format!("skipped `{name}`: {why}")));
-            }
-            for (name, failure) in &seen.failures {
-                // One item that failed alone is the failure of the command.
-                if report.done + report.failed + report.skipped > 1 {
-                    let causes: String = failure.causes.iter().map(|cause| format!(": {cause}")).collect();
-                    let text = format!("failed `{name}`: {}{causes}", failure.message);
-                    context.output.message(&human::name(&text));
-                }
-            }
+            tell_failures(context, &report, seen);
             if report.done + report.removed > 0 || report.failed == 0 {
                 context.output.note(&sentence(&report, seen, seconds));
             }
         }
         verdict(&report, seen)
+    }
+}
+
+fn tell_failures(context: &Context, report: &Report, seen: &Seen) {
+    for (name, why) in &seen.skipped {
+        context.output.note(&printable(&format!("skipped `{name}`: {why}")));
+    }
+    for (name, failure) in &seen.failures {
+        // One item that failed alone is the failure of the command.
+        if report.done + report.failed + report.skipped > 1 {
+            let causes: String = failure.causes.iter().map(|cause| format!(": {cause}")).collect();
+            let text = format!("failed `{name}`: {}{causes}", failure.message);
+            context.output.message(&human::name(&text));
+        }
     }
 }
 

@@ -1,16 +1,19 @@
-//! Everything below a prefix removed, a thousand keys at a time, while the list goes on.
+//! Many objects removed: a thousand to a request, several requests at once, while the list is still being read.
 
-use std::mem;
+use std::sync::Arc;
 
-use futures_util::TryStreamExt;
-use tokio::task::{JoinError, JoinSet};
-use wigeon_client::s3::{Client, Entry, ErrorKind, ListQuery, NotDeleted};
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use tokio::task::JoinSet;
+use wigeon_client::filter::Filter;
+use wigeon_client::s3::{Client, Doomed, ErrorKind, Governance, NotDeleted, S3Error};
 use wigeon_client::transfer::Prefix;
-use wigeon_core::s3::ObjectKey;
+use wigeon_core::s3::{BucketName, ObjectKey};
 
+use super::meant::Many;
 use crate::errors::{Failure, Kind};
 
-/// Requests on their way: the list is read meanwhile.
+/// Requests on their way at once: enough to keep a store busy, and to have the list read ahead of them.
 const AT_ONCE: usize = 8;
 
 /// What came of it.
@@ -37,73 +40,130 @@ impl Removal {
         ))
     }
 
-    fn count(&mut self, ended: Option<Result<Result<Answered, Failure>, JoinError>>) -> Result<(), Failure> {
-        let Some(ended) = ended else { return Ok(()) };
-        let (asked, kept) = ended.map_err(|error| Failure::because(Kind::Error, &error))??;
+    fn add(&mut self, asked: u64, kept: Vec<NotDeleted>) {
         self.removed += asked.saturating_sub(kept.len() as u64);
-        self.keep(kept);
-        Ok(())
-    }
-
-    fn keep(&mut self, kept: Vec<NotDeleted>) {
         self.kept_count += kept.len() as u64;
         let room = Client::MOST_DELETED.saturating_sub(self.kept.len());
         self.kept.extend(kept.into_iter().take(room));
     }
 }
 
-/// Is told of each key in place of its removal.
-pub(crate) type Tell<'a> = &'a mut (dyn FnMut(&str) -> Result<(), Failure> + Send);
-
-/// Removes all objects whose keys begin with the prefix. `dry` tells of each key and removes nothing.
-pub(crate) async fn remove_all(
-    client: &Client,
-    from: &Prefix,
-    mut dry: Option<Tell<'_>>,
-) -> Result<Removal, Failure> {
-    let query = ListQuery { prefix: from.prefix.clone(), ..ListQuery::default() };
-    let mut entries = client.list(&from.bucket, query);
-    let mut removal = Removal::default();
-    let mut batch = Vec::with_capacity(Client::MOST_DELETED);
-    let mut requests = JoinSet::new();
-    while let Some(entry) = entries.try_next().await? {
-        let Entry::Object(object) = entry else { continue };
-        if let Some(tell) = &mut dry {
-            tell(&object.key)?;
-            removal.removed += 1;
-            continue;
-        }
-        batch.push(ObjectKey::parse(object.key).map_err(|error| Failure::because(Kind::Error, &error))?);
-        if batch.len() == Client::MOST_DELETED {
-            while requests.len() >= AT_ONCE {
-                removal.count(requests.join_next().await)?;
-            }
-            let full = mem::replace(&mut batch, Vec::with_capacity(Client::MOST_DELETED));
-            requests.spawn(remove(client.clone(), from.clone(), full));
-        }
-    }
-    if !batch.is_empty() {
-        requests.spawn(remove(client.clone(), from.clone(), batch));
-    }
-    while !requests.is_empty() {
-        removal.count(requests.join_next().await)?;
-    }
-    Ok(removal)
+/// Removes what it is given, from one bucket.
+pub(crate) struct Remover {
+    client: Client,
+    bucket: BucketName,
+    governance: Governance,
+    batch: Vec<Doomed>,
+    requests: JoinSet<Result<(u64, Vec<NotDeleted>), S3Error>>,
+    removal: Removal,
 }
 
-/// How many were asked for, and those that the store kept.
-type Answered = (u64, Vec<NotDeleted>);
-
-async fn remove(client: Client, from: Prefix, keys: Vec<ObjectKey>) -> Result<Answered, Failure> {
-    let kept = match client.delete_objects(&from.bucket, &keys).await {
-        // A store without DeleteObjects removes them one by one.
-        Err(error) if error.kind() == ErrorKind::NotSupported => {
-            for key in &keys {
-                client.delete_object(&from.bucket, key).await?;
-            }
-            Vec::new()
+impl Remover {
+    /// Nothing removed yet.
+    pub(crate) fn new(client: Client, bucket: BucketName, governance: Governance) -> Self {
+        Self {
+            client,
+            bucket,
+            governance,
+            batch: Vec::new(),
+            requests: JoinSet::new(),
+            removal: Removal::default(),
         }
-        other => other?,
-    };
-    Ok((keys.len() as u64, kept))
+    }
+
+    /// Removes one more, with the next thousand.
+    pub(crate) async fn remove(&mut self, key: String, version: Option<String>) -> Result<(), Failure> {
+        let key = ObjectKey::parse(key).map_err(|error| Failure::because(Kind::Error, &error))?;
+        self.batch.push(Doomed { key, version });
+        if self.batch.len() == Client::MOST_DELETED { self.send().await } else { Ok(()) }
+    }
+
+    async fn send(&mut self) -> Result<(), Failure> {
+        while self.requests.len() >= AT_ONCE {
+            self.one().await?;
+        }
+        let batch = std::mem::take(&mut self.batch);
+        let (client, bucket, governance) = (self.client.clone(), self.bucket.clone(), self.governance);
+        self.requests.spawn(async move {
+            let asked = batch.len() as u64;
+            Ok((asked, remove(&client, &bucket, batch, governance).await?))
+        });
+        Ok(())
+    }
+
+    async fn one(&mut self) -> Result<(), Failure> {
+        if let Some(answer) = self.requests.join_next().await {
+            let (asked, kept) = answer.map_err(|error| Failure::because(Kind::Error, &error))??;
+            self.removal.add(asked, kept);
+        }
+        Ok(())
+    }
+
+    /// Removes the rest, and says what came of all.
+    pub(crate) async fn finish(mut self) -> Result<Removal, Failure> {
+        if !self.batch.is_empty() {
+            self.send().await?;
+        }
+        while !self.requests.is_empty() {
+            self.one().await?;
+        }
+        Ok(self.removal)
+    }
+}
+
+async fn remove(
+    client: &Client,
+    bucket: &BucketName,
+    mut batch: Vec<Doomed>,
+    governance: Governance,
+) -> Result<Vec<NotDeleted>, S3Error> {
+    // One goes by itself: the same number of requests, and a store's plain answer.
+    if batch.len() > 1 {
+        match client.delete_versions(bucket, &batch, governance).await {
+            Err(error) if error.kind() == ErrorKind::NotSupported => {}
+            other => return other,
+        }
+    } else if let Some(only) = batch.pop() {
+        client.delete_one(bucket, &only, governance).await?;
+        return Ok(Vec::new());
+    }
+    // A store without DeleteObjects removes them one by one.
+    let batch: Arc<[Doomed]> = batch.into();
+    let outcomes = stream::iter(0..batch.len()).map(|at| {
+        let (client, bucket, batch) = (client.clone(), bucket.clone(), Arc::clone(&batch));
+        async move {
+            match batch.get(at) {
+                Some(doomed) => client.delete_one(&bucket, doomed, governance).await,
+                None => Ok(()),
+            }
+        }
+    });
+    let mut outcomes = outcomes.buffer_unordered(AT_ONCE);
+    while let Some(outcome) = outcomes.next().await {
+        outcome?;
+    }
+    Ok(Vec::new())
+}
+
+/// Removes everything in a bucket; `versions` for all that it ever held.
+pub(crate) async fn empty_bucket(
+    client: &Client,
+    bucket: &BucketName,
+    versions: bool,
+) -> Result<Removal, Failure> {
+    let all = Prefix { bucket: bucket.clone(), prefix: String::new() };
+    let many = Many::beginning_with(all, Filter::default());
+    let mut remover = Remover::new(client.clone(), bucket.clone(), Governance::Kept);
+    if versions {
+        let mut found = many.versions(client);
+        while let Some(version) = found.next().await? {
+            remover.remove(version.key, Some(version.version_id)).await?;
+        }
+    } else {
+        let mut found = many.objects(client);
+        while let Some(object) = found.next().await? {
+            remover.remove(object.key, None).await?;
+        }
+    }
+    remover.finish().await
 }

@@ -44,6 +44,8 @@ pub(crate) enum Tool {
     Mc,
     /// The agent as a service of systemd, started when it is first asked
     Systemd,
+    /// The desktop: addresses of the profile's custom scheme come back to the sign-in that waits
+    Desktop,
 }
 
 /// What is to be in a file.
@@ -53,6 +55,16 @@ pub(super) enum Piece {
     Block(PathBuf, Block),
     /// The file is ours alone.
     Whole(PathBuf, String),
+    /// Which application opens what.
+    Opens(Opens),
+}
+
+/// An entry of `mimeapps.list`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Opens {
+    pub(super) file: PathBuf,
+    pub(super) kind: String,
+    pub(super) application: String,
 }
 
 /// A tool's configuration.
@@ -78,6 +90,8 @@ pub(super) struct Ingredients<'a> {
     pub(super) file: Option<PathBuf>,
     /// For the tool that takes nothing but keys.
     pub(super) credentials: Option<&'a Credentials>,
+    /// The custom scheme of the profile's redirect.
+    pub(super) scheme: Option<String>,
 }
 
 impl Ingredients<'_> {
@@ -114,6 +128,7 @@ impl Ingredients<'_> {
             Tool::Obstore => self.placed("#", self.obstore(), "obstore.list(store)".to_owned())?,
             Tool::Mc => self.mc()?,
             Tool::Systemd => self.systemd()?,
+            Tool::Desktop => self.desktop()?,
         })
     }
 
@@ -360,6 +375,37 @@ impl Ingredients<'_> {
             snippet: None,
             afterwards: "systemctl --user daemon-reload && systemctl --user enable --now wigeon-agent.socket"
                 .to_owned(),
+        })
+    }
+
+    /// A handler for the scheme (freedesktop.org's Desktop Entry Specification), and the word that it is the default.
+    fn desktop(&self) -> Result<Recipe, Failure> {
+        let Some(scheme) = &self.scheme else {
+            return Err(Failure::usage(format!(
+                "the redirect of profile `{}` has no scheme of its own: the browser comes back without a handler",
+                self.seen.profile
+            )));
+        };
+        let application = Environment::handler_of(scheme);
+        let entry = |mark: &str| {
+            format!(
+                "# wigeon {mark}\n[Desktop Entry]\nType=Application\nName=Wigeon\nComment=Takes sign-ins back to the terminal\n\
+                 Exec={} redirect %u\nTerminal=false\nNoDisplay=true\nMimeType=x-scheme-handler/{scheme};\n",
+                self.process()
+            )
+        };
+        let opens = Opens {
+            file: self.config_home()?.join("mimeapps.list"),
+            kind: format!("x-scheme-handler/{scheme}"),
+            application: application.clone(),
+        };
+        Ok(Recipe {
+            pieces: vec![
+                whole(self.environment.applications_dir()?.join(application), entry),
+                Piece::Opens(opens),
+            ],
+            snippet: None,
+            afterwards: format!("wigeon login {}", self.seen.profile),
         })
     }
 

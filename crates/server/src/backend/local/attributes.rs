@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::checksum::Checksums;
+use super::lock::Lock;
 
 /// An object's tags, by name.
 pub type Tags = BTreeMap<String, String>;
@@ -23,6 +24,8 @@ pub struct NewObject {
     pub storage_class: StorageClass,
     /// The checksums to keep and return; they are taken as checked.
     pub checksums: Checksums,
+    /// What shall protect it; the bucket's default holds where this says nothing.
+    pub lock: Lock,
 }
 
 /// Headers and metadata of an object.

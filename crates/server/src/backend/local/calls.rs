@@ -9,3 +9,9 @@ pub mod uploads;
 pub mod listings;
 
 pub mod settings;
+
+pub mod locks;
+
+pub mod lifecycle;
+
+pub mod usage;

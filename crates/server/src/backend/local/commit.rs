@@ -250,6 +250,12 @@ impl WritingThread {
                     effects.staged.iter_mut().for_each(|file| file.committed = true);
                 }
                 tracing::error!(error = %failure, stopped = self.stopped, "could not commit to the store");
+                if !self.stopped {
+                    // What the log holds moves into the index, and the log begins anew: room for the next commit.
+                    let shortened = self.index.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+                    shortened
+                        .unwrap_or_else(|error| tracing::warn!(%error, "could not shorten the index's log"));
+                }
                 batch.into_iter().for_each(|mutation| mutation.answer(Err(repeat(&failure))));
             }
         }

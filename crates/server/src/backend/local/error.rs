@@ -2,6 +2,21 @@
 
 use std::io;
 
+use wigeon_core::time::Timestamp;
+
+use super::version::VersionId;
+
+/// A version that says that its key was deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeleteMarker {
+    /// Its name.
+    pub version: VersionId,
+    /// When it was made; whole milliseconds.
+    pub modified: Timestamp,
+    /// Its place among the versions of its key.
+    pub(super) seq: i64,
+}
+
 /// The store's refusals and failures.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -12,11 +27,35 @@ pub enum StoreError {
     #[error("bucket `{0}` exists already")]
     BucketAlreadyExists(String),
     /// A bucket that holds objects is not deleted.
-    #[error("bucket `{0}` is not empty; delete its objects first")]
+    #[error("bucket `{0}` is not empty; delete its objects and their versions first")]
     BucketNotEmpty(String),
     /// The object does not exist.
     #[error("key `{0}` does not exist")]
     NoSuchKey(String),
+    /// The key's latest version is a delete marker.
+    #[error("the key was deleted")]
+    Deleted(DeleteMarker),
+    /// The key has no such version.
+    #[error("version `{0}` does not exist")]
+    NoSuchVersion(String),
+    /// The version that was named is a delete marker, which has no content.
+    #[error("the version is a delete marker")]
+    IsDeleteMarker(DeleteMarker),
+    /// The bucket would hold more than it may. Nothing was changed.
+    #[error("the bucket's quota does not allow for more; delete something first, or ask for a higher quota")]
+    QuotaExceeded,
+    /// The version is protected: by a retention that is not over, or by a legal hold.
+    #[error("the version is protected by object lock")]
+    Locked,
+    /// The bucket does not lock versions, so nothing in it can be locked.
+    #[error("the bucket has no object lock")]
+    NoBucketLock,
+    /// A bucket that locks versions has to keep them.
+    #[error("bucket `{0}` has to keep versions for object lock")]
+    LockNeedsVersions(String),
+    /// A retention that is over before it begins.
+    #[error("a retention has to end in the future")]
+    RetentionInThePast,
     /// The multipart upload does not exist: never begun, completed, aborted, or of another key.
     #[error("multipart upload `{0}` does not exist; it may have been completed or aborted")]
     NoSuchUpload(String),
@@ -67,6 +106,9 @@ pub enum StoreError {
     /// What is stored contradicts itself: a missing or short file, an unreadable row.
     #[error("the store is damaged: {0}; run `wigeon store verify`")]
     Corrupt(String),
+    /// There is no store in the directory.
+    #[error("there is no store in `{0}`")]
+    NoStore(String),
     /// Another process has the store open.
     #[error("the store in `{0}` is in use by another process; stop that one first")]
     InUse(String),
@@ -76,6 +118,16 @@ pub enum StoreError {
         /// The format found.
         found: i64,
         /// The newest format this program knows.
+        known: i64,
+    },
+    /// The store was written by an older program, and nothing brought it forward yet.
+    #[error(
+        "the store has format {found}, this program writes {known}; open it once for writing, with `wigeon serve` or `--repair`"
+    )]
+    OlderFormat {
+        /// The format found.
+        found: i64,
+        /// The format this program writes.
         known: i64,
     },
     /// An earlier failure to write means that the disk's state is not known: no more writes until the store
@@ -113,7 +165,9 @@ impl StoreError {
         !matches!(
             self,
             Self::Corrupt(_)
+                | Self::NoStore(_)
                 | Self::InUse(_)
+                | Self::OlderFormat { .. }
                 | Self::NewerFormat { .. }
                 | Self::Stopped
                 | Self::Index(_)
@@ -123,9 +177,17 @@ impl StoreError {
     }
 }
 
+/// `SQLITE_IOERR_SHMSIZE`
+const SHARED_MEMORY_SIZE: i32 = 4874;
+
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode::{DatabaseCorrupt, DiskFull, NotADatabase};
+        // No room for the index of the log.
+        let no_room = error.sqlite_error().is_some_and(|error| error.extended_code == SHARED_MEMORY_SIZE);
+        if no_room {
+            return Self::Full(io::Error::new(io::ErrorKind::StorageFull, error));
+        }
         match error.sqlite_error_code() {
             Some(DiskFull) => Self::Full(io::Error::new(io::ErrorKind::StorageFull, error)),
             Some(DatabaseCorrupt | NotADatabase) => {

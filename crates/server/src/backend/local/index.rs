@@ -1,26 +1,46 @@
 //! Reading rows of the index into the store's types, and the other way round.
 
 use rusqlite::types::{FromSql, ToSql};
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, Row};
 use wigeon_core::s3::{BucketName, ObjectKey};
 use wigeon_core::time::Timestamp;
 
 use super::attributes::{Attributes, StorageClass, Tags};
 use super::checksum::{ChecksumAlgorithm, ChecksumKind, Checksums};
-use super::error::StoreError;
+use super::error::{DeleteMarker, StoreError};
 use super::etag::ETag;
-use super::object::{BucketInfo, ObjectInfo, ObjectSummary, PartInfo, UploadId, UploadInfo};
+use super::lock::Lock;
+use super::object::{
+    BucketInfo, ObjectInfo, ObjectSummary, PartInfo, UploadId, UploadInfo, Usage, VersionSummary,
+};
 use super::places::ContentId;
+use super::version::{VersionId, Versioning};
 
-/// The row number of a bucket.
+/// A bucket's row, as far as what is done in it depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct BucketRow(pub(super) i64);
+pub(super) struct BucketRow {
+    pub(super) id: i64,
+    pub(super) versioning: Versioning,
+    /// It locks versions.
+    pub(super) locks: bool,
+    /// What it holds, where that is limited.
+    pub(super) limited: Option<Usage>,
+}
 
-/// An object's row.
+/// The row of a version that is an object.
 #[derive(Debug)]
 pub(super) struct ObjectRow {
     pub(super) info: ObjectInfo,
     pub(super) content: ContentId,
+    pub(super) seq: i64,
+    pub(super) token: Option<i64>,
+}
+
+impl ObjectRow {
+    /// The version's name, also where the bucket has no versions.
+    pub(super) fn version(&self) -> VersionId {
+        VersionId::from_columns(self.seq, self.token)
+    }
 }
 
 /// Sizes are far below 2⁶³.
@@ -45,7 +65,8 @@ fn column<T: FromSql>(row: &Row<'_>, name: &'static str) -> Result<T, StoreError
     row.get(name).map_err(|_| unreadable(name))
 }
 
-fn size(row: &Row<'_>) -> Result<u64, StoreError> {
+/// From `size`.
+pub(super) fn size(row: &Row<'_>) -> Result<u64, StoreError> {
     u64::try_from(column::<i64>(row, "size")?).map_err(|_| unreadable("a size"))
 }
 
@@ -119,45 +140,86 @@ pub(super) fn run(index: &Connection, sql: &str, parameters: &[&dyn ToSql]) -> R
     Ok(index.prepare_cached(sql)?.execute(parameters)?)
 }
 
-/// A bucket's row number.
+/// A bucket's row.
 ///
 /// # Errors
 /// [`StoreError::NoSuchBucket`].
 pub(super) fn bucket(index: &Connection, name: &BucketName) -> Result<BucketRow, StoreError> {
-    index
-        .prepare_cached("SELECT id FROM bucket WHERE name = ?1")?
-        .query_row([name.as_str()], |row| row.get(0).map(BucketRow))
-        .optional()?
-        .ok_or_else(|| StoreError::NoSuchBucket(name.to_string()))
+    let sql = "SELECT id, versioning, object_lock, bytes, objects, \
+               quota_bytes IS NOT NULL OR quota_objects IS NOT NULL AS limited FROM bucket WHERE name = ?1";
+    one(index, sql, &[&name.as_str()], bucket_row)?.ok_or_else(|| StoreError::NoSuchBucket(name.to_string()))
 }
 
-/// From `name`, `created`.
+/// A bucket's row by its number.
+pub(super) fn bucket_of(index: &Connection, id: i64) -> Result<BucketRow, StoreError> {
+    let sql = "SELECT id, versioning, object_lock, bytes, objects, \
+               quota_bytes IS NOT NULL OR quota_objects IS NOT NULL AS limited FROM bucket WHERE id = ?1";
+    one(index, sql, &[&id], bucket_row)?.ok_or_else(|| unreadable("a bucket's number"))
+}
+
+fn bucket_row(row: &Row<'_>) -> Result<BucketRow, StoreError> {
+    let size = |name| u64::try_from(column::<i64>(row, name)?).map_err(|_| unreadable("a bucket's usage"));
+    let usage = Usage { bytes: size("bytes")?, objects: size("objects")? };
+    Ok(BucketRow {
+        id: column(row, "id")?,
+        versioning: versioning(row)?,
+        locks: column(row, "object_lock")?,
+        limited: column::<bool>(row, "limited")?.then_some(usage),
+    })
+}
+
+fn versioning(row: &Row<'_>) -> Result<Versioning, StoreError> {
+    Versioning::from_code(column(row, "versioning")?).ok_or_else(|| unreadable("a bucket's versioning"))
+}
+
+/// From `name`, `created`, `versioning`.
 pub(super) fn bucket_info(row: &Row<'_>) -> Result<BucketInfo, StoreError> {
     let name = BucketName::parse_existing(&column::<String>(row, "name")?)
         .map_err(|_| unreadable("a bucket's name"))?;
-    Ok(BucketInfo { name, created: timestamp(column(row, "created")?)? })
+    Ok(BucketInfo { name, created: timestamp(column(row, "created")?)?, versioning: versioning(row)? })
 }
 
-/// An object.
-pub(super) fn object(
-    index: &Connection,
-    bucket: BucketRow,
-    key: &ObjectKey,
-) -> Result<Option<ObjectRow>, StoreError> {
-    let sql = "SELECT size, etag, parts, modified, storage_class, checksums, content, attributes, tags \
-               FROM object WHERE bucket = ?1 AND key = ?2";
-    one(index, sql, &[&bucket.0, &key.as_str().as_bytes()], |row| {
-        let (attributes, tags) = attributes_and_tags(row)?;
-        let info = ObjectInfo {
-            size: size(row)?,
-            etag: etag(row)?,
-            modified: timestamp(column(row, "modified")?)?,
-            storage_class: storage_class(row)?,
-            checksums: checksums(row)?,
-            attributes,
-            tags,
-        };
-        Ok(ObjectRow { info, content: column(row, "content")? })
+/// A version that is an object, from its row in `object` or `version`.
+pub(super) fn object_row(row: &Row<'_>, versioning: Versioning) -> Result<ObjectRow, StoreError> {
+    let (attributes, tags) = attributes_and_tags(row)?;
+    let (seq, token) = (column(row, "seq")?, column(row, "token")?);
+    let info = ObjectInfo {
+        version: (versioning != Versioning::Never).then(|| VersionId::from_columns(seq, token)),
+        size: size(row)?,
+        etag: etag(row)?,
+        modified: timestamp(column(row, "modified")?)?,
+        storage_class: storage_class(row)?,
+        checksums: checksums(row)?,
+        attributes,
+        tags,
+        lock: lock(row)?,
+    };
+    Ok(ObjectRow { info, content: column(row, "content")?, seq, token })
+}
+
+/// From `lock`.
+pub(super) fn lock(row: &Row<'_>) -> Result<Lock, StoreError> {
+    Lock::from_column(column::<Option<String>>(row, "lock")?.as_deref()).ok_or_else(|| unreadable("a lock"))
+}
+
+/// From `seq`, `token`, `modified`.
+pub(super) fn marker(row: &Row<'_>) -> Result<DeleteMarker, StoreError> {
+    let seq = column(row, "seq")?;
+    let version = VersionId::from_columns(seq, column(row, "token")?);
+    Ok(DeleteMarker { version, modified: timestamp(column(row, "modified")?)?, seq })
+}
+
+/// A row of `object` or `version`; from the columns of a summary, `seq`, `token`, `latest`, and `content`.
+pub(super) fn version_summary(row: &Row<'_>) -> Result<VersionSummary, StoreError> {
+    Ok(VersionSummary {
+        key: key(row)?,
+        version: VersionId::from_columns(column(row, "seq")?, column(row, "token")?),
+        is_latest: column(row, "latest")?,
+        modified: timestamp(column(row, "modified")?)?,
+        object: match column::<Option<ContentId>>(row, "content")? {
+            Some(_) => Some(summary(row)?),
+            None => None,
+        },
     })
 }
 

@@ -12,10 +12,13 @@ use rusqlite::{Connection, Row};
 use wigeon_core::s3::BucketName;
 
 use super::error::StoreError;
-use super::index::{self, BucketRow, all, part_info, summary, unreadable, upload_info};
-use super::object::{ObjectSummary, UploadInfo};
-use super::request::{ListQuery, ObjectPage, PAGE_LIMIT, PartPage, UploadPage, UploadQuery};
+use super::index::{self, BucketRow, all, one, part_info, summary, unreadable, upload_info, version_summary};
+use super::object::{ObjectSummary, UploadInfo, VersionSummary};
+use super::request::{
+    ListQuery, ObjectPage, PAGE_LIMIT, PartPage, UploadPage, UploadQuery, VersionPage, VersionQuery,
+};
 use super::uploads::{UploadAt, find};
+use super::version::VersionId;
 
 /// What a listing cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,7 +41,7 @@ pub(super) fn objects(
         let sql = "SELECT key, size, etag, parts, modified, storage_class, checksums FROM object \
                    WHERE bucket = ?1 AND key >= ?2 AND key < ?3 ORDER BY key";
         let mut statement = index.prepare_cached(sql)?;
-        let mut rows = statement.query((bucket.0, from, upper))?;
+        let mut rows = statement.query((bucket.id, from, upper))?;
         while let Some(row) = rows.next()? {
             if visit(row)?.is_break() {
                 break;
@@ -92,7 +95,82 @@ fn upload_rows(
         _ => "",
     };
     let mut statement = index.prepare_cached(sql)?;
-    let mut rows = statement.query((bucket.0, from, upper, token))?;
+    let mut rows = statement.query((bucket.id, from, upper, token))?;
+    while let Some(row) = rows.next()? {
+        if visit(row)?.is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// One page of a bucket's versions.
+pub(super) fn versions(
+    index: &Connection,
+    bucket: &BucketName,
+    query: &VersionQuery,
+) -> Result<(VersionPage, Cost), StoreError> {
+    let bucket = index::bucket(index, bucket)?;
+    let rolling = Rolling { prefix: &query.prefix, delimiter: &query.delimiter };
+    // Older versions of the marker's own key come first, unless a common prefix rolls them up.
+    let older_than = match query.after_version {
+        Some(version)
+            if query.after_key.starts_with(rolling.prefix)
+                && rolling.common_prefix(&query.after_key).is_none() =>
+        {
+            Some(place_of(index, bucket, &query.after_key, version)?)
+        }
+        _ => None,
+    };
+    let start = match older_than {
+        Some(_) => query.after_key.clone().into_bytes(),
+        None => rolling.start(&query.after_key),
+    };
+    let mut page: Page<'_, VersionSummary> = Page::new(rolling, query.max_keys);
+    page.fill(start, |from, upper, visit| {
+        let below = older_than.filter(|_| from == query.after_key.as_bytes()).unwrap_or(i64::MAX);
+        version_rows(index, bucket, (from, below), upper, visit)
+    })?;
+    let next = match page.next() {
+        None => None,
+        Some(prefix) if page.ended_in_prefix => Some((prefix, None)),
+        Some(key) => Some((key, page.entries.last().map(|entry| entry.version))),
+    };
+    let cost = page.cost;
+    Ok((VersionPage { versions: page.entries, common_prefixes: page.common_prefixes, next }, cost))
+}
+
+/// Where a version stands among those of its key. One that is gone by now stands where it stood.
+fn place_of(index: &Connection, bucket: BucketRow, key: &str, version: VersionId) -> Result<i64, StoreError> {
+    match version {
+        VersionId::Made { seq, .. } => Ok(seq),
+        VersionId::Null => {
+            let sql = "SELECT seq FROM object WHERE bucket = ?1 AND key = ?2 AND token IS NULL UNION ALL \
+                       SELECT seq FROM version WHERE bucket = ?1 AND key = ?2 AND token IS NULL";
+            let place = one(index, sql, &[&bucket.id, &key.as_bytes()], |row| Ok(row.get::<_, i64>(0)?))?;
+            Ok(place.unwrap_or(i64::MIN))
+        }
+    }
+}
+
+pub(super) const VERSION_ROWS: &str = "SELECT key, seq, token, size, etag, parts, modified, storage_class, checksums, content, 1 AS latest \
+     FROM object WHERE bucket = ?1 AND key >= ?2 AND key < ?3 AND (key > ?2 OR seq < ?4) \
+     UNION ALL \
+     SELECT key, seq, token, size, etag, parts, modified, storage_class, checksums, content, replaced IS NULL \
+     FROM version WHERE bucket = ?1 AND key >= ?2 AND key < ?3 AND (key > ?2 OR seq < ?4) \
+     ORDER BY key, seq DESC";
+
+/// Versions in order, from those of a key that are below a place. Both tables are in that order, so that the rows of one
+/// are merged into those of the other as they are read.
+fn version_rows(
+    index: &Connection,
+    bucket: BucketRow,
+    (from, below): (&[u8], i64),
+    upper: &[u8],
+    visit: &mut Visit<'_>,
+) -> Result<(), StoreError> {
+    let mut statement = index.prepare_cached(VERSION_ROWS)?;
+    let mut rows = statement.query((bucket.id, from, upper, below))?;
     while let Some(row) = rows.next()? {
         if visit(row)?.is_break() {
             break;
@@ -167,6 +245,16 @@ trait Entry: Sized {
 impl Entry for ObjectSummary {
     fn read(row: &Row<'_>) -> Result<Self, StoreError> {
         summary(row)
+    }
+
+    fn key(&self) -> &str {
+        self.key.as_str()
+    }
+}
+
+impl Entry for VersionSummary {
+    fn read(row: &Row<'_>) -> Result<Self, StoreError> {
+        version_summary(row)
     }
 
     fn key(&self) -> &str {

@@ -6,6 +6,8 @@ use wigeon_core::time::Timestamp;
 use super::attributes::{Attributes, StorageClass, Tags};
 use super::checksum::{ChecksumAlgorithm, ChecksumKind, Checksums};
 use super::etag::ETag;
+use super::lock::{DefaultRetention, Lock};
+use super::version::{VersionId, Versioning};
 
 /// A bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,11 +16,40 @@ pub struct BucketInfo {
     pub name: BucketName,
     /// When it was created; whole milliseconds.
     pub created: Timestamp,
+    /// Whether it keeps versions.
+    pub versioning: Versioning,
+}
+
+/// That a bucket locks versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BucketLock {
+    /// What new ones are retained for, where their writers say nothing.
+    pub default: Option<DefaultRetention>,
+}
+
+/// What a bucket holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Bytes of all versions and parts.
+    pub bytes: u64,
+    /// Versions that are objects.
+    pub objects: u64,
+}
+
+/// The most that a bucket may hold; `None` is without limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Quota {
+    /// Bytes.
+    pub bytes: Option<u64>,
+    /// Objects.
+    pub objects: Option<u64>,
 }
 
 /// Everything about an object but its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectInfo {
+    /// Which version this is; `None` in a bucket that never had versions.
+    pub version: Option<VersionId>,
     /// Bytes.
     pub size: u64,
     /// Entity tag; tells also the number of parts.
@@ -33,6 +64,8 @@ pub struct ObjectInfo {
     pub attributes: Attributes,
     /// Tags.
     pub tags: Tags,
+    /// What protects it.
+    pub lock: Lock,
 }
 
 /// What a listing tells of an object.
@@ -50,6 +83,21 @@ pub struct ObjectSummary {
     pub storage_class: StorageClass,
     /// The additional checksums kept with it.
     pub checksums: Checksums,
+}
+
+/// What a listing tells of a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionSummary {
+    /// Its key.
+    pub key: ObjectKey,
+    /// Its name.
+    pub version: VersionId,
+    /// It is the latest of its key.
+    pub is_latest: bool,
+    /// When it was written; whole milliseconds.
+    pub modified: Timestamp,
+    /// What it holds; `None` of a delete marker.
+    pub object: Option<ObjectSummary>,
 }
 
 /// One part of a completed multipart object. Parts are numbered from 1 without gaps, whatever the numbers

@@ -26,7 +26,7 @@ impl fmt::Display for ContentId {
 }
 
 impl ContentId {
-    fn of_file_name(name: &str) -> Option<Self> {
+    pub(super) fn of_file_name(name: &str) -> Option<Self> {
         let id = Self(i64::from_str_radix(name, 16).ok()?);
         (id.to_string() == name).then_some(id)
     }
@@ -84,6 +84,20 @@ impl Places {
         Ok(places)
     }
 
+    /// Looks at a store without changing it. Tells also whether another process has it open.
+    pub(super) fn look(root: &Path) -> Result<(Self, bool), StoreError> {
+        let lock = File::open(root.join("lock")).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => StoreError::NoStore(root.display().to_string()),
+            _ => StoreError::io("open the lock file")(error),
+        })?;
+        let in_use = match lock.try_lock() {
+            Ok(()) => false,
+            Err(TryLockError::WouldBlock) => true,
+            Err(TryLockError::Error(error)) => return Err(StoreError::io("take the lock")(error)),
+        };
+        Ok((Self { root: root.into(), _lock: Arc::new(lock) }, in_use))
+    }
+
     pub(super) fn index(&self) -> PathBuf {
         self.root.join("index.sqlite")
     }
@@ -107,6 +121,12 @@ impl Places {
     /// Creates a file in `incoming/`.
     pub(super) fn create(&self, id: ContentId) -> io::Result<File> {
         private_file().create_new(true).open(self.incoming(id))
+    }
+
+    /// Bytes of the disk that are free, and all of it.
+    pub(super) fn space(&self) -> io::Result<(u64, u64)> {
+        let space = fs4::statvfs(&self.root)?;
+        Ok((space.available_space(), space.total_space()))
     }
 
     /// Opens a content file wherever it is. It moves one way only, so that a third look finds what moved

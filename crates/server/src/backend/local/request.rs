@@ -5,19 +5,64 @@ use std::ops::Range;
 use wigeon_core::s3::{BucketName, ObjectKey};
 
 use super::attributes::{Attributes, StorageClass, Tags};
-use super::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind};
+use super::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind, Checksums};
 use super::conditions::{PutCondition, ReadConditions};
 use super::etag::ETag;
-use super::object::{ObjectSummary, PartInfo, UploadId, UploadInfo};
+use super::lock::Lock;
+use super::object::{ObjectInfo, ObjectSummary, PartInfo, UploadId, UploadInfo, VersionSummary};
+use super::version::VersionId;
 
 /// The most that one page of a listing holds, whatever is asked for (S3's limit).
 pub const PAGE_LIMIT: usize = 1000;
 
+/// A version of an object, as the source of a copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// The key.
+    pub key: ObjectKey,
+    /// The version; `None` for the current one.
+    pub version: Option<VersionId>,
+}
+
+/// Something to delete.
+#[derive(Debug, Clone)]
+pub struct Deletion {
+    /// The key.
+    pub key: ObjectKey,
+    /// The version; `None` for the object itself, of which the versions then stay.
+    pub version: Option<VersionId>,
+    /// What must hold of the current version.
+    pub condition: PutCondition,
+    /// Whoever deletes may bypass a retention of mode `GOVERNANCE`.
+    pub bypass_governance: bool,
+}
+
+impl Deletion {
+    /// Of an object, whatever it is.
+    #[must_use]
+    pub fn of(key: ObjectKey) -> Self {
+        Self { key, version: None, condition: PutCondition::Always, bypass_governance: false }
+    }
+}
+
+/// What a deletion did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deleted {
+    /// There was something to delete.
+    pub existed: bool,
+    /// The version that is gone, or the delete marker that was made; `None` in a bucket that never had versions.
+    pub version: Option<VersionId>,
+    /// That version is a delete marker.
+    pub marker: bool,
+}
+
 /// A copy within the store.
 #[derive(Debug, Clone)]
 pub struct CopyRequest {
-    /// The object to copy.
-    pub source: (BucketName, ObjectKey),
+    /// What to copy.
+    pub source: Source,
     /// What must hold of it; [`StoreError::PreconditionFailed`](super::error::StoreError) otherwise.
     pub source_conditions: ReadConditions,
     /// Where to; may be the source itself, to change its attributes.
@@ -32,6 +77,17 @@ pub struct CopyRequest {
     pub storage_class: StorageClass,
     /// A checksum that the copy shall have; it is computed if the source has none. `None` keeps the source's.
     pub checksum: Option<ChecksumAlgorithm>,
+    /// What shall protect the copy; the source's lock stays with the source.
+    pub lock: Lock,
+}
+
+/// What a copy made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied {
+    /// The new object.
+    pub object: ObjectInfo,
+    /// The version that was copied; `None` from a bucket that never had versions.
+    pub source_version: Option<VersionId>,
 }
 
 /// A multipart upload to begin.
@@ -45,13 +101,15 @@ pub struct NewUpload {
     pub storage_class: StorageClass,
     /// The checksum it shall have.
     pub checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
+    /// What shall protect it.
+    pub lock: Lock,
 }
 
 /// A part to be taken from an object of the store.
 #[derive(Debug, Clone)]
 pub struct PartCopyRequest {
-    /// The object to copy from.
-    pub source: (BucketName, ObjectKey),
+    /// What to copy from.
+    pub source: Source,
     /// What must hold of it.
     pub source_conditions: ReadConditions,
     /// The bytes to copy; `None` for all. Must lie within the object.
@@ -75,6 +133,19 @@ pub struct Completion {
     pub size: Option<u64>,
     /// What must hold of the object that is replaced.
     pub condition: PutCondition,
+}
+
+/// What a completion made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Completed {
+    /// The object's tag.
+    pub etag: ETag,
+    /// Bytes.
+    pub size: u64,
+    /// Its version; `None` in a bucket that never had versions.
+    pub version: Option<VersionId>,
+    /// Its checksums.
+    pub checksums: Checksums,
 }
 
 /// One part in a completion. What is given must be what the store has.
@@ -112,6 +183,32 @@ pub struct ObjectPage {
     pub common_prefixes: Vec<String>,
     /// There is more: the last key or common prefix of this page, for [`ListQuery::after`].
     pub next: Option<String>,
+}
+
+/// A page of versions to list.
+#[derive(Debug, Clone, Default)]
+pub struct VersionQuery {
+    /// Only keys that begin so.
+    pub prefix: String,
+    /// As [`ListQuery::delimiter`].
+    pub delimiter: String,
+    /// As [`ListQuery::after`]: only versions of later keys …
+    pub after_key: String,
+    /// … and those of that very key that are older than this one.
+    pub after_version: Option<VersionId>,
+    /// At most so many versions and common prefixes together; [`PAGE_LIMIT`] at most.
+    pub max_keys: usize,
+}
+
+/// A page of versions, in the order of their keys' bytes, then the latest first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct VersionPage {
+    /// Versions and delete markers.
+    pub versions: Vec<VersionSummary>,
+    /// Common prefixes.
+    pub common_prefixes: Vec<String>,
+    /// There is more: the markers for the next page. The version is absent after a common prefix.
+    pub next: Option<(String, Option<VersionId>)>,
 }
 
 /// A page of uploads to list.

@@ -4,6 +4,7 @@
 //! are listed are `WITHOUT ROWID`: a row lies in the tree of its key, and a page of a listing is read in
 //! sequence. Times are milliseconds since 1970.
 
+use std::cmp::Ordering;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::error::StoreError;
 
 /// The steps from an empty index to the format of this program. A step is never changed: stores out there have
 /// taken it. The format's number (`user_version`) is how many steps an index has taken.
-const STEPS: [&str; 2] = [TABLES, VERSIONS];
+const STEPS: [&str; 3] = [TABLES, VERSIONS, USAGE];
 
 /// The format this program reads and writes.
 const FORMAT: i64 = STEPS.len() as i64;
@@ -155,6 +156,22 @@ CREATE TABLE setting (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// What each bucket holds, and the most that it may.
+const USAGE: &str = "
+ALTER TABLE bucket ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE bucket ADD COLUMN objects INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE bucket ADD COLUMN quota_bytes INTEGER;
+ALTER TABLE bucket ADD COLUMN quota_objects INTEGER;
+
+UPDATE bucket SET
+    bytes = (SELECT coalesce(sum(size), 0) FROM object WHERE bucket = bucket.id)
+        + (SELECT coalesce(sum(size), 0) FROM version WHERE bucket = bucket.id)
+        + (SELECT coalesce(sum(part.size), 0) FROM part JOIN upload ON upload.id = part.upload
+           WHERE upload.bucket = bucket.id),
+    objects = (SELECT count(*) FROM object WHERE bucket = bucket.id)
+        + (SELECT count(content) FROM version WHERE bucket = bucket.id);
+";
+
 /// Opens the connection that writes; creates the tables in a new index, and brings those of an older format
 /// forward in one transaction.
 pub(super) fn open_writing(path: &Path) -> Result<Connection, StoreError> {
@@ -178,6 +195,17 @@ pub(super) fn open_writing(path: &Path) -> Result<Connection, StoreError> {
         index.execute_batch(&format!("BEGIN; {steps} PRAGMA user_version = {FORMAT}; COMMIT"))?;
     }
     Ok(index)
+}
+
+/// Opens a connection that only reads, on a store that nobody may have brought forward.
+pub(super) fn open_looking(path: &Path) -> Result<Connection, StoreError> {
+    let index = open_reading(path)?;
+    let found: i64 = index.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    match found.cmp(&FORMAT) {
+        Ordering::Equal => Ok(index),
+        Ordering::Less => Err(StoreError::OlderFormat { found, known: FORMAT }),
+        Ordering::Greater => Err(StoreError::NewerFormat { found, known: FORMAT }),
+    }
 }
 
 /// Opens a connection that only reads.
@@ -228,6 +256,8 @@ mod tests {
         };
         assert_eq!(row("SELECT seq, token FROM object"), (0, None));
         assert_eq!(row("SELECT versioning, object_lock FROM bucket"), (0, Some(0)));
+        assert_eq!(row("SELECT bytes, objects FROM bucket"), (2, Some(1)));
+        assert_eq!(row("SELECT 0, quota_bytes FROM bucket"), (0, None));
         drop(index);
         // And takes none of them twice.
         let index = open_writing(&path).unwrap();
@@ -237,5 +267,31 @@ mod tests {
         };
         let new = open_writing(&directory.path().join("new.sqlite")).unwrap();
         assert_eq!(tables(&index), tables(&new));
+    }
+
+    #[test]
+    fn versions_and_parts_of_an_older_format_are_counted() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("index.sqlite");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(&[TABLES, VERSIONS].concat()).unwrap();
+        old.execute_batch(
+            "INSERT INTO bucket VALUES (1, 'home', 5, 1, 0), (2, 'empty', 5, 0, 0);
+             INSERT INTO object (bucket, key, seq, size, etag, modified, storage_class, content)
+             VALUES (1, x'6b', 9, 2, zeroblob(16), 5, 0, 7);
+             INSERT INTO version (bucket, key, seq, size, etag, modified, storage_class, content)
+             VALUES (1, x'6b', 8, 30, zeroblob(16), 5, 0, 7), (1, x'6b6b', 8, 0, x'', 5, 0, NULL);
+             INSERT INTO upload (id, bucket, key, token, initiated, storage_class) VALUES (3, 1, x'6b', 't', 5, 0);
+             INSERT INTO part VALUES (3, 1, 7, 400, zeroblob(16), 5, NULL);
+             PRAGMA user_version = 2",
+        )
+        .unwrap();
+        drop(old);
+        let index = open_writing(&path).unwrap();
+        let usage = |bucket: i64| -> (i64, i64) {
+            let sql = "SELECT bytes, objects FROM bucket WHERE id = ?1";
+            index.query_row(sql, [bucket], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+        };
+        assert_eq!((usage(1), usage(2)), ((432, 2), (0, 0)));
     }
 }

@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use wigeon_core::s3::BucketName;
 
 use super::error::StoreError;
-use super::index::{self, all, run, unreadable};
+use super::index::{self, BucketRow, all, one, run, unreadable};
 
 /// The subject of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,8 +23,6 @@ pub enum Setting {
     Policy,
     /// Rules for requests of web pages.
     Cors,
-    /// The most bytes and objects.
-    Quota,
     /// The bucket's own tags.
     Tagging,
     /// What public access is blocked.
@@ -39,10 +37,9 @@ pub enum Setting {
 
 impl Setting {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 7] = [
         Self::Policy,
         Self::Cors,
-        Self::Quota,
         Self::Tagging,
         Self::PublicAccessBlock,
         Self::OwnershipControls,
@@ -55,7 +52,6 @@ impl Setting {
         match self {
             Self::Policy => "policy",
             Self::Cors => "cors",
-            Self::Quota => "quota",
             Self::Tagging => "tagging",
             Self::PublicAccessBlock => "public-access-block",
             Self::OwnershipControls => "ownership-controls",
@@ -153,6 +149,16 @@ fn read(index: &Connection, before: &Snapshot) -> Result<Snapshot, StoreError> {
     Ok(snapshot.into_iter().map(|(bucket, settings)| (bucket, Arc::new(settings))).collect())
 }
 
+/// One of a bucket's settings, as the writing transaction has it.
+pub(super) fn read_one(
+    index: &Connection,
+    bucket: BucketRow,
+    setting: Setting,
+) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT document FROM setting WHERE bucket = ?1 AND name = ?2";
+    one(index, sql, &[&bucket.id, &setting.name()], |row| Ok(row.get(0)?))
+}
+
 /// Changes a setting within the writing transaction; `None` removes it.
 pub(super) fn set(
     index: &Connection,
@@ -166,9 +172,9 @@ pub(super) fn set(
         Some(document) => run(
             index,
             "INSERT OR REPLACE INTO setting (bucket, name, document) VALUES (?1, ?2, ?3)",
-            &[&bucket.0, &name, &document],
+            &[&bucket.id, &name, &document],
         ),
-        None => run(index, "DELETE FROM setting WHERE bucket = ?1 AND name = ?2", &[&bucket.0, &name]),
+        None => run(index, "DELETE FROM setting WHERE bucket = ?1 AND name = ?2", &[&bucket.id, &name]),
     }?;
     Ok(())
 }

@@ -33,6 +33,10 @@ const PIECE: usize = 16 << 10;
 /// So many bytes are handed to the disk at a time, ahead of the last sync.
 const WRITE_BACK: u64 = 16 << 20;
 
+/// So much of the disk stays free, of a small one a twentieth: what deletions write to the index has to find room when
+/// nothing else does.
+const HEADROOM: u64 = 64 << 20;
+
 /// What every writer of a store shares.
 #[derive(Debug)]
 pub(super) struct Staging {
@@ -44,6 +48,15 @@ pub(super) struct Staging {
 impl Staging {
     pub(super) fn new(places: Places, inline_limit: usize, next_id: ContentId) -> Self {
         Self { places, inline_limit: inline_limit.min(BLOCK), next_id: AtomicI64::new(next_id.0) }
+    }
+
+    /// Refuses what would leave no room for deletions.
+    pub(super) fn check_room(&self, wanted: usize) -> Result<(), StoreError> {
+        let (free, total) = self.places.space().map_err(StoreError::io("ask for the free space"))?;
+        match free < HEADROOM.min(total / 20) + wanted as u64 {
+            true => Err(StoreError::Full(std::io::ErrorKind::StorageFull.into())),
+            false => Ok(()),
+        }
     }
 
     /// A number that no content has had.
@@ -177,6 +190,7 @@ impl Writer {
 
     /// Sends the gathered block on its way, once the one before is done.
     async fn spill(&mut self) -> Result<(), StoreError> {
+        self.staging.check_room(self.block.size)?;
         let settled = match self.spill.take() {
             Some(spill) => spill.settle().await?,
             None => {

@@ -18,6 +18,7 @@ use super::keeper::{Chore, Keeper};
 use super::pins::Pins;
 use super::places::{ContentId, Places};
 use super::recovery::{Recovered, recover};
+use super::repair::{Repaired, repair};
 use super::schema;
 use super::settings::Settings;
 use super::staging::{Staging, Writer};
@@ -149,6 +150,17 @@ impl Store {
     /// Failures to look; what is found wrong is in the report.
     pub async fn verify(&self, depth: Depth) -> Result<Report, StoreError> {
         self.read(move |open, index| verify(index, &open.staging.places, &open.pins, depth)).await
+    }
+
+    /// Mends what a report says, as far as no data is at stake. Files that nothing refers to are unlinked by the time that
+    /// the store is closed.
+    ///
+    /// # Errors
+    /// Failures of the store only.
+    pub async fn repair(&self, report: &Report) -> Result<Repaired, StoreError> {
+        let orphans: Vec<_> =
+            report.orphans.iter().filter_map(|name| ContentId::of_file_name(name)).collect();
+        self.write(move |index, effects, _| repair(index, effects, &orphans)).await
     }
 
     /// Applies a change in the writing thread.

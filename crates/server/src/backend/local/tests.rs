@@ -1,12 +1,16 @@
 //! The store as a whole: against a model, under concurrency, after crashes, at size.
 
 mod concurrency;
+mod lifecycle;
 mod listing;
+mod locks;
 mod model;
 mod multipart;
 mod operations;
 mod recovery;
 mod settings;
+mod usage;
+mod versions;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,6 +25,7 @@ use super::attributes::NewObject;
 use super::conditions::PutCondition;
 use super::error::StoreError;
 use super::object::ObjectInfo;
+use super::request::Deletion;
 use super::staging::Staged;
 use super::store::{Options, Store};
 use super::verify::{Depth, Report};
@@ -88,7 +93,7 @@ async fn put_if(
 }
 
 async fn read(store: &Store, at: &BucketName, name: &str) -> Result<Vec<u8>, StoreError> {
-    let (info, content) = store.get(at, &key(name)).await?;
+    let (info, content) = store.get(at, &key(name), None).await?;
     collect(content.read(0..info.size)?).await
 }
 

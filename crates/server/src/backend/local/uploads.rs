@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
 use wigeon_core::s3::{BucketName, ObjectKey};
 use wigeon_core::time::Timestamp;
 
@@ -18,11 +18,13 @@ use super::etag::ETag;
 use super::index::{
     self, BucketRow, all, attributes_and_tags, milliseconds, one, part_info, run, signed, to_json,
 };
+use super::locks;
 use super::object::{ObjectInfo, PartInfo, UploadId, UploadInfo};
 use super::objects;
 use super::places::ContentId;
-use super::request::{Completion, NewUpload};
+use super::request::{Completed, Completion, NewUpload};
 use super::staging::Staged;
+use super::usage;
 
 /// The highest part number.
 pub const MAX_PART: u32 = 10_000;
@@ -61,14 +63,16 @@ pub(super) fn create(
     now: Timestamp,
 ) -> Result<UploadInfo, StoreError> {
     let bucket = index::bucket(index, &at.bucket)?;
+    // What cannot be locked is refused before its bytes come, and once more when they have.
+    locks::of_new(index, bucket, new.lock, now)?;
     let initiated = milliseconds(now);
     let sql = "INSERT INTO upload (bucket, key, token, initiated, storage_class, checksum_algorithm, \
-               checksum_composite, attributes, tags) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+               checksum_composite, attributes, tags, lock) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     run(
         index,
         sql,
         &[
-            &bucket.0,
+            &bucket.id,
             &at.key.as_str().as_bytes(),
             &at.id.as_str(),
             &initiated,
@@ -77,6 +81,7 @@ pub(super) fn create(
             &new.checksum.map(|(_, kind)| kind == ChecksumKind::Composite),
             &to_json(&new.attributes),
             &to_json(&new.tags),
+            &new.lock.to_column(),
         ],
     )?;
     Ok(UploadInfo {
@@ -93,7 +98,7 @@ pub(super) fn find(index: &Connection, at: &UploadAt) -> Result<UploadRow, Store
     let bucket = index::bucket(index, &at.bucket)?;
     let sql = "SELECT id, key, token, initiated, storage_class, checksum_algorithm, checksum_composite \
                FROM upload WHERE bucket = ?1 AND key = ?2 AND token = ?3";
-    one(index, sql, &[&bucket.0, &at.key.as_str().as_bytes(), &at.id.as_str()], |row| {
+    one(index, sql, &[&bucket.id, &at.key.as_str().as_bytes(), &at.id.as_str()], |row| {
         Ok(UploadRow { row: row.get(0)?, bucket, info: index::upload_info(row)? })
     })?
     .ok_or_else(|| StoreError::NoSuchUpload(at.id.as_str().to_owned()))
@@ -166,23 +171,27 @@ fn replace_part(
     checksums: Checksums,
     now: Timestamp,
 ) -> Result<PartInfo, StoreError> {
-    let sql = "SELECT content FROM part WHERE upload = ?1 AND number = ?2";
-    let before = one(index, sql, &[&upload.row, &number], |row| Ok(row.get::<_, ContentId>(0)?))?;
+    let sql = "SELECT content, size FROM part WHERE upload = ?1 AND number = ?2";
+    let before =
+        one(index, sql, &[&upload.row, &number], |row| Ok((row.get::<_, ContentId>(0)?, index::size(row)?)))?;
     let modified = milliseconds(now);
     let sql = "INSERT OR REPLACE INTO part (upload, number, content, size, etag, modified, checksums) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     let column = checksums.to_column();
     run(index, sql, &[&upload.row, &number, &content, &signed(size), etag.digest(), &modified, &column])?;
-    if let Some(before) = before {
+    if let Some((before, size)) = before {
+        usage::went(index, upload.bucket, size, 0)?;
         release(index, effects, before)?;
     }
+    usage::came(index, upload.bucket, size, 0)?;
+    usage::check(index, upload.bucket)?;
     Ok(PartInfo { number, size, etag, modified: index::timestamp(modified)?, checksums })
 }
 
 /// Aborts an upload.
 pub(super) fn abort(index: &Connection, effects: &mut Effects, at: &UploadAt) -> Result<(), StoreError> {
     let upload = find(index, at)?;
-    remove(index, effects, upload.row)
+    remove(index, effects, upload.bucket, upload.row)
 }
 
 /// Aborts every upload of a bucket.
@@ -192,23 +201,30 @@ pub(super) fn abort_all(
     bucket: BucketRow,
 ) -> Result<(), StoreError> {
     let sql = "SELECT id FROM upload WHERE bucket = ?1";
-    for upload in all(index, sql, &[&bucket.0], |row| Ok(row.get::<_, i64>(0)?))? {
-        remove(index, effects, upload)?;
+    for upload in all(index, sql, &[&bucket.id], |row| Ok(row.get::<_, i64>(0)?))? {
+        remove(index, effects, bucket, upload)?;
     }
     Ok(())
 }
 
 /// Deletes an upload's rows and gives up the contents of the parts that are still there.
-fn remove(index: &Connection, effects: &mut Effects, upload: i64) -> Result<(), StoreError> {
-    let sql = "DELETE FROM part WHERE upload = ?1 RETURNING content";
-    for content in all(index, sql, &[&upload], |row| Ok(row.get::<_, ContentId>(0)?))? {
+fn remove(
+    index: &Connection,
+    effects: &mut Effects,
+    bucket: BucketRow,
+    upload: i64,
+) -> Result<(), StoreError> {
+    let sql = "DELETE FROM part WHERE upload = ?1 RETURNING content, size";
+    let gone = all(index, sql, &[&upload], |row| Ok((row.get::<_, ContentId>(0)?, index::size(row)?)))?;
+    for (content, size) in gone {
+        usage::went(index, bucket, size, 0)?;
         release(index, effects, content)?;
     }
     run(index, "DELETE FROM upload WHERE id = ?1", &[&upload])?;
     Ok(())
 }
 
-/// Makes an object of an upload's parts.
+/// Makes an object of an upload's parts; tells also the bucket's row.
 pub(super) fn complete(
     index: &Connection,
     effects: &mut Effects,
@@ -216,7 +232,7 @@ pub(super) fn complete(
     completion: &Completion,
     (id, min_part_size): (ContentId, u64),
     now: Timestamp,
-) -> Result<ObjectInfo, StoreError> {
+) -> Result<(BucketRow, Completed), StoreError> {
     let upload = find(index, at)?;
     let chosen = choose(parts(index, upload.row)?, completion, min_part_size)?;
     let size = chosen.iter().map(|(part, _)| part.size).sum();
@@ -224,24 +240,27 @@ pub(super) fn complete(
         return Err(StoreError::DigestMismatch("size"));
     }
     let checksum = checksum(&upload.info, &chosen, completion)?;
-    let sql = "SELECT attributes, tags FROM upload WHERE id = ?1";
-    let (attributes, tags) = one(index, sql, &[&upload.row], attributes_and_tags)?.unwrap_or_default();
+    let sql = "SELECT attributes, tags, lock FROM upload WHERE id = ?1";
+    let read = |row: &Row<'_>| Ok((attributes_and_tags(row)?, index::lock(row)?));
+    let ((attributes, tags), lock) = one(index, sql, &[&upload.row], read)?.unwrap_or_default();
     let new = NewObject {
         attributes,
         tags,
         storage_class: upload.info.storage_class,
         checksums: checksum.into_iter().collect(),
+        lock,
     };
     let etag = ETag::of_parts(chosen.iter().map(|(part, _)| &part.etag));
     let info = objects::info(size, etag, new, now)?;
     let target = (upload.bucket, &at.key);
-    objects::replace(index, effects, target, &info, completion.condition, |index, _| {
-        let slices = join(index, upload.row, &chosen)?;
+    let info = objects::replace(index, effects, target, info, completion.condition, |index, effects| {
+        let slices = join(index, effects, &upload, &chosen)?;
         insert_composite(index, id, &slices)?;
         Ok(id)
     })?;
-    remove(index, effects, upload.row)?;
-    Ok(info)
+    remove(index, effects, upload.bucket, upload.row)?;
+    let ObjectInfo { etag, size, version, checksums, .. } = info;
+    Ok((upload.bucket, Completed { etag, size, version, checksums }))
 }
 
 type Part = (PartInfo, ContentId);
@@ -306,19 +325,26 @@ fn checksum(
 }
 
 /// Takes the parts' contents over into slices. A part that is one content hands its reference over; one that
-/// is a composite lends its segments' sources, and is given up with the upload.
-fn join(index: &Connection, upload: i64, chosen: &[Part]) -> Result<Vec<Slice>, StoreError> {
+/// is a composite hands its segments' sources over, and is given up.
+fn join(
+    index: &Connection,
+    effects: &mut Effects,
+    upload: &UploadRow,
+    chosen: &[Part],
+) -> Result<Vec<Slice>, StoreError> {
     let mut joined = Vec::with_capacity(chosen.len());
     for (number, (part, content)) in (1_u32..).zip(chosen) {
         let mut own = segments(index, *content)?;
         if own.is_empty() {
             own = slices(index, *content)?;
-            run(index, "DELETE FROM part WHERE upload = ?1 AND number = ?2", &[&upload, &part.number])?;
         } else {
             for slice in &own {
                 acquire(index, slice.source)?;
             }
+            release(index, effects, *content)?;
         }
+        run(index, "DELETE FROM part WHERE upload = ?1 AND number = ?2", &[&upload.row, &part.number])?;
+        usage::went(index, upload.bucket, part.size, 0)?;
         for (position, slice) in own.into_iter().enumerate() {
             let checksums = if position == 0 { part.checksums.clone() } else { Checksums::default() };
             joined.push(Slice { part: number, checksums, ..slice });

@@ -11,7 +11,7 @@ use roxmltree::Node;
 use wigeon_core::s3::BucketName;
 
 use super::buckets::no_content;
-use super::headers::ownership_is_ours;
+use super::headers::{ownership_is_ours, version};
 use super::upload::checked_body;
 use super::xml::{self, Answer, Xml, child_text, children};
 use crate::authorize::Permit;
@@ -206,7 +206,7 @@ pub(super) async fn bucket_acl(store: &Store, permit: &Permit) -> Answer {
 /// `GetObjectAcl`
 pub(super) async fn object_acl(store: &Store, permit: &Permit) -> Answer {
     let (bucket, key) = permit.object()?;
-    permit.allows_tagged(&store.head(bucket, key).await?.tags)?;
+    permit.allows_tagged(&store.head(bucket, key, version(permit.request())?).await?.tags)?;
     Ok(owners_acl(permit))
 }
 
@@ -237,7 +237,7 @@ pub(super) async fn put_bucket_acl(store: &Store, permit: &Permit, body: &mut Re
 pub(super) async fn put_object_acl(store: &Store, permit: &Permit, body: &mut RequestBody<'_>) -> Answer {
     acl_is_the_owners(permit, body).await?;
     let (bucket, key) = permit.object()?;
-    permit.allows_tagged(&store.head(bucket, key).await?.tags)?;
+    permit.allows_tagged(&store.head(bucket, key, version(permit.request())?).await?.tags)?;
     Ok(Response::new(empty()))
 }
 

@@ -12,6 +12,7 @@ use super::xml::{self, Answer, LONGEST_BODY, Xml, child_text};
 use crate::authorize::Permit;
 use crate::backend::local::Store;
 use crate::body::{RequestBody, ResponseBody, empty};
+use crate::classify::locks_versions;
 use crate::refusal::Refusal;
 
 /// `ListBuckets`, with those of other stores.
@@ -65,7 +66,10 @@ pub(super) async fn create(store: &Store, permit: &Permit, body: &mut RequestBod
             return Err(Refusal::new("IllegalLocationConstraintException", StatusCode::BAD_REQUEST, message));
         }
     }
-    store.create_bucket(&bucket).await?;
+    match locks_versions(permit.request()) {
+        true => store.create_locking_bucket(&bucket).await?,
+        false => store.create_bucket(&bucket).await?,
+    };
     let mut response = Response::new(empty());
     if let Ok(location) = HeaderValue::from_str(&format!("/{bucket}")) {
         response.headers_mut().insert(LOCATION, location);
@@ -102,12 +106,6 @@ pub(crate) fn location_document(region: &str) -> Response<ResponseBody> {
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<LocationConstraint xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">{region}</LocationConstraint>"
     );
     xml::answer(StatusCode::OK, body)
-}
-
-/// `GetBucketVersioning`: never enabled here.
-pub(super) async fn versioning(store: &Store, permit: &Permit) -> Answer {
-    store.bucket(permit.bucket()?).await?;
-    Ok(Xml::document("VersioningConfiguration", |_| {}).answer())
 }
 
 /// 204.

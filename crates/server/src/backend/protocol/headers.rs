@@ -8,15 +8,22 @@ use http::header::{
     ETAG, EXPIRES, HeaderName, HeaderValue, LAST_MODIFIED,
 };
 use http::{HeaderMap, StatusCode};
+use wigeon_core::s3::ObjectKey;
 use wigeon_core::s3::uri::percent_decode;
 use wigeon_core::sigv4::canonical::Query;
-use wigeon_core::time;
+use wigeon_core::time::{self, Timestamp};
 
+use crate::authorize::Permit;
+use crate::backend::local::StoreError;
 use crate::backend::local::attributes::{Attributes, StorageClass, SystemHeaders, Tags};
 use crate::backend::local::checksum::{ChecksumKind, Checksums};
 use crate::backend::local::conditions::{PutCondition, ReadConditions, TagMatch};
 use crate::backend::local::etag::ETag;
+use crate::backend::local::lock::{Lock, Retention, RetentionMode};
 use crate::backend::local::object::ObjectInfo;
+use crate::backend::local::request::Source;
+use crate::backend::local::version::VersionId;
+use crate::classify::CopySource;
 use crate::refusal::Refusal;
 use crate::request::Request;
 
@@ -29,9 +36,8 @@ const MOST_METADATA: usize = 2048;
 /// # Errors
 /// 501 `NotImplemented`, or 400 for ACLs, which the store does not keep.
 pub fn refuse_unsupported(request: &Request) -> Result<(), Refusal> {
-    const UNSUPPORTED: [&str; 2] = ["x-amz-server-side-encryption", "x-amz-object-lock-"];
     let refused = |name: &&HeaderName| {
-        UNSUPPORTED.iter().any(|start| name.as_str().starts_with(start))
+        name.as_str().starts_with("x-amz-server-side-encryption")
             || name.as_str().starts_with("x-amz-copy-source-server-side-encryption")
     };
     if let Some(name) = request.headers().keys().find(refused) {
@@ -42,13 +48,44 @@ pub fn refuse_unsupported(request: &Request) -> Result<(), Refusal> {
     if granted || !matches!(acl, "private" | "bucket-owner-full-control" | "bucket-owner-read") {
         return Err(Refusal::acls_not_supported());
     }
-    match request.query.value("versionId") {
-        None | Some("null") => Ok(()),
-        Some(_) => {
-            let message = "The specified version does not exist.";
-            Err(Refusal::new("NoSuchVersion", StatusCode::NOT_FOUND, message))
-        }
-    }
+    Ok(())
+}
+
+/// Which version the request means; `None` for the current one.
+///
+/// # Errors
+/// 400 `InvalidArgument` for what is no version id.
+pub fn version(request: &Request) -> Result<Option<VersionId>, Refusal> {
+    request.query.value("versionId").map(version_id).transpose()
+}
+
+/// Reads a version id.
+///
+/// # Errors
+/// 400 `InvalidArgument`.
+pub fn version_id(text: &str) -> Result<VersionId, Refusal> {
+    text.parse().map_err(|_| Refusal::invalid_argument("Invalid version id specified"))
+}
+
+/// What a copy reads.
+///
+/// # Errors
+/// 400 `InvalidArgument`.
+pub fn source(source: &CopySource) -> Result<Source, Refusal> {
+    let version = source.version_id.as_deref().map(version_id).transpose()?;
+    Ok(Source { bucket: source.bucket.clone(), key: source.key.clone(), version })
+}
+
+/// `x-amz-version-id`, where the bucket has versions.
+pub fn insert_version(headers: &mut HeaderMap, version: Option<VersionId>) {
+    let version = version.map(|version| version.to_string());
+    insert(headers, HeaderName::from_static("x-amz-version-id"), version.as_deref());
+}
+
+/// `x-amz-copy-source-version-id`, where the bucket has versions.
+pub fn insert_source_version(headers: &mut HeaderMap, version: Option<VersionId>) {
+    let version = version.map(|version| version.to_string());
+    insert(headers, HeaderName::from_static("x-amz-copy-source-version-id"), version.as_deref());
 }
 
 /// Refuses an ownership under which ACLs would count.
@@ -169,6 +206,70 @@ pub fn checked_tags(tags: impl IntoIterator<Item = (String, String)>, most: usiz
     Ok(checked)
 }
 
+/// What a write says of the object's protection.
+///
+/// # Errors
+/// 400 `InvalidArgument`.
+pub fn lock(request: &Request) -> Result<Lock, Refusal> {
+    let header = |name: &str| request.header(name).filter(|value| !value.is_empty());
+    let retention = match (header("x-amz-object-lock-mode"), header("x-amz-object-lock-retain-until-date")) {
+        (None, None) => None,
+        (Some(mode), Some(until)) => Some(retention(mode, until)?),
+        _ => {
+            return Err(Refusal::invalid_argument(
+                "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied",
+            ));
+        }
+    };
+    if retention.is_some_and(|retention| retention.until <= request.at) {
+        return Err(StoreError::RetentionInThePast.into());
+    }
+    Ok(Lock { retention, legal_hold: header("x-amz-object-lock-legal-hold").map(legal_hold).transpose()? })
+}
+
+/// A retention, as headers and documents write it.
+///
+/// # Errors
+/// 400 `InvalidArgument`.
+pub fn retention(mode: &str, until: &str) -> Result<Retention, Refusal> {
+    let mode =
+        RetentionMode::parse(mode).ok_or_else(|| Refusal::invalid_argument("Unknown wormMode directive."))?;
+    let until: Option<Timestamp> = until.parse().ok();
+    // Whole milliseconds are kept.
+    let until = until.and_then(|until| Timestamp::from_millisecond(until.as_millisecond()).ok());
+    let message = "The retain until date must be provided in ISO 8601 format";
+    Ok(Retention { mode, until: until.ok_or_else(|| Refusal::invalid_argument(message))? })
+}
+
+/// `ON` or `OFF`.
+///
+/// # Errors
+/// 400 `InvalidArgument`.
+pub fn legal_hold(text: &str) -> Result<bool, Refusal> {
+    match text {
+        "ON" => Ok(true),
+        "OFF" => Ok(false),
+        _ => Err(Refusal::invalid_argument("Legal Hold must be either of 'ON' or 'OFF'")),
+    }
+}
+
+/// What protects an object, as far as the requester may know.
+pub fn insert_lock(headers: &mut HeaderMap, permit: &Permit, key: &ObjectKey, lock: Lock) {
+    if let Some(retention) = lock.retention
+        && permit.allows("s3:GetObjectRetention", key).is_ok()
+    {
+        insert(headers, HeaderName::from_static("x-amz-object-lock-mode"), Some(retention.mode.name()));
+        let until = time::iso8601_millis(retention.until);
+        insert(headers, HeaderName::from_static("x-amz-object-lock-retain-until-date"), Some(&until));
+    }
+    if let Some(hold) = lock.legal_hold
+        && permit.allows("s3:GetObjectLegalHold", key).is_ok()
+    {
+        let hold = if hold { "ON" } else { "OFF" };
+        insert(headers, HeaderName::from_static("x-amz-object-lock-legal-hold"), Some(hold));
+    }
+}
+
 /// `If-Match`, `If-None-Match: *` of a write.
 ///
 /// # Errors
@@ -246,6 +347,7 @@ pub fn of_object(object: &ObjectInfo, request: &Request) -> HeaderMap {
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     insert(&mut headers, LAST_MODIFIED, Some(&time::http_date(object.modified)));
     insert(&mut headers, ETAG, Some(&quoted(&object.etag)));
+    insert_version(&mut headers, object.version);
     headers
 }
 

@@ -16,12 +16,12 @@ use crate::refusal::Refusal;
 
 /// How names are written: as they are, or percent-encoded where the requester asks for it.
 #[derive(Clone, Copy)]
-struct Encoding {
+pub(super) struct Encoding {
     url: bool,
 }
 
 impl Encoding {
-    fn of(query: &Query) -> Result<Self, Refusal> {
+    pub(super) fn of(query: &Query) -> Result<Self, Refusal> {
         match query.value("encoding-type") {
             None | Some("") => Ok(Self { url: false }),
             Some("url") => Ok(Self { url: true }),
@@ -33,13 +33,17 @@ impl Encoding {
         if self.url { percent_encode(name, true) } else { name.to_owned() }
     }
 
-    fn text(self, xml: &mut Xml, element: &str, name: &str) {
+    pub(super) fn is_url(self) -> bool {
+        self.url
+    }
+
+    pub(super) fn text(self, xml: &mut Xml, element: &str, name: &str) {
         xml.text(element, &self.name(name));
     }
 }
 
 /// `max-keys` and its like: a whole number, of which at most 1,000 counts.
-fn limit(query: &Query, parameter: &str) -> Result<usize, Refusal> {
+pub(super) fn limit(query: &Query, parameter: &str) -> Result<usize, Refusal> {
     match query.value(parameter) {
         None | Some("") => Ok(PAGE_LIMIT),
         Some(text) => match text.parse::<u32>() {

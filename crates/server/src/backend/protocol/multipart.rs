@@ -9,6 +9,7 @@ use super::buckets::no_content;
 use super::headers;
 use super::headers::{checksum_kind, put_condition, quoted, read_conditions};
 use super::upload::{parse, receive, requested_algorithm};
+use super::writing::source_of;
 use super::xml::{self, Answer, LONGEST_BODY, Xml, child_text, children};
 use crate::authorize::Permit;
 use crate::backend::local::Store;
@@ -58,6 +59,7 @@ pub(super) async fn create(store: &Store, permit: &Permit) -> Answer {
         tags: headers::tagging(request)?,
         storage_class: headers::storage_class(request)?,
         checksum,
+        lock: headers::lock(request)?,
     };
     let upload = store.create_upload(bucket, key, upload).await?;
     let document = Xml::document("InitiateMultipartUploadResult", |xml| {
@@ -108,15 +110,16 @@ pub(super) async fn put_part(store: &Store, permit: &Permit, body: &mut RequestB
 pub(super) async fn copy_part(store: &Store, permit: &Permit) -> Answer {
     let (bucket, key) = permit.object()?;
     let request = permit.request();
-    let source = permit.copy_source()?;
-    permit.allows_tagged_source(&store.head(&source.bucket, &source.key).await?.tags)?;
+    let source = headers::source(permit.copy_source()?)?;
+    let there = source_of(store, &source).await?;
+    permit.allows_tagged_source(&there.tags)?;
     let range = match request.header("x-amz-copy-source-range") {
         None => None,
         Some(text) => Some(copy_range(text)?),
     };
     let part = store
         .copy_part(PartCopyRequest {
-            source: (source.bucket.clone(), source.key.clone()),
+            source,
             source_conditions: read_conditions(request, "x-amz-copy-source-"),
             range,
             target: (bucket.clone(), key.clone()),
@@ -131,7 +134,9 @@ pub(super) async fn copy_part(store: &Store, permit: &Permit) -> Answer {
             xml.text(&format!("Checksum{}", checksum.algorithm().name()), &checksum.to_string());
         }
     });
-    Ok(document.answer())
+    let mut response = document.answer();
+    headers::insert_source_version(response.headers_mut(), there.version);
+    Ok(response)
 }
 
 /// `bytes=FIRST-LAST`: both are needed here.
@@ -188,7 +193,9 @@ pub(super) async fn complete(store: &Store, permit: &Permit, body: &mut RequestB
             xml.text("ChecksumType", checksum.kind().name());
         }
     });
-    Ok(document.answer())
+    let mut response = document.answer();
+    headers::insert_version(response.headers_mut(), object.version);
+    Ok(response)
 }
 
 fn completed_part(node: Node<'_, '_>) -> Result<CompletedPart, Refusal> {

@@ -7,7 +7,10 @@ use http::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 use wigeon_core::time::http_date;
 
-use super::headers::{insert, insert_checksums, of_object, quoted, read_conditions};
+use super::headers::{
+    insert, insert_checksums, insert_lock, insert_version, of_object, quoted, read_conditions, version,
+};
+use super::lifecycle::insert_expiration;
 use super::xml::{Answer, Xml};
 use crate::authorize::Permit;
 use crate::backend::local::conditions::ReadOutcome;
@@ -21,10 +24,10 @@ use crate::request::Request;
 /// `GetObject`
 pub(super) async fn get(store: &Store, permit: &Permit) -> Answer {
     let (bucket, key) = permit.object()?;
-    let (object, content) = store.get(bucket, key).await?;
+    let (object, content) = store.get(bucket, key, version(permit.request())?).await?;
     permit.allows_tagged(&object.tags)?;
-    let part = selected_part(store, permit).await?;
-    match head_of(permit.request(), &object, part)? {
+    let part = selected_part(store, permit, &object).await?;
+    match head_of(store, permit, &object, part)? {
         Head::NotModified(response) => Ok(response),
         Head::Content { status, headers, range } => {
             let mut response = Response::new(match range.is_empty() {
@@ -41,10 +44,10 @@ pub(super) async fn get(store: &Store, permit: &Permit) -> Answer {
 /// `HeadObject`
 pub(super) async fn head(store: &Store, permit: &Permit) -> Answer {
     let (bucket, key) = permit.object()?;
-    let object = store.head(bucket, key).await?;
+    let object = store.head(bucket, key, version(permit.request())?).await?;
     permit.allows_tagged(&object.tags)?;
-    let part = selected_part(store, permit).await?;
-    match head_of(permit.request(), &object, part)? {
+    let part = selected_part(store, permit, &object).await?;
+    match head_of(store, permit, &object, part)? {
         Head::NotModified(response) => Ok(response),
         Head::Content { status, headers, range: _ } => {
             let mut response = Response::new(empty());
@@ -61,7 +64,7 @@ struct Part {
     count: Option<usize>,
 }
 
-async fn selected_part(store: &Store, permit: &Permit) -> Result<Option<Part>, Refusal> {
+async fn selected_part(store: &Store, permit: &Permit, object: &ObjectInfo) -> Result<Option<Part>, Refusal> {
     let Some(text) = permit.request().query.value("partNumber") else { return Ok(None) };
     let number: u32 = text.parse().ok().filter(|number| (1..=10_000).contains(number)).ok_or_else(|| {
         Refusal::invalid_argument("Part number must be an integer between 1 and 10000, inclusive")
@@ -72,11 +75,10 @@ async fn selected_part(store: &Store, permit: &Permit) -> Result<Option<Part>, R
         ));
     }
     let (bucket, key) = permit.object()?;
-    let parts = store.object_parts(bucket, key).await?;
-    if parts.is_empty() && number == 1 {
-        let size = store.head(bucket, key).await?.size;
-        return Ok(Some(Part { range: 0..size, count: None }));
+    if object.etag.parts().is_none() && number == 1 {
+        return Ok(Some(Part { range: 0..object.size, count: None }));
     }
+    let parts = store.object_parts(bucket, key, object.version).await?;
     let part = parts.iter().find(|part| part.number == number).ok_or(StoreError::NoSuchPart(number))?;
     Ok(Some(Part { range: part.start..part.start + part.size, count: Some(parts.len()) }))
 }
@@ -87,8 +89,15 @@ enum Head {
 }
 
 /// Status and headers, which GET and HEAD share.
-fn head_of(request: &Request, object: &ObjectInfo, part: Option<Part>) -> Result<Head, Refusal> {
+fn head_of(store: &Store, permit: &Permit, object: &ObjectInfo, part: Option<Part>) -> Result<Head, Refusal> {
+    let request = permit.request();
     let mut headers = of_object(object, request);
+    let (bucket, key) = permit.object()?;
+    insert_lock(&mut headers, permit, key, object.lock);
+    // Of a version that is named, nobody knows here whether it is the current one.
+    if version(request)?.is_none() {
+        insert_expiration(&mut headers, store, bucket, key.as_str(), object);
+    }
     match read_conditions(request, "").evaluate(object) {
         ReadOutcome::Proceed => {}
         ReadOutcome::NotModified => {
@@ -182,10 +191,10 @@ pub(super) async fn attributes(store: &Store, permit: &Permit) -> Answer {
             "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty",
         ));
     }
-    let object = store.head(bucket, key).await?;
+    let object = store.head(bucket, key, version(request)?).await?;
     permit.allows_tagged(&object.tags)?;
     let parts = match wants("ObjectParts") && object.etag.parts().is_some() {
-        true => store.object_parts(bucket, key).await?,
+        true => store.object_parts(bucket, key, object.version).await?,
         false => Vec::new(),
     };
     let document = Xml::document("GetObjectAttributesResponse", |xml| {
@@ -220,13 +229,14 @@ pub(super) async fn attributes(store: &Store, permit: &Permit) -> Answer {
         HeaderName::from_static("last-modified"),
         Some(&http_date(object.modified)),
     );
+    insert_version(response.headers_mut(), object.version);
     Ok(response)
 }
 
 /// `GetObjectTagging`
 pub(super) async fn tagging(store: &Store, permit: &Permit) -> Answer {
     let (bucket, key) = permit.object()?;
-    let object = store.head(bucket, key).await?;
+    let object = store.head(bucket, key, version(permit.request())?).await?;
     permit.allows_tagged(&object.tags)?;
     let document = Xml::document("Tagging", |xml| {
         xml.element("TagSet", |xml| {
@@ -238,14 +248,17 @@ pub(super) async fn tagging(store: &Store, permit: &Permit) -> Answer {
             }
         });
     });
-    Ok(document.answer())
+    let mut response = document.answer();
+    insert_version(response.headers_mut(), object.version);
+    Ok(response)
 }
 
-/// `ETag` and checksums of an answer to a write.
+/// `ETag`, version and checksums of an answer to a write.
 pub(super) fn written(object: &ObjectInfo) -> Response<ResponseBody> {
     let mut response = Response::new(empty());
     insert(response.headers_mut(), HeaderName::from_static("etag"), Some(&quoted(&object.etag)));
     insert_checksums(response.headers_mut(), &object.checksums);
+    insert_version(response.headers_mut(), object.version);
     response
 }
 

@@ -1,8 +1,12 @@
 //! What the store refuses, as S3 says it.
 
-use http::StatusCode;
+use http::header::{ALLOW, HeaderName, HeaderValue, LAST_MODIFIED};
+use http::{HeaderMap, StatusCode};
+use wigeon_core::time::http_date;
 
+use super::headers::{insert, insert_version};
 use crate::backend::local::StoreError;
+use crate::backend::local::error::DeleteMarker;
 use crate::refusal::Refusal;
 
 impl From<StoreError> for Refusal {
@@ -21,6 +25,38 @@ impl From<StoreError> for Refusal {
                 Self::new("BucketNotEmpty", StatusCode::CONFLICT, message)
             }
             StoreError::NoSuchKey(_) => not_found("NoSuchKey", "The specified key does not exist."),
+            StoreError::Deleted(marker) => {
+                let refusal = not_found("NoSuchKey", "The specified key does not exist.");
+                Self { headers: Some(Box::new(deleted(marker))), ..refusal }
+            }
+            StoreError::NoSuchVersion(_) => {
+                not_found("NoSuchVersion", "The specified version does not exist.")
+            }
+            StoreError::IsDeleteMarker(marker) => {
+                let mut headers = deleted(marker);
+                headers.insert(ALLOW, HeaderValue::from_static("DELETE"));
+                insert(&mut headers, LAST_MODIFIED, Some(&http_date(marker.modified)));
+                let message = "The specified method is not allowed against this resource.";
+                let refusal = Self::new("MethodNotAllowed", StatusCode::METHOD_NOT_ALLOWED, message);
+                Self { headers: Some(Box::new(headers)), ..refusal }
+            }
+            StoreError::QuotaExceeded => {
+                let message = "The bucket's quota does not allow for more. Nothing was changed.";
+                Self::new("QuotaExceeded", StatusCode::FORBIDDEN, message)
+            }
+            StoreError::Locked => Self {
+                message: "Access Denied because object protected by object lock.".to_owned(),
+                ..Self::access_denied(error.to_string())
+            },
+            StoreError::NoBucketLock => Self::invalid_request("Bucket is missing Object Lock Configuration"),
+            StoreError::LockNeedsVersions(_) => Self::new(
+                "InvalidBucketState",
+                StatusCode::CONFLICT,
+                "Versioning must be 'Enabled' on a bucket with an Object Lock configuration.",
+            ),
+            StoreError::RetentionInThePast => {
+                Self::invalid_argument("The retain until date must be in the future!")
+            }
             StoreError::NoSuchUpload(_) => not_found(
                 "NoSuchUpload",
                 "The specified upload does not exist. The upload ID may be invalid, or the upload may have been \
@@ -71,7 +107,9 @@ impl From<StoreError> for Refusal {
                 "The server's disk is full. Nothing was changed.",
             ),
             StoreError::Corrupt(_)
+            | StoreError::NoStore(_)
             | StoreError::InUse(_)
+            | StoreError::OlderFormat { .. }
             | StoreError::NewerFormat { .. }
             | StoreError::Stopped
             | StoreError::Index(_)
@@ -84,4 +122,12 @@ impl From<StoreError> for Refusal {
             }
         }
     }
+}
+
+/// What S3 says of a delete marker that stands in the way.
+fn deleted(marker: &DeleteMarker) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(HeaderName::from_static("x-amz-delete-marker"), HeaderValue::from_static("true"));
+    insert_version(&mut headers, Some(marker.version));
+    headers
 }

@@ -97,8 +97,8 @@ fn deletion(node: Node<'_, '_>) -> Result<Deletion, Refusal> {
 
 fn permitted(origin: &Origin, permit: &Permit, deletion: &Deletion) -> Result<ObjectKey, Refusal> {
     let key = ObjectKey::parse(deletion.key.clone())?;
-    let versioned = deletion.more.iter().any(|(name, value)| name == "VersionId" && !value.is_empty());
-    permit.allows(if versioned { "s3:DeleteObjectVersion" } else { "s3:DeleteObject" }, &key)?;
+    let version = deletion.more.iter().find(|(name, value)| name == "VersionId" && !value.is_empty());
+    permit.allows_deletion(&key, version.map(|(_, version)| version.as_str()))?;
     if !origin.dot_segments {
         refuse_dot_segments(key.as_str())?;
     }

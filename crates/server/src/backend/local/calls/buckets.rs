@@ -7,6 +7,7 @@ use super::super::error::StoreError;
 use super::super::index::{all, bucket_info, one};
 use super::super::object::BucketInfo;
 use super::super::store::Store;
+use super::super::version::Versioning;
 
 impl Store {
     /// Creates a bucket.
@@ -15,7 +16,16 @@ impl Store {
     /// [`StoreError::BucketAlreadyExists`].
     pub async fn create_bucket(&self, bucket: &BucketName) -> Result<BucketInfo, StoreError> {
         let bucket = bucket.clone();
-        self.write(move |index, _, clock| buckets::create(index, &bucket, clock.now())).await
+        self.write(move |index, _, clock| buckets::create(index, &bucket, false, clock.now())).await
+    }
+
+    /// Creates a bucket that locks versions, and therefore keeps them.
+    ///
+    /// # Errors
+    /// [`StoreError::BucketAlreadyExists`].
+    pub async fn create_locking_bucket(&self, bucket: &BucketName) -> Result<BucketInfo, StoreError> {
+        let bucket = bucket.clone();
+        self.write(move |index, _, clock| buckets::create(index, &bucket, true, clock.now())).await
     }
 
     /// Deletes an empty bucket, and aborts its multipart uploads.
@@ -34,7 +44,7 @@ impl Store {
     pub async fn bucket(&self, bucket: &BucketName) -> Result<BucketInfo, StoreError> {
         let bucket = bucket.clone();
         self.read(move |_, index| {
-            let sql = "SELECT name, created FROM bucket WHERE name = ?1";
+            let sql = "SELECT name, created, versioning FROM bucket WHERE name = ?1";
             one(index, sql, &[&bucket.as_str()], bucket_info)?
                 .ok_or_else(|| StoreError::NoSuchBucket(bucket.to_string()))
         })
@@ -46,7 +56,17 @@ impl Store {
     /// # Errors
     /// Failures of the store only.
     pub async fn buckets(&self) -> Result<Vec<BucketInfo>, StoreError> {
-        self.read(|_, index| all(index, "SELECT name, created FROM bucket ORDER BY name", &[], bucket_info))
-            .await
+        let sql = "SELECT name, created, versioning FROM bucket ORDER BY name";
+        self.read(|_, index| all(index, sql, &[], bucket_info)).await
+    }
+
+    /// Has a bucket keep versions, or stop making new ones. It never forgets again that it had some.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchBucket`]; [`StoreError::LockNeedsVersions`] of one that locks versions.
+    pub async fn set_versioning(&self, bucket: &BucketName, enabled: bool) -> Result<(), StoreError> {
+        let bucket = bucket.clone();
+        let versioning = if enabled { Versioning::Enabled } else { Versioning::Suspended };
+        self.write(move |index, _, _| buckets::set_versioning(index, &bucket, versioning)).await
     }
 }

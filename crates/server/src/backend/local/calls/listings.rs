@@ -5,7 +5,9 @@ use wigeon_core::s3::{BucketName, ObjectKey};
 use super::super::error::StoreError;
 use super::super::listing::{self, Cost};
 use super::super::object::UploadId;
-use super::super::request::{ListQuery, ObjectPage, PartPage, UploadPage, UploadQuery};
+use super::super::request::{
+    ListQuery, ObjectPage, PartPage, UploadPage, UploadQuery, VersionPage, VersionQuery,
+};
 use super::super::store::Store;
 use super::super::uploads::UploadAt;
 
@@ -27,6 +29,31 @@ impl Store {
         self.read(move |_, index| {
             let snapshot = index.unchecked_transaction()?;
             listing::objects(&snapshot, &bucket, &query)
+        })
+        .await
+    }
+
+    /// One page of a bucket's versions and delete markers.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchBucket`].
+    pub async fn list_versions(
+        &self,
+        bucket: &BucketName,
+        query: VersionQuery,
+    ) -> Result<VersionPage, StoreError> {
+        Ok(self.list_versions_with_cost(bucket, query).await?.0)
+    }
+
+    pub(crate) async fn list_versions_with_cost(
+        &self,
+        bucket: &BucketName,
+        query: VersionQuery,
+    ) -> Result<(VersionPage, Cost), StoreError> {
+        let bucket = bucket.clone();
+        self.read(move |_, index| {
+            let snapshot = index.unchecked_transaction()?;
+            listing::versions(&snapshot, &bucket, &query)
         })
         .await
     }

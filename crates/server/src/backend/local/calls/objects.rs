@@ -4,7 +4,6 @@ use rusqlite::Connection;
 use wigeon_core::s3::{BucketName, ObjectKey};
 
 use super::super::attributes::{NewObject, Tags};
-use super::super::checksum::ChecksumAlgorithm;
 use super::super::conditions::PutCondition;
 use super::super::content::Content;
 use super::super::contents::{Slice, segments, slices};
@@ -13,9 +12,11 @@ use super::super::index::{self, ObjectRow};
 use super::super::object::{ObjectInfo, ObjectPart};
 use super::super::objects::{self, Computed};
 use super::super::places::ContentId;
-use super::super::request::CopyRequest;
+use super::super::request::{Copied, CopyRequest, Deleted, Deletion, Source};
 use super::super::staging::{Staged, digest_stream};
 use super::super::store::Store;
+use super::super::version::VersionId;
+use super::super::versions;
 
 impl Store {
     /// Makes the staged content an object, in place of what the key had.
@@ -31,6 +32,7 @@ impl Store {
         object: NewObject,
         condition: PutCondition,
     ) -> Result<ObjectInfo, StoreError> {
+        self.shared.staging.check_room(0)?;
         let (bucket, key) = (bucket.clone(), key.clone());
         self.write(move |index, effects, clock| {
             objects::put(index, effects, (&bucket, &key), staged, object, condition, clock.now())
@@ -38,26 +40,32 @@ impl Store {
         .await
     }
 
-    /// Tells of an object.
+    /// Tells of a version of an object; of the current one where none is named.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchBucket`], [`StoreError::NoSuchKey`].
-    pub async fn head(&self, bucket: &BucketName, key: &ObjectKey) -> Result<ObjectInfo, StoreError> {
+    /// [`StoreError::NoSuchBucket`], [`StoreError::NoSuchKey`], [`StoreError::Deleted`],
+    /// [`StoreError::NoSuchVersion`], [`StoreError::IsDeleteMarker`].
+    pub async fn head(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        version: Option<VersionId>,
+    ) -> Result<ObjectInfo, StoreError> {
         let (bucket, key) = (bucket.clone(), key.clone());
-        self.read(move |_, index| Ok(find(index, &bucket, &key)?.info)).await
+        self.read(move |_, index| Ok(find(index, &bucket, &key, version)?.info)).await
     }
 
-    /// Tells of an object and gives its bytes.
+    /// Tells of a version of an object and gives its bytes.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchBucket`], [`StoreError::NoSuchKey`]; [`StoreError::Corrupt`] when the bytes are
-    /// not there.
+    /// Those of [`Store::head`]; [`StoreError::Corrupt`] when the bytes are not there.
     pub async fn get(
         &self,
         bucket: &BucketName,
         key: &ObjectKey,
+        version: Option<VersionId>,
     ) -> Result<(ObjectInfo, Content), StoreError> {
-        let (info, _, content) = self.look_up(bucket, key).await?;
+        let (info, _, content) = self.look_up(bucket, key, version).await?;
         Ok((info, content))
     }
 
@@ -65,12 +73,13 @@ impl Store {
         &self,
         bucket: &BucketName,
         key: &ObjectKey,
+        version: Option<VersionId>,
     ) -> Result<(ObjectInfo, ContentId, Content), StoreError> {
         let (bucket, key) = (bucket.clone(), key.clone());
         self.read(move |open, index| {
             let ((row, slices), pinned) = open.pins.look_up(|| {
                 let snapshot = index.unchecked_transaction()?;
-                let row = find(&snapshot, &bucket, &key)?;
+                let row = find(&snapshot, &bucket, &key, version)?;
                 let slices = slices(&snapshot, row.content)?;
                 snapshot.commit()?;
                 let files = files_of(&slices);
@@ -85,16 +94,17 @@ impl Store {
     /// The parts that a multipart object was completed from; none of another object.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchBucket`], [`StoreError::NoSuchKey`].
+    /// Those of [`Store::head`].
     pub async fn object_parts(
         &self,
         bucket: &BucketName,
         key: &ObjectKey,
+        version: Option<VersionId>,
     ) -> Result<Vec<ObjectPart>, StoreError> {
         let (bucket, key) = (bucket.clone(), key.clone());
         self.read(move |_, index| {
             let snapshot = index.unchecked_transaction()?;
-            let row = find(&snapshot, &bucket, &key)?;
+            let row = find(&snapshot, &bucket, &key, version)?;
             Ok(match row.info.etag.parts() {
                 Some(_) => parts_of(segments(&snapshot, row.content)?),
                 None => Vec::new(),
@@ -103,40 +113,36 @@ impl Store {
         .await
     }
 
-    /// Deletes an object; tells whether there was one.
+    /// Deletes an object, or a version of it. An object of a bucket that keeps versions gets a delete marker, also where
+    /// there is no such object.
     ///
     /// # Errors
     /// [`StoreError::NoSuchBucket`], [`StoreError::PreconditionFailed`]; [`StoreError::NoSuchKey`] when the
     /// condition needs the object to be there.
-    pub async fn delete(
-        &self,
-        bucket: &BucketName,
-        key: &ObjectKey,
-        condition: PutCondition,
-    ) -> Result<bool, StoreError> {
-        let (bucket, key) = (bucket.clone(), key.clone());
-        self.write(move |index, effects, _| {
+    pub async fn delete(&self, bucket: &BucketName, deletion: Deletion) -> Result<Deleted, StoreError> {
+        let bucket = bucket.clone();
+        self.write(move |index, effects, clock| {
             let bucket = index::bucket(index, &bucket)?;
-            objects::delete(index, effects, bucket, &key, condition)
+            objects::delete(index, effects, bucket, &deletion, clock.now())
         })
         .await
     }
 
-    /// Deletes objects in one commit; an answer for each, in order.
+    /// Deletes in one commit; an answer for each, in order.
     ///
     /// # Errors
     /// [`StoreError::NoSuchBucket`]; the answers' errors are those of [`Store::delete`].
     pub async fn delete_many(
         &self,
         bucket: &BucketName,
-        keys: Vec<(ObjectKey, PutCondition)>,
-    ) -> Result<Vec<Result<bool, StoreError>>, StoreError> {
+        deletions: Vec<Deletion>,
+    ) -> Result<Vec<Result<Deleted, StoreError>>, StoreError> {
         let bucket = bucket.clone();
-        self.write(move |index, effects, _| {
+        self.write(move |index, effects, clock| {
             let bucket = index::bucket(index, &bucket)?;
-            let mut answers = Vec::with_capacity(keys.len());
-            for (key, condition) in &keys {
-                match objects::delete(index, effects, bucket, key, *condition) {
+            let mut answers = Vec::with_capacity(deletions.len());
+            for deletion in &deletions {
+                match objects::delete(index, effects, bucket, deletion, clock.now()) {
                     // A failure of the store undoes all of them; a refusal stands for its key alone.
                     Err(failure) if !failure.is_refusal() => return Err(failure),
                     answer => answers.push(answer),
@@ -147,55 +153,62 @@ impl Store {
         .await
     }
 
-    /// Copies an object without touching its bytes; they are read only when a checksum is asked for that the
-    /// source does not have.
+    /// Copies an object without touching its bytes. They are read only for what the copy needs and the source does not
+    /// have: the tag of a source that was uploaded in parts, and a checksum.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchBucket`], [`StoreError::NoSuchKey`], [`StoreError::PreconditionFailed`].
-    pub async fn copy(&self, request: CopyRequest) -> Result<ObjectInfo, StoreError> {
+    /// Those of [`Store::head`] for the source, and of [`Store::put`].
+    pub async fn copy(&self, request: CopyRequest) -> Result<Copied, StoreError> {
+        self.shared.staging.check_room(0)?;
         loop {
-            let computed = match request.checksum {
-                Some(algorithm) => self.checksum_of(&request.source, algorithm).await?,
-                None => None,
-            };
+            let computed = self.compute(&request).await?;
             let request = request.clone();
             let copied = self
                 .write(move |index, effects, clock| {
                     objects::copy(index, effects, request, computed, clock.now())
                 })
                 .await?;
-            if let Some(info) = copied {
-                return Ok(info);
+            if let Some(copied) = copied {
+                return Ok(copied);
             }
         }
     }
 
-    async fn checksum_of(
-        &self,
-        (bucket, key): &(BucketName, ObjectKey),
-        algorithm: ChecksumAlgorithm,
-    ) -> Result<Option<Computed>, StoreError> {
-        let (info, of, content) = self.look_up(bucket, key).await?;
-        if info.checksums.of(algorithm).is_some() {
+    async fn compute(&self, request: &CopyRequest) -> Result<Option<Computed>, StoreError> {
+        let Source { bucket, key, version } = &request.source;
+        let info = self.head(bucket, key, *version).await?;
+        if objects::to_compute(&info, request.checksum).is_none() {
             return Ok(None);
         }
-        let digests = digest_stream(content.read(0..info.size)?, &[algorithm]).await?;
-        Ok(Some(Computed { of, checksums: digests.checksums }))
+        let (info, of, content) = self.look_up(bucket, key, *version).await?;
+        let algorithms = objects::to_compute(&info, request.checksum).unwrap_or_default();
+        let digests = digest_stream(content.read(0..info.size)?, &algorithms).await?;
+        Ok(Some(Computed { of, digests }))
     }
 
-    /// Replaces an object's tags.
+    /// Replaces the tags of a version of an object; tells which one it was.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchBucket`], [`StoreError::NoSuchKey`].
-    pub async fn set_tags(&self, bucket: &BucketName, key: &ObjectKey, tags: Tags) -> Result<(), StoreError> {
+    /// Those of [`Store::head`].
+    pub async fn set_tags(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        version: Option<VersionId>,
+        tags: Tags,
+    ) -> Result<Option<VersionId>, StoreError> {
         let (bucket, key) = (bucket.clone(), key.clone());
-        self.write(move |index, _, _| objects::set_tags(index, (&bucket, &key), &tags)).await
+        self.write(move |index, _, _| objects::set_tags(index, (&bucket, &key), version, &tags)).await
     }
 }
 
-fn find(index: &Connection, bucket: &BucketName, key: &ObjectKey) -> Result<ObjectRow, StoreError> {
-    let bucket = index::bucket(index, bucket)?;
-    index::object(index, bucket, key)?.ok_or_else(|| StoreError::NoSuchKey(key.to_string()))
+fn find(
+    index: &Connection,
+    bucket: &BucketName,
+    key: &ObjectKey,
+    version: Option<VersionId>,
+) -> Result<ObjectRow, StoreError> {
+    versions::find(index, index::bucket(index, bucket)?, key, version)
 }
 
 /// The files that slices are read from, each once.

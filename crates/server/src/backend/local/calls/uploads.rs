@@ -5,10 +5,12 @@ use futures_util::StreamExt;
 use wigeon_core::s3::{BucketName, ObjectKey};
 
 use super::super::checksum::Checksums;
+use super::super::completed;
 use super::super::conditions::ReadOutcome;
 use super::super::error::StoreError;
-use super::super::object::{ObjectInfo, PartInfo, UploadId, UploadInfo};
-use super::super::request::{Completion, NewUpload, PartCopyRequest};
+use super::super::etag::ETag;
+use super::super::object::{PartInfo, UploadId, UploadInfo};
+use super::super::request::{Completed, Completion, NewUpload, PartCopyRequest, Source};
 use super::super::staging::{Digests, Staged, digest_stream};
 use super::super::store::Store;
 use super::super::uploads::{self, Shared, UploadAt};
@@ -24,6 +26,7 @@ impl Store {
         key: &ObjectKey,
         upload: NewUpload,
     ) -> Result<UploadInfo, StoreError> {
+        self.shared.staging.check_room(0)?;
         let mut random = [0; 16];
         rand::fill(&mut random).map_err(|_| StoreError::Stopped)?;
         let (bucket, key) = (bucket.clone(), key.clone());
@@ -63,6 +66,7 @@ impl Store {
         checksums: Checksums,
     ) -> Result<PartInfo, StoreError> {
         uploads::check_number(number)?;
+        self.shared.staging.check_room(0)?;
         let at = UploadAt::new(bucket, key, upload);
         self.write(move |index, effects, clock| {
             uploads::put_part(index, effects, &at, number, staged, checksums, clock.now())
@@ -82,7 +86,8 @@ impl Store {
         let upload = self.upload(&at.bucket, &at.key, &at.id).await?;
         let algorithms: Vec<_> = upload.checksum.into_iter().map(|(algorithm, _)| algorithm).collect();
         loop {
-            let (info, content) = self.get(&request.source.0, &request.source.1).await?;
+            let Source { bucket, key, version } = &request.source;
+            let (info, content) = self.get(bucket, key, *version).await?;
             if request.source_conditions.evaluate(&info) != ReadOutcome::Proceed {
                 return Err(StoreError::PreconditionFailed);
             }
@@ -114,7 +119,7 @@ impl Store {
         }
     }
 
-    /// Completes an upload: its parts become an object, without being rewritten.
+    /// Completes an upload: its parts become an object, without being rewritten. Asked again, it answers again.
     ///
     /// # Errors
     /// [`StoreError::NoSuchBucket`], [`StoreError::NoSuchUpload`], [`StoreError::NoParts`],
@@ -126,11 +131,22 @@ impl Store {
         key: &ObjectKey,
         upload: &UploadId,
         completion: Completion,
-    ) -> Result<ObjectInfo, StoreError> {
+    ) -> Result<Completed, StoreError> {
         let at = UploadAt::new(bucket, key, upload);
         let content = (self.shared.staging.next_id(), self.shared.options.min_part_size);
         self.write(move |index, effects, clock| {
-            uploads::complete(index, effects, &at, &completion, content, clock.now())
+            let now = clock.now();
+            match uploads::complete(index, effects, &at, &completion, content, now) {
+                Ok((bucket, made)) => {
+                    completed::remember(index, bucket, &at, &made, now)?;
+                    Ok(made)
+                }
+                Err(StoreError::NoSuchUpload(_)) => {
+                    let tag = ETag::of_parts(completion.parts.iter().map(|part| &part.etag));
+                    completed::recall(index, &at, &tag)
+                }
+                Err(refused) => Err(refused),
+            }
         })
         .await
     }

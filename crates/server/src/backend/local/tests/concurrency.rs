@@ -36,7 +36,7 @@ async fn readers_see_whole_objects_while_they_are_replaced_and_deleted() {
                 let seed = worker * 1000 + round;
                 let name = names[(seed % 3) as usize];
                 if round % 7 == 6 {
-                    store.delete(&home, &key(name), PutCondition::Always).await.unwrap();
+                    store.delete(&home, Deletion::of(key(name))).await.unwrap();
                 } else {
                     put(&store, &home, name, &content(seed)).await.unwrap();
                 }
@@ -64,7 +64,7 @@ async fn readers_see_whole_objects_while_they_are_replaced_and_deleted() {
     assert!(reads.load(Ordering::Relaxed) > 50);
     check(&store).await;
     for name in names {
-        store.delete(&home, &key(name), PutCondition::Always).await.unwrap();
+        store.delete(&home, Deletion::of(key(name))).await.unwrap();
     }
     drop(store);
     assert_eq!(files(directory.path()), 0);
@@ -86,7 +86,7 @@ async fn of_many_conditional_writers_one_wins() {
     let won: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()).collect();
     assert_eq!(won.len(), 1);
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(_) | Err(StoreError::PreconditionFailed))));
-    assert_eq!(store.head(&home, &key("k")).await.unwrap().etag, won[0].etag);
+    assert_eq!(store.head(&home, &key("k"), None).await.unwrap().etag, won[0].etag);
 }
 
 #[tokio::test]
@@ -106,7 +106,7 @@ async fn a_slow_reader_keeps_its_content_until_it_is_done() {
     let completion = super::super::request::Completion { parts, ..Default::default() };
     store.complete_upload(&home, &key("k"), &id, completion).await.unwrap();
 
-    let (info, reading) = store.get(&home, &key("k")).await.unwrap();
+    let (info, reading) = store.get(&home, &key("k"), None).await.unwrap();
     let mut stream = reading.read(0..info.size).unwrap();
     let first = stream.next().await.unwrap().unwrap();
     put(&store, &home, "k", b"new").await.unwrap();

@@ -7,8 +7,12 @@ use crate::backend::local::attributes::StorageClass;
 use crate::backend::local::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind, Checksums};
 use crate::backend::local::conditions::ReadConditions;
 use crate::backend::local::etag::ETag;
+use crate::backend::local::lock::Lock;
 use crate::backend::local::object::{PartInfo, UploadId};
-use crate::backend::local::request::{CompletedPart, Completion, NewUpload, PartCopyRequest, UploadQuery};
+use crate::backend::local::request::{
+    Completed, CompletedPart, Completion, CopyRequest, NewUpload, PartCopyRequest, Source, UploadQuery,
+    VersionQuery,
+};
 
 struct Upload {
     store: Store,
@@ -44,7 +48,7 @@ impl Upload {
 
     async fn copy(&self, number: u32, name: &str, range: Option<Range<u64>>) -> Result<PartInfo, StoreError> {
         let request = PartCopyRequest {
-            source: (self.home.clone(), key(name)),
+            source: Source { bucket: self.home.clone(), key: key(name), version: None },
             source_conditions: ReadConditions::default(),
             range,
             target: (self.home.clone(), self.key.clone()),
@@ -54,11 +58,11 @@ impl Upload {
         self.store.copy_part(request).await
     }
 
-    async fn complete(&self, parts: &[&PartInfo]) -> Result<ObjectInfo, StoreError> {
+    async fn complete(&self, parts: &[&PartInfo]) -> Result<Completed, StoreError> {
         self.complete_as(Completion { parts: named(parts), ..Completion::default() }).await
     }
 
-    async fn complete_as(&self, completion: Completion) -> Result<ObjectInfo, StoreError> {
+    async fn complete_as(&self, completion: Completion) -> Result<Completed, StoreError> {
         self.store.complete_upload(&self.home, &self.key, &self.id, completion).await
     }
 }
@@ -86,10 +90,10 @@ async fn parts_become_an_object_without_being_rewritten() {
     assert_eq!(object.etag, ETag::of_parts([&first.etag, &second.etag, &third.etag]));
     assert!(object.etag.to_string().ends_with("-3"));
     assert_eq!(read(&upload.store, &upload.home, "big").await.unwrap(), whole);
-    let (_, content) = upload.store.get(&upload.home, &upload.key).await.unwrap();
+    let (_, content) = upload.store.get(&upload.home, &upload.key, None).await.unwrap();
     let across = collect(content.read(299_990..370_001).unwrap()).await.unwrap();
     assert_eq!(across, whole[299_990..370_001]);
-    let parts = upload.store.object_parts(&upload.home, &upload.key).await.unwrap();
+    let parts = upload.store.object_parts(&upload.home, &upload.key, None).await.unwrap();
     let places: Vec<_> = parts.iter().map(|part| (part.number, part.start, part.size)).collect();
     assert_eq!(places, [(1, 0, 300_000), (2, 300_000, 70_000), (3, 370_000, 3)]);
     assert!(matches!(upload.info().await, Err(StoreError::NoSuchUpload(_))));
@@ -122,6 +126,71 @@ async fn wrong_completions_are_refused_and_the_upload_stays() {
     }
     assert_eq!(upload.complete(&[&second]).await.unwrap().size, 100);
     check(&upload.store).await;
+}
+
+#[tokio::test]
+async fn a_completion_is_answered_again() {
+    let upload = begin(NewUpload {
+        checksum: Some((ChecksumAlgorithm::Crc32, ChecksumKind::Composite)),
+        ..NewUpload::default()
+    })
+    .await;
+    upload.store.set_versioning(&upload.home, true).await.unwrap();
+    let first = upload.part(1, &bytes(1, 100)).await.unwrap();
+    let second = upload.part(2, &bytes(2, 5)).await.unwrap();
+    let made = upload.complete(&[&first, &second]).await.unwrap();
+    assert_eq!(upload.complete(&[&first, &second]).await.unwrap(), made);
+    // Also where it was replaced meanwhile, and under a condition that holds no more; no second version is made.
+    put(&upload.store, &upload.home, "big", b"new").await.unwrap();
+    let again = Completion {
+        parts: named(&[&first, &second]),
+        condition: PutCondition::IfAbsent,
+        ..Completion::default()
+    };
+    assert_eq!(upload.complete_as(again).await.unwrap(), made);
+    let query = VersionQuery { max_keys: 10, ..VersionQuery::default() };
+    assert_eq!(upload.store.list_versions(&upload.home, query).await.unwrap().versions.len(), 2);
+    // Other parts, another key, an aborted upload: no answer.
+    assert!(matches!(upload.complete(&[&first]).await, Err(StoreError::NoSuchUpload(_))));
+    let elsewhere = Completion { parts: named(&[&first, &second]), ..Completion::default() };
+    let other = upload.store.complete_upload(&upload.home, &key("other"), &upload.id, elsewhere).await;
+    assert!(matches!(other, Err(StoreError::NoSuchUpload(_))));
+    let store = open_again(upload.store, upload.directory.path());
+    let again = Completion { parts: named(&[&first, &second]), ..Completion::default() };
+    let made_before = store.complete_upload(&upload.home, &upload.key, &upload.id, again).await.unwrap();
+    assert_eq!(made_before, made);
+}
+
+fn open_again(store: Store, directory: &Path) -> Store {
+    drop(store);
+    open(directory)
+}
+
+#[tokio::test]
+async fn a_copy_of_parts_is_in_one_piece() {
+    let checksum = Some((ChecksumAlgorithm::Sha256, ChecksumKind::Composite));
+    let upload = begin(NewUpload { checksum, ..NewUpload::default() }).await;
+    let first = upload.part(1, &bytes(1, 1000)).await.unwrap();
+    let second = upload.part(2, &bytes(2, 500)).await.unwrap();
+    upload.complete(&[&first, &second]).await.unwrap();
+    let request = CopyRequest {
+        source: Source { bucket: upload.home.clone(), key: upload.key.clone(), version: None },
+        source_conditions: ReadConditions::default(),
+        target: (upload.home.clone(), key("copy")),
+        condition: PutCondition::Always,
+        attributes: None,
+        tags: None,
+        storage_class: StorageClass::Standard,
+        checksum: None,
+        lock: Lock::default(),
+    };
+    let copy = upload.store.copy(request).await.unwrap().object;
+    let whole = [bytes(1, 1000), bytes(2, 500)].concat();
+    assert_eq!(copy.etag, ETag::of_md5(<md5::Md5 as md5::Digest>::digest(&whole).into()));
+    let expected = Checksum::of(ChecksumAlgorithm::Sha256, &whole);
+    assert_eq!(copy.checksums.of(ChecksumAlgorithm::Sha256), Some(&expected));
+    assert_eq!(upload.store.object_parts(&upload.home, &key("copy"), None).await.unwrap(), []);
+    assert_eq!(files(upload.directory.path()), 2, "the bytes are shared");
 }
 
 #[tokio::test]
@@ -173,7 +242,7 @@ async fn checksums_of_the_whole_come_from_the_parts() {
             let whole = writer.finish().await.unwrap();
             assert_eq!(whole.digests().checksums.of(algorithm), Some(&expected));
         }
-        let kept = upload.store.object_parts(&upload.home, &upload.key).await.unwrap();
+        let kept = upload.store.object_parts(&upload.home, &upload.key, None).await.unwrap();
         assert_eq!(kept[1].checksums, second.checksums);
     }
 }
@@ -185,7 +254,7 @@ async fn copied_parts_share_what_they_mostly_use_and_rewrite_slivers() {
     let source = bytes(7, 100_000);
     put(store, home, "src", &source).await.unwrap();
     let whole = upload.copy(1, "src", None).await.unwrap();
-    assert_eq!(whole.etag, store.head(home, &key("src")).await.unwrap().etag);
+    assert_eq!(whole.etag, store.head(home, &key("src"), None).await.unwrap().etag);
     let most = upload.copy(2, "src", Some(10_000..90_000)).await.unwrap();
     assert_eq!(files(upload.directory.path()), 1);
     let sliver = upload.copy(3, "src", Some(5..1000)).await.unwrap();
@@ -196,7 +265,7 @@ async fn copied_parts_share_what_they_mostly_use_and_rewrite_slivers() {
     ));
     assert!(matches!(upload.copy(4, "none", None).await, Err(StoreError::NoSuchKey(_))));
     upload.complete(&[&whole, &most, &sliver]).await.unwrap();
-    store.delete(home, &key("src"), PutCondition::Always).await.unwrap();
+    store.delete(home, Deletion::of(key("src"))).await.unwrap();
     let expected = [&source[..], &source[10_000..90_000], &source[5..1000]].concat();
     assert_eq!(read(store, home, "big").await.unwrap(), expected);
     // A part copied from the composite crosses its slices; completing flattens them.
@@ -213,10 +282,10 @@ async fn copied_parts_share_what_they_mostly_use_and_rewrite_slivers() {
     again.complete(&[&first, &second]).await.unwrap();
     let expected = [&expected[100..180_500], b"tail"].concat();
     assert_eq!(read(store, home, "big").await.unwrap(), expected);
-    let parts = store.object_parts(home, &upload.key).await.unwrap();
+    let parts = store.object_parts(home, &upload.key, None).await.unwrap();
     assert_eq!(parts.iter().map(|part| part.size).collect::<Vec<_>>(), [180_400, 4]);
     check(store).await;
-    store.delete(home, &key("big"), PutCondition::Always).await.unwrap();
+    store.delete(home, Deletion::of(key("big"))).await.unwrap();
     check(store).await;
     let directory = upload.directory;
     drop((upload.store, again.store));

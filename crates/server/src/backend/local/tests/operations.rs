@@ -11,7 +11,7 @@ use crate::backend::local::attributes::{Attributes, StorageClass, SystemHeaders}
 use crate::backend::local::checksum::{ChecksumAlgorithm, Checksums};
 use crate::backend::local::conditions::{ReadConditions, TagMatch};
 use crate::backend::local::etag::ETag;
-use crate::backend::local::request::CopyRequest;
+use crate::backend::local::request::{CopyRequest, Source};
 
 fn described() -> NewObject {
     NewObject {
@@ -26,12 +26,13 @@ fn described() -> NewObject {
         tags: BTreeMap::from([("kind".to_owned(), "test".to_owned())]),
         storage_class: StorageClass::StandardIa,
         checksums: Checksums::default(),
+        lock: Default::default(),
     }
 }
 
 fn copy_of(source: (&BucketName, &str), target: (&BucketName, &str)) -> CopyRequest {
     CopyRequest {
-        source: (source.0.clone(), key(source.1)),
+        source: Source { bucket: source.0.clone(), key: key(source.1), version: None },
         source_conditions: ReadConditions::default(),
         target: (target.0.clone(), key(target.1)),
         condition: PutCondition::Always,
@@ -39,6 +40,7 @@ fn copy_of(source: (&BucketName, &str), target: (&BucketName, &str)) -> CopyRequ
         tags: None,
         storage_class: StorageClass::Standard,
         checksum: None,
+        lock: Default::default(),
     }
 }
 
@@ -55,7 +57,7 @@ async fn buckets_come_and_go() {
     assert_eq!(names, [a.clone(), b.clone()]);
     put(&store, &a, "x", b"1").await.unwrap();
     assert!(matches!(store.delete_bucket(&a).await, Err(StoreError::BucketNotEmpty(_))));
-    store.delete(&a, &key("x"), PutCondition::Always).await.unwrap();
+    store.delete(&a, Deletion::of(key("x"))).await.unwrap();
     store.delete_bucket(&a).await.unwrap();
     assert!(matches!(store.delete_bucket(&a).await, Err(StoreError::NoSuchBucket(_))));
     assert!(matches!(store.bucket(&a).await, Err(StoreError::NoSuchBucket(_))));
@@ -89,14 +91,14 @@ async fn contents_of_every_size_come_back(#[case] size: usize) {
     let object = NewObject { checksums: digests.checksums.clone(), ..described() };
     let written = store.put(&home, &key("k"), staged, object, PutCondition::Always).await.unwrap();
     assert_eq!((written.size, &written.checksums), (size as u64, &digests.checksums));
-    assert_eq!(store.head(&home, &key("k")).await.unwrap(), written);
+    assert_eq!(store.head(&home, &key("k"), None).await.unwrap(), written);
     assert_eq!(read(&store, &home, "k").await.unwrap(), content);
     for (from, to) in [(0, size), (size / 3, size / 2), (size, size), (size.saturating_sub(1), size)] {
-        let (_, found) = store.get(&home, &key("k")).await.unwrap();
+        let (_, found) = store.get(&home, &key("k"), None).await.unwrap();
         let part = collect(found.read(from as u64..to as u64).unwrap()).await.unwrap();
         assert_eq!(part, content[from..to]);
     }
-    let (_, found) = store.get(&home, &key("k")).await.unwrap();
+    let (_, found) = store.get(&home, &key("k"), None).await.unwrap();
     assert!(matches!(found.read(0..size as u64 + 1), Err(StoreError::RangeNotSatisfiable { .. })));
     check(&store).await;
 }
@@ -142,20 +144,26 @@ async fn conditions_guard_writes() {
     }
     put_if(&store, &home, "k", b"2", matches).await.unwrap();
     assert!(matches!(put_if(&store, &home, "k", b"3", matches).await, Err(StoreError::PreconditionFailed)));
-    assert!(matches!(store.delete(&home, &key("k"), matches).await, Err(StoreError::PreconditionFailed)));
+    assert!(matches!(
+        store.delete(&home, Deletion { condition: matches, ..Deletion::of(key("k")) }).await,
+        Err(StoreError::PreconditionFailed)
+    ));
     assert_eq!(read(&store, &home, "k").await.unwrap(), b"2");
     let answers = store
         .delete_many(
             &home,
             vec![
-                (key("k"), matches),
-                (key("none"), PutCondition::Always),
-                (key("k"), PutCondition::IfPresent),
+                Deletion { condition: matches, ..Deletion::of(key("k")) },
+                Deletion::of(key("none")),
+                Deletion { condition: PutCondition::IfPresent, ..Deletion::of(key("k")) },
             ],
         )
         .await
         .unwrap();
-    assert!(matches!(answers.as_slice(), [Err(StoreError::PreconditionFailed), Ok(false), Ok(true)]));
+    let existed: Vec<_> =
+        answers.iter().map(|answer| answer.as_ref().ok().map(|done| done.existed)).collect();
+    assert!(matches!(answers.first(), Some(Err(StoreError::PreconditionFailed))));
+    assert_eq!(existed, [None, Some(false), Some(true)]);
 }
 
 #[tokio::test]
@@ -168,7 +176,7 @@ async fn a_copy_shares_content_and_outlives_its_source() {
     let content = bytes(5, 100_000);
     let staged = stage(&store, &content).await;
     let source = store.put(&home, &key("a"), staged, described(), PutCondition::Always).await.unwrap();
-    let copied = store.copy(copy_of((&home, "a"), (&away, "b"))).await.unwrap();
+    let copied = store.copy(copy_of((&home, "a"), (&away, "b"))).await.unwrap().object;
     assert_eq!(copied.attributes, source.attributes);
     assert_eq!((copied.etag, &copied.tags), (source.etag, &source.tags));
     assert!(copied.modified > source.modified);
@@ -178,16 +186,16 @@ async fn a_copy_shares_content_and_outlives_its_source() {
     onto_itself.attributes = Some(Attributes::default());
     onto_itself.tags = Some(BTreeMap::new());
     onto_itself.checksum = Some(ChecksumAlgorithm::Crc64Nvme);
-    let changed = store.copy(onto_itself).await.unwrap();
+    let changed = store.copy(onto_itself).await.unwrap().object;
     assert_eq!((changed.attributes, changed.tags), (Attributes::default(), BTreeMap::new()));
     assert!(changed.checksums.of(ChecksumAlgorithm::Crc64Nvme).is_some());
-    store.delete(&home, &key("a"), PutCondition::Always).await.unwrap();
+    store.delete(&home, Deletion::of(key("a"))).await.unwrap();
     assert_eq!(read(&store, &away, "b").await.unwrap(), content);
     assert!(matches!(store.copy(copy_of((&home, "a"), (&home, "c"))).await, Err(StoreError::NoSuchKey(_))));
     let mut conditional = copy_of((&away, "b"), (&home, "c"));
     conditional.source_conditions.if_none_match = Some(TagMatch::OneOf(vec![source.etag]));
     assert!(matches!(store.copy(conditional).await, Err(StoreError::PreconditionFailed)));
-    store.delete(&away, &key("b"), PutCondition::Always).await.unwrap();
+    store.delete(&away, Deletion::of(key("b"))).await.unwrap();
     drop(store);
     assert_eq!(files(directory.path()), 0);
 }
@@ -230,9 +238,12 @@ async fn tags_are_replaced_without_touching_the_object() {
     store.create_bucket(&home).await.unwrap();
     let before = put(&store, &home, "k", b"1").await.unwrap();
     let tags = BTreeMap::from([("a".to_owned(), String::new())]);
-    store.set_tags(&home, &key("k"), tags.clone()).await.unwrap();
-    assert_eq!(store.head(&home, &key("k")).await.unwrap(), ObjectInfo { tags, ..before });
-    assert!(matches!(store.set_tags(&home, &key("x"), BTreeMap::new()).await, Err(StoreError::NoSuchKey(_))));
+    store.set_tags(&home, &key("k"), None, tags.clone()).await.unwrap();
+    assert_eq!(store.head(&home, &key("k"), None).await.unwrap(), ObjectInfo { tags, ..before });
+    assert!(matches!(
+        store.set_tags(&home, &key("x"), None, BTreeMap::new()).await,
+        Err(StoreError::NoSuchKey(_))
+    ));
 }
 
 #[tokio::test]

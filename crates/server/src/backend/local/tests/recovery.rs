@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use rusqlite::Connection;
 
 use super::*;
-use crate::backend::local::verify::Damage;
+use crate::backend::local::inspect::inspect;
+use crate::backend::local::repair::Repaired;
+use crate::backend::local::verify::{Affected, Damage};
 
 struct Closed {
     directory: tempfile::TempDir,
@@ -97,7 +99,8 @@ async fn what_was_given_up_is_unlinked() {
         closed
             .index()
             .execute_batch(&format!(
-                "BEGIN; DELETE FROM object; DELETE FROM content; INSERT INTO garbage VALUES ({id}); COMMIT"
+                "BEGIN; DELETE FROM object; DELETE FROM content; UPDATE bucket SET bytes = 0, objects = 0; \
+                 INSERT INTO garbage VALUES ({id}); COMMIT"
             ))
             .unwrap();
         if !settled {
@@ -179,11 +182,76 @@ async fn damage_is_told_and_never_passed_on() {
     fs::write(closed.settled(id), &closed.content).unwrap();
     fs::write(closed.settled(77), b"lost").unwrap();
     let report = verify(Depth::Digests).await;
-    assert_eq!((report.damage, report.orphans), (vec![], vec![format!("{:016x}", 77)]));
+    assert_eq!((&report.damage, &report.orphans), (&vec![], &vec![format!("{:016x}", 77)]));
 
     closed.index().execute("UPDATE content SET refs = 2", []).unwrap();
     let counted = Damage::References { content: name, counted: 2, found: 1 };
     assert_eq!(verify(Depth::Sizes).await.damage, [counted]);
+    assert_eq!(store.repair(&report).await.unwrap(), Repaired { counts: 1, files: 1, ..Repaired::default() });
+    for _ in 0..100 {
+        if !closed.settled(77).exists() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert!(verify(Depth::Digests).await.is_clean());
     closed.index().execute("UPDATE content SET refs = 1, size = 4999", []).unwrap();
     assert!(verify(Depth::Sizes).await.damage.contains(&Damage::Reference("k".to_owned())));
+}
+
+#[tokio::test]
+async fn a_store_is_looked_at_from_outside() {
+    let nowhere = tempfile::tempdir().unwrap();
+    assert!(matches!(inspect(nowhere.path(), Depth::Sizes), Err(StoreError::NoStore(_))));
+    assert_eq!(fs::read_dir(nowhere.path()).unwrap().count(), 0, "nothing is made");
+    let closed = closed().await;
+    let seen = inspect(closed.path(), Depth::Digests).unwrap();
+    assert!(!seen.in_use && seen.report.is_clean());
+    fs::write(closed.incoming(99), b"half").unwrap();
+    assert_eq!(inspect(closed.path(), Depth::Sizes).unwrap().in_flight, 1);
+    assert!(closed.incoming(99).exists());
+    let store = open(closed.path());
+    assert!(inspect(closed.path(), Depth::Sizes).unwrap().in_use);
+    // What is lost has names.
+    fs::remove_file(closed.settled(closed.content_id())).unwrap();
+    let report = inspect(closed.path(), Depth::Sizes).unwrap().report;
+    let which = Affected { bucket: "home".to_owned(), key: "k".to_owned(), which: "null".to_owned() };
+    assert_eq!(report.affected, [which]);
+    drop(store);
+    closed.index().pragma_update(None, "user_version", 1).unwrap();
+    assert!(matches!(inspect(closed.path(), Depth::Sizes), Err(StoreError::OlderFormat { found: 1, .. })));
+}
+
+#[tokio::test]
+async fn versions_are_put_in_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let home = bucket("home");
+    store.create_bucket(&home).await.unwrap();
+    store.set_versioning(&home, true).await.unwrap();
+    for content in [b"1", b"2", b"3"] {
+        put(&store, &home, "k", content).await.unwrap();
+    }
+    // The current version was lost, with its content.
+    let index = Connection::open(directory.path().join("index.sqlite")).unwrap();
+    index
+        .execute_batch("DELETE FROM content WHERE id = (SELECT content FROM object); DELETE FROM object")
+        .unwrap();
+    let report = store.verify(Depth::Digests).await.unwrap();
+    let order = Damage::Versions { bucket: "home".to_owned(), key: "k".to_owned() };
+    assert!(
+        matches!(report.damage.as_slice(), [first, Damage::Usage { .. }] if *first == order),
+        "{report:?}"
+    );
+    let repaired = store.repair(&report).await.unwrap();
+    assert_eq!(repaired, Repaired { keys: 1, buckets: 1, ..Repaired::default() });
+    check(&store).await;
+    assert_eq!(read(&store, &home, "k").await.unwrap(), b"2");
+    // Something nothing refers to any more is given up.
+    index.execute("DELETE FROM object", []).unwrap();
+    let report = store.verify(Depth::Digests).await.unwrap();
+    let repaired = store.repair(&report).await.unwrap();
+    assert_eq!((repaired.contents, repaired.keys), (1, 1));
+    check(&store).await;
+    assert_eq!(read(&store, &home, "k").await.unwrap(), b"1");
 }

@@ -8,8 +8,10 @@
 //! and after it that it was acknowledged. The parent kills it (SIGKILL) at a random moment, opens the store
 //! and checks: each key holds what was last acknowledged, or what was under way, whole; no other key exists;
 //! the store verifies, digests included; no file is there that nothing refers to. Then it goes on with the
-//! same store. What a power failure adds (a disk that loses what was not synced) is not simulated.
+//! same store. `versions` has what it does with versions and with objects that expire. What a power failure adds (a disk that loses what was not synced) is not simulated.
 #![expect(clippy::print_stdout, reason = "it reports to a person, and to its parent")]
+
+mod versions;
 
 use std::collections::BTreeMap;
 use std::env;
@@ -30,10 +32,11 @@ use wigeon_server::backend::local::attributes::NewObject;
 use wigeon_server::backend::local::checksum::Checksums;
 use wigeon_server::backend::local::conditions::{PutCondition, ReadConditions};
 use wigeon_server::backend::local::request::{
-    CompletedPart, Completion, CopyRequest, ListQuery, NewUpload, UploadQuery,
+    CompletedPart, Completion, CopyRequest, Deletion, ListQuery, NewUpload, Source, UploadQuery,
 };
 use wigeon_server::backend::local::staging::Staged;
 use wigeon_server::backend::local::verify::Depth;
+use wigeon_server::backend::local::version::VersionId;
 use wigeon_server::backend::local::{Options, Store, StoreError};
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -114,7 +117,11 @@ async fn work(directory: &Path, seed: u64) -> Outcome<()> {
     let mut workers = tokio::task::JoinSet::new();
     for worker in 0..WORKERS {
         workers.spawn(Worker::new(store.clone(), worker, seed)?.run());
+        let random = Random::new(!(seed * WORKERS + worker));
+        workers.spawn(versions::Worker { store: store.clone(), worker, random }.run());
     }
+    workers.spawn(versions::write_expiring(store.clone(), Random::new(seed ^ 0x5555)));
+    workers.spawn(versions::expire(store));
     while let Some(done) = workers.join_next().await {
         done??;
     }
@@ -141,18 +148,19 @@ impl Worker {
             let key = ObjectKey::parse(format!("{}/../{}", self.worker, self.random.below(KEYS)))?;
             match self.random.below(10) {
                 0..6 => {
-                    let piece = self.piece();
+                    let piece = piece(&mut self.random);
                     self.tell("begin", &key, &Some(vec![piece]))?;
                     self.put(&key, piece).await?;
                     self.acknowledge(key, Some(vec![piece]))?;
                 }
                 6 => {
                     self.tell("begin", &key, &None)?;
-                    self.store.delete(&self.home, &key, PutCondition::Always).await?;
+                    self.store.delete(&self.home, Deletion::of(key.clone())).await?;
                     self.acknowledge(key, None)?;
                 }
                 7 | 8 => {
-                    let pieces: Vec<_> = (0..=self.random.below(3)).map(|_| self.piece()).collect();
+                    let pieces: Vec<_> =
+                        (0..=self.random.below(3)).map(|_| piece(&mut self.random)).collect();
                     self.tell("begin", &key, &Some(pieces.clone()))?;
                     self.upload(&key, &pieces).await?;
                     self.acknowledge(key, Some(pieces))?;
@@ -162,26 +170,8 @@ impl Worker {
         }
     }
 
-    fn piece(&mut self) -> (u64, usize) {
-        let limit = match self.random.below(20) {
-            0..12 => 16 << 10,
-            12..19 => 300 << 10,
-            _ => 4 << 20,
-        };
-        (self.random.next() | 1, usize::try_from(self.random.below(limit)).unwrap_or(0))
-    }
-
-    async fn stage(&self, piece: (u64, usize)) -> Outcome<Staged> {
-        let mut writer = self.store.writer(&[]);
-        let content = Bytes::from(content(&[piece]));
-        for start in (0..content.len()).step_by(64 << 10) {
-            writer.write(content.slice(start..content.len().min(start + (64 << 10)))).await?;
-        }
-        Ok(writer.finish().await?)
-    }
-
     async fn put(&self, key: &ObjectKey, piece: (u64, usize)) -> Outcome<()> {
-        let staged = self.stage(piece).await?;
+        let staged = stage(&self.store, piece).await?;
         self.store.put(&self.home, key, staged, NewObject::default(), PutCondition::Always).await?;
         Ok(())
     }
@@ -190,10 +180,10 @@ impl Worker {
         let id = self.store.create_upload(&self.home, key, NewUpload::default()).await?.id;
         let mut parts = Vec::new();
         for (number, (seed, size)) in (1..).zip(pieces) {
-            let staged = self.stage((*seed, size + 1)).await?;
+            let staged = stage(&self.store, (*seed, size + 1)).await?;
             // One byte more than the recipe would be a torn object: the part is replaced before completion.
             self.store.put_part(&self.home, key, &id, number, staged, Checksums::default()).await?;
-            let staged = self.stage((*seed, *size)).await?;
+            let staged = stage(&self.store, (*seed, *size)).await?;
             let part =
                 self.store.put_part(&self.home, key, &id, number, staged, Checksums::default()).await?;
             parts.push(CompletedPart { number, etag: part.etag, checksum: None });
@@ -225,7 +215,7 @@ impl Worker {
         };
         self.tell("begin", &target, &recipe)?;
         let request = CopyRequest {
-            source: (self.home.clone(), source),
+            source: Source { bucket: self.home.clone(), key: source, version: None },
             source_conditions: ReadConditions::default(),
             target: (self.home.clone(), target.clone()),
             condition: PutCondition::Always,
@@ -233,6 +223,7 @@ impl Worker {
             tags: None,
             storage_class: Default::default(),
             checksum: None,
+            lock: Default::default(),
         };
         self.store.copy(request).await?;
         self.acknowledge(target, recipe)
@@ -244,12 +235,34 @@ impl Worker {
         Ok(())
     }
 
-    /// One write of less than `PIPE_BUF` bytes: whole, or not there.
     fn tell(&self, word: &str, key: &ObjectKey, recipe: &Recipe) -> Outcome<()> {
-        let line = format!("{word}\t{key}\t{}\n", serde_json::to_string(recipe)?);
-        std::io::stdout().lock().write_all(line.as_bytes())?;
-        Ok(std::io::stdout().lock().flush()?)
+        tell(&format!("{word}\t{key}\t{}", serde_json::to_string(recipe)?))
     }
+}
+
+/// One write of less than `PIPE_BUF` bytes: whole, or not there.
+fn tell(line: &str) -> Outcome<()> {
+    let mut output = std::io::stdout().lock();
+    output.write_all(format!("{line}\n").as_bytes())?;
+    Ok(output.flush()?)
+}
+
+fn piece(random: &mut Random) -> (u64, usize) {
+    let limit = match random.below(20) {
+        0..12 => 16 << 10,
+        12..19 => 300 << 10,
+        _ => 4 << 20,
+    };
+    (random.next() | 1, usize::try_from(random.below(limit)).unwrap_or(0))
+}
+
+async fn stage(store: &Store, piece: (u64, usize)) -> Outcome<Staged> {
+    let mut writer = store.writer(&[]);
+    let content = Bytes::from(content(&[piece]));
+    for start in (0..content.len()).step_by(64 << 10) {
+        writer.write(content.slice(start..content.len().min(start + (64 << 10)))).await?;
+    }
+    Ok(writer.finish().await?)
 }
 
 // The parent.
@@ -259,9 +272,10 @@ async fn torment(kills: u64, directory: &Path) -> Outcome<()> {
     if store.bucket(&home()?).await.is_err() {
         store.create_bucket(&home()?).await?;
     }
+    versions::prepare(&store).await?;
     drop(store);
     let mut random = Random::new(std::process::id().into());
-    let mut known: BTreeMap<String, Recipe> = BTreeMap::new();
+    let mut known = Known::default();
     let mut total = Tally::default();
     for round in 0..kills {
         let seed = random.next() >> 8;
@@ -303,6 +317,14 @@ struct Tally {
     of_which_committed: u64,
     incoming_after_kill: u64,
     objects_read: u64,
+    versions_read: u64,
+}
+
+/// What was acknowledged.
+#[derive(Default)]
+struct Known {
+    objects: BTreeMap<String, Recipe>,
+    versions: versions::Known,
 }
 
 impl Tally {
@@ -312,11 +334,14 @@ impl Tally {
         self.of_which_committed += other.of_which_committed;
         self.incoming_after_kill += other.incoming_after_kill;
         self.objects_read += other.objects_read;
+        self.versions_read += other.versions_read;
     }
 }
 
-async fn check(directory: &Path, known: &mut BTreeMap<String, Recipe>, told: Vec<String>) -> Outcome<Tally> {
+async fn check(directory: &Path, known: &mut Known, told: Vec<String>) -> Outcome<Tally> {
     let mut tally = Tally::default();
+    let (of_versions, told): (Vec<_>, Vec<_>) = told.into_iter().partition(|line| line.starts_with("v-"));
+    let Known { objects: known, versions } = known;
     let mut under_way: BTreeMap<String, Recipe> = BTreeMap::new();
     for line in told {
         let mut fields = line.split('\t');
@@ -347,7 +372,7 @@ async fn check(directory: &Path, known: &mut BTreeMap<String, Recipe>, told: Vec
         known.keys().chain(under_way.keys()).chain(&listed).cloned().collect();
     for key in keys {
         let acknowledged = known.get(&key).cloned().unwrap_or_default();
-        let found = read(&store, &home, &key).await?;
+        let found = read(&store, &home, &key, None).await?;
         tally.objects_read += u64::from(found.is_some());
         let is = |recipe: &Recipe| found == recipe.as_ref().map(|recipe| content(recipe));
         match under_way.get(&key) {
@@ -365,10 +390,12 @@ async fn check(directory: &Path, known: &mut BTreeMap<String, Recipe>, told: Vec
         }
     }
 
-    for upload in
-        store.list_uploads(&home, UploadQuery { max_uploads: 1000, ..UploadQuery::default() }).await?.uploads
-    {
-        store.abort_upload(&home, &upload.key, &upload.id).await?;
+    tally.versions_read = versions.check(&store, &of_versions).await?;
+    for bucket in [&home, &versions::versioned()?] {
+        let query = UploadQuery { max_uploads: 1000, ..UploadQuery::default() };
+        for upload in store.list_uploads(bucket, query).await?.uploads {
+            store.abort_upload(bucket, &upload.key, &upload.id).await?;
+        }
     }
     let report = store.verify(Depth::Digests).await?;
     if !report.damage.is_empty() || !report.orphans.is_empty() {
@@ -379,8 +406,13 @@ async fn check(directory: &Path, known: &mut BTreeMap<String, Recipe>, told: Vec
     Ok(tally)
 }
 
-async fn read(store: &Store, home: &BucketName, key: &str) -> Outcome<Option<Vec<u8>>> {
-    let (info, content) = match store.get(home, &ObjectKey::parse(key)?).await {
+async fn read(
+    store: &Store,
+    home: &BucketName,
+    key: &str,
+    version: Option<VersionId>,
+) -> Outcome<Option<Vec<u8>>> {
+    let (info, content) = match store.get(home, &ObjectKey::parse(key)?, version).await {
         Ok(found) => found,
         Err(StoreError::NoSuchKey(_)) => return Ok(None),
         Err(other) => return Err(other.into()),
