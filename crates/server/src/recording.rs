@@ -56,7 +56,7 @@ pub struct Recording {
     record: Record,
     service: Service,
     row: Row,
-    trace: Option<Trace>,
+    trace: Option<Box<Trace>>,
     /// Among the requests under way.
     place: Option<Place>,
     /// Where its receiver's bandwidth is limited.
@@ -84,7 +84,8 @@ impl Recording {
         let trace = observers
             .tracer
             .as_ref()
-            .and_then(|tracer| tracer.begin(&parts.headers, &arrival.id, arrival.at));
+            .and_then(|tracer| tracer.begin(&parts.headers, &arrival.id, arrival.at))
+            .map(Box::new);
         let parent = || Parent::of(&parts.headers).map(|parent| parent.trace.to_string());
         let record = Record {
             time: time_of(arrival.at),
@@ -108,7 +109,7 @@ impl Recording {
             ended: Ended::Unanswered,
             micros: 0,
             total_micros: 0,
-            trace_id: trace.as_ref().map(Trace::id).or_else(parent),
+            trace_id: trace.as_ref().map(|trace| trace.id()).or_else(parent),
         };
         let row = observers.figures.other(service);
         Self {
@@ -140,7 +141,7 @@ impl Recording {
     /// The `traceparent` for a store behind this one, where this request is traced.
     #[must_use]
     pub fn onward(&self) -> Option<HeaderValue> {
-        self.trace.as_ref().and_then(Trace::onward)
+        self.trace.as_ref().and_then(|trace| trace.onward())
     }
 
     /// It counts among the requests under way until it has ended.
@@ -250,7 +251,7 @@ impl Recording {
             request_id: &record.request_id,
             failed: record.status.is_none_or(|status| status >= 500) || record.ended == Ended::Failed,
         };
-        tracer.end(trace, &ended);
+        tracer.end(*trace, &ended);
     }
 }
 
