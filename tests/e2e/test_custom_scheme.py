@@ -128,7 +128,7 @@ def test_only_the_answer_of_this_attempt_is_taken(person, desktop_tools):
     back = [forms_until(address, f"{SCHEME}:/oauth", {"login": user, "password": f"{user}-password"}) for address, user in zip(addresses, ("alice", "bob"))]
     state = urllib.parse.parse_qs(urllib.parse.urlsplit(back[0]).query)["state"][0]
     hand = lambda address, code=0: person("redirect", address, env=person.env, code=code)
-    assert "nobody waits" in hand(f"{SCHEME}:/oauth?code=x&state=made-up", code=4).stderr
+    assert "Nobody waits" in hand(f"{SCHEME}:/oauth?code=x&state=made-up", code=4).stderr
     assert "no `state`" in hand(f"{SCHEME}:/oauth?code=x", code=1).stderr
     assert state not in "".join(str(file) for file in person.runtime.rglob("*"))
     # Each goes to the one that waits for it, in whichever order.
@@ -136,7 +136,7 @@ def test_only_the_answer_of_this_attempt_is_taken(person, desktop_tools):
     assert second.communicate(timeout=30)[0].startswith("Signed in as bob@example.test (own).")
     assert "Signed in as alice@example.test" in hand(back[0]).stdout
     assert first.communicate(timeout=30)[0].startswith("Signed in as alice@example.test (own).")
-    assert "nobody waits" in hand(back[0], code=4).stderr
+    assert "Nobody waits" in hand(back[0], code=4).stderr
 
 
 def test_without_a_handler_it_is_pasted(person):
