@@ -172,7 +172,7 @@ JOBS = {
     # One process, which may make a request each second.
     "rclone": """
         import pathlib, subprocess
-        subprocess.run(['rclone', 'copy', 'wigeon:shared/many', 'many', '--tpslimit', '1', '--tpslimit-burst', '1', '--transfers', '1',
+        subprocess.run(['rclone', 'copy', 'wigeon:shared/many/', 'many', '--tpslimit', '1', '--tpslimit-burst', '1', '--transfers', '1',
                         '--checkers', '1', '--retries', '1', '--low-level-retries', '1'], check=True)
         print(len(list(pathlib.Path('many').iterdir())))""",
     # A process for each request, as scripts have it.
@@ -213,7 +213,7 @@ def test_a_job_spans_five_expiries_without_one_refusal(tmp_path_factory, browse)
             assert int(out) > ENOUGH.get(name.split(" in ")[0], 40), name
         lines = server.audit()[before:]
         refused = [line for line in lines if line.get("status", 200) >= 400]
-        assert refused == []
+        assert [(line["status"], line.get("operation"), line.get("key"), line.get("user_agent")) for line in refused] == []
         sessions = [line for line in lines if "AssumeRoleWithWebIdentity" in json.dumps(line)]
         # One renewal for all: no job has sessions of its own.
         assert 5 <= len(sessions) <= 5 * TTL // 4
