@@ -1,6 +1,6 @@
 //! The `ceph` switch over HTTP, and that nothing of it holds without it.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod fixture;
 

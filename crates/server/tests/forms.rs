@@ -155,6 +155,7 @@ async fn before(store: &Fixture) -> Fixture {
             says: BTreeMap::new(),
             trailers: Trailers::Check,
             dot_segments: false,
+            required: false,
             patience: Duration::from_secs(2),
         };
         config.upstreams = Settings { upstreams: vec![upstream], ..Settings::default() };

@@ -441,7 +441,8 @@ fn an_empty_region_needs_the_switch() {
         let request =
             SignedRequest { method: &Method::POST, host: HOST, path: "/", query: &query, headers: &headers };
         let expected = Expected { service: "iam", empty_region, ..expected(at()) };
-        Claim::read(&request).unwrap().unwrap().verify(&request, SECRET, None, &expected, None).map(drop)
+        let secret = SigningSecret::new(Secret::new(SECRET));
+        Claim::read(&request).unwrap().unwrap().verify(&request, &secret, None, &expected, None).map(drop)
     };
     let refused = |actual: &str| {
         Err(SignatureError::ScopeRegion { actual: actual.into(), expected: "us-east-1".into() })
