@@ -126,7 +126,7 @@ def test_between_buckets_and_streams(lab, bucket):
     refused = lab("rb", "s3://ceph-two", code=1).stderr
     assert "BucketNotEmpty" in refused and "--force" in refused
     assert "would remove ceph-two/copied/a" in lab("rm", "-r", "-n", "s3://ceph-two/copied").stdout
-    assert json.loads(lab("rm", "-r", "s3://ceph-two/copied", "--json").stdout) == {"removed": 2, "not_removed": 0}
+    assert json.loads(lab("rm", "-r", "s3://ceph-two/copied", "--json").stdout) == {"removed": 2, "not_removed": 0, "failures": []}
     lab("rm", "s3://ceph-two/stream")
     assert lab("rb", "s3://ceph-two").stderr == "Removed the bucket ceph-two.\n"
     names = [entry["name"] for entry in lines(lab("ls", "--json").stdout)]

@@ -334,7 +334,7 @@ sts_address_rate = {{ per_second = 1, burst = 5 }}
         session = exchanged(server, token)
         alice = client(server, session, config=once)
         with pytest.raises(ClientError) as slow:
-            for _ in range(20):
+            for _ in range(100):
                 alice.list_buckets()
         metadata = slow.value.response["ResponseMetadata"]
         assert slow.value.response["Error"]["Code"] == "SlowDown" and metadata["HTTPStatusCode"] == 503
@@ -347,7 +347,7 @@ sts_address_rate = {{ per_second = 1, burst = 5 }}
         # Exchanges of one address.
         throttled = None
         sts = client(server, {"aws_access_key_id": "x", "aws_secret_access_key": "x"}, service="sts", config=once)
-        for _ in range(10):
+        for _ in range(100):
             try:
                 sts.assume_role_with_web_identity(RoleArn=server.role, RoleSessionName="ops", WebIdentityToken=token)
             except ClientError as error:

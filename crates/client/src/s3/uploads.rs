@@ -131,19 +131,15 @@ impl Client {
         &self,
         bucket: &BucketName,
         prefix: &str,
-        (key, id): &(String, String),
+        markers: &(String, String),
     ) -> Result<(Vec<UnfinishedUpload>, Option<(String, String)>), S3Error> {
-        let mut call = Call::bucket("ListMultipartUploads", Method::GET, bucket)
-            .query("uploads", "")
-            .query("encoding-type", "url")
-            .query("prefix", prefix);
-        if !key.is_empty() {
-            call = call.query("key-marker", key.as_str()).query("upload-id-marker", id.as_str());
-        }
-        let answer = self.send_whole(&call).await?;
-        let failed = |what| self.not_understood("ListMultipartUploads", what);
-        let page: ListMultipartUploadsResult = xml::read(&answer.body).map_err(failed)?;
+        let mut page = self.listed_uploads(bucket, prefix, markers, Some("url")).await?;
         let encoded = page.encoding_type.as_deref() == Some("url");
+        // Some stores encode without saying so (Ceph RGW 16), others do not encode: what is asked for plainly is clear.
+        if !encoded && page.uploads.iter().any(|upload| upload.key.contains('%')) {
+            page = self.listed_uploads(bucket, prefix, markers, None).await?;
+        }
+        let failed = |what| self.not_understood("ListMultipartUploads", what);
         let text = |text: String| {
             if !encoded { Some(text) } else { percent_decode(&text.replace('+', " ")) }
                 .ok_or_else(|| failed("a key is not UTF-8".to_owned()))
@@ -161,6 +157,26 @@ impl Client {
             None => None,
         };
         Ok((uploads, next))
+    }
+
+    async fn listed_uploads(
+        &self,
+        bucket: &BucketName,
+        prefix: &str,
+        (key, id): &(String, String),
+        encoding: Option<&str>,
+    ) -> Result<ListMultipartUploadsResult, S3Error> {
+        let mut call = Call::bucket("ListMultipartUploads", Method::GET, bucket)
+            .query("uploads", "")
+            .query("prefix", prefix);
+        if let Some(encoding) = encoding {
+            call = call.query("encoding-type", encoding);
+        }
+        if !key.is_empty() {
+            call = call.query("key-marker", key.as_str()).query("upload-id-marker", id.as_str());
+        }
+        let answer = self.send_whole(&call).await?;
+        xml::read(&answer.body).map_err(|what| self.not_understood("ListMultipartUploads", what))
     }
 
     /// Gives an unfinished upload up, and its parts back.

@@ -87,7 +87,11 @@ impl Transfers {
                 let progress = Arc::clone(&self.progress);
                 parts.spawn(|client, upload| async move {
                     let copied = client.copy_part(&upload, number, from.pair(), first, last, &options).await;
-                    let part = copied.map_err(changed(&from))?;
+                    let part = copied.map_err(|error| match error.kind() {
+                        // There was such a range a moment ago.
+                        ErrorKind::Range => TransferError::Changed(from.to_string()),
+                        _ => changed(&from)(error),
+                    })?;
                     progress.moved(part.size);
                     Ok(part)
                 })?;
