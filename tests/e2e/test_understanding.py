@@ -84,7 +84,7 @@ def test_a_healthy_profile(own):
     assert {check["state"] for check in found.values()} == {"ok"}, found
     assert {"discovery", "redirect", "client", "token", "exchange", "caller", "listing"} <= set(found)
     text = own("doctor", "own").stdout
-    assert re.search(r"^ok    listing +2 buckets$", text, re.MULTILINE)
+    assert re.search(r"^ok    listing +\d+ buckets$", text, re.MULTILINE)
 
 
 def test_only_the_sign_in_is_missing(own):
@@ -297,7 +297,8 @@ def test_completions_know_profiles_buckets_and_keys(own, admin):
         admin.put_object(Bucket="shared", Key=key, Body=b"x")
     assert complete(own, "login", "") [:2] == ["lab", "own"]
     assert complete(own, "exec", "o") == ["own"]
-    assert complete(own, "ls", "s3://", WIGEON_PROFILE="own") == ["s3://home/", "s3://shared/"]
+    # Other tests may have buckets there, too.
+    assert {"s3://home/", "s3://shared/"} <= set(complete(own, "ls", "s3://", WIGEON_PROFILE="own"))
     assert complete(own, "ls", "s3://sh", WIGEON_PROFILE="own") == ["s3://shared/"]
     assert complete(own, "cat", "own:shared/da") == ["own:shared/data/"]
     assert complete(own, "rm", "own:shared/data/m") == ["own:shared/data/more.csv"]
