@@ -392,7 +392,12 @@ async fn a_rewritten_object_keeps_what_was_not_changed() {
         // Somebody else was faster.
         client.put_object(&at.bucket, &at.key, Bytes::from_static(b"new"), &options).await.unwrap();
         let late = transfers.rewrite(client, &at, &after, None, wanted).await;
-        assert!(matches!(late, Err(TransferError::Changed(_))), "{late:?}");
+        // Ceph RGW 16 does not look at the condition of a copy onto itself; the newer bytes stay in any case.
+        let is_in_parts = copy_threshold < bytes.len() as u64;
+        assert!(matches!(late, Err(TransferError::Changed(_))) || (!is_in_parts && late.is_ok()), "{late:?}");
+        let mut back = Vec::new();
+        transfers.download_stream(client, &at, &mut back).await.unwrap();
+        assert_eq!(back, b"new");
     }
     bucket.remove().await;
 }
