@@ -4,7 +4,6 @@
 use futures_util::stream::{self, Stream};
 use http::Method;
 use serde::Deserialize;
-use wigeon_core::s3::uri::percent_decode;
 use wigeon_core::s3::{BucketName, ObjectKey};
 use wigeon_core::time::{Timestamp, parse_iso8601};
 
@@ -12,6 +11,7 @@ use super::call::Call;
 use super::checksum::{Checksum, ChecksumAlgorithm};
 use super::client::Client;
 use super::error::S3Error;
+use super::list::decode;
 use super::multipart::MultipartUpload;
 use super::object::ETag;
 use super::xml;
@@ -140,9 +140,11 @@ impl Client {
             page = self.listed_uploads(bucket, prefix, markers, None).await?;
         }
         let failed = |what| self.not_understood("ListMultipartUploads", what);
-        let text = |text: String| {
-            if !encoded { Some(text) } else { percent_decode(&text.replace('+', " ")) }
-                .ok_or_else(|| failed("a key is not UTF-8".to_owned()))
+        let text = |mut text: String| -> Result<String, S3Error> {
+            if encoded {
+                decode(&mut text).map_err(failed)?;
+            }
+            Ok(text)
         };
         let mut uploads = Vec::with_capacity(page.uploads.len());
         for upload in page.uploads {
