@@ -21,6 +21,8 @@ import urllib.parse
 import urllib.request
 
 import boto3
+import botocore
+import botocore.config
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
@@ -139,6 +141,19 @@ class Identity:
 @pytest.fixture(scope="session")
 def identity(oidc):
     return Identity(oidc)
+
+
+def client(server, **credentials):
+    """boto3's S3 client of a server of ours."""
+    return boto3.client("s3", endpoint_url=server.url, region_name="us-east-1", **credentials)
+
+
+def exchanged(server, identity, session="alice"):
+    """Credentials of a session of the server's role, named as boto3's clients take them."""
+    unsigned = botocore.config.Config(signature_version=botocore.UNSIGNED)
+    sts = boto3.client("sts", endpoint_url=server.url, region_name="us-east-1", config=unsigned)
+    keys = sts.assume_role_with_web_identity(RoleArn=server.role, RoleSessionName=session, WebIdentityToken=identity.token())["Credentials"]
+    return {"aws_access_key_id": keys["AccessKeyId"], "aws_secret_access_key": keys["SecretAccessKey"], "aws_session_token": keys["SessionToken"]}
 
 
 class Server:

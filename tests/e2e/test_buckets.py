@@ -5,16 +5,11 @@ import urllib.error
 import urllib.request
 import uuid
 
-import boto3
 import botocore.client
 import botocore.exceptions
 import pytest
 
-from conftest import ACCOUNT, Server
-
-
-def client(server, **credentials):
-    return boto3.client("s3", endpoint_url=server.url, region_name="us-east-1", **credentials)
+from conftest import ACCOUNT, Server, client, exchanged
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +30,7 @@ def root(server):
 
 @pytest.fixture(scope="module")
 def alice(server, identity):
-    sts = boto3.client("sts", endpoint_url=server.url, region_name="us-east-1", config=botocore.client.Config(signature_version=botocore.UNSIGNED))
-    session = sts.assume_role_with_web_identity(RoleArn=server.role, RoleSessionName="alice", WebIdentityToken=identity.token())["Credentials"]
-    return {
-        "aws_access_key_id": session["AccessKeyId"],
-        "aws_secret_access_key": session["SecretAccessKey"],
-        "aws_session_token": session["SessionToken"],
-    }
+    return exchanged(server, identity)
 
 
 @pytest.fixture

@@ -4,19 +4,13 @@ import datetime
 import json
 import uuid
 
-import boto3
-import botocore.client
 import botocore.exceptions
 import pytest
 
-from conftest import Server
+from conftest import Server, client, exchanged
 
 NOW = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
 DAY = datetime.timedelta(days=1)
-
-
-def client(server, **credentials):
-    return boto3.client("s3", endpoint_url=server.url, region_name="us-east-1", **credentials)
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +28,7 @@ def s3(server):
 
 @pytest.fixture(scope="module")
 def alice(server, identity):
-    sts = boto3.client("sts", endpoint_url=server.url, region_name="us-east-1", config=botocore.client.Config(signature_version=botocore.UNSIGNED))
-    session = sts.assume_role_with_web_identity(RoleArn=server.role, RoleSessionName="alice", WebIdentityToken=identity.token())["Credentials"]
-    return client(server, aws_access_key_id=session["AccessKeyId"], aws_secret_access_key=session["SecretAccessKey"], aws_session_token=session["SessionToken"])
+    return client(server, **exchanged(server, identity))
 
 
 @pytest.fixture

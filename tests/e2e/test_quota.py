@@ -6,20 +6,14 @@ import urllib.request
 import uuid
 import xml.etree.ElementTree
 
-import boto3
 import botocore.auth
 import botocore.awsrequest
-import botocore.client
 import botocore.credentials
 import botocore.exceptions
 import pytest
 
-from conftest import Server
+from conftest import Server, client, exchanged
 from test_client_with_wigeon import signed_in
-
-
-def client(server, **credentials):
-    return boto3.client("s3", endpoint_url=server.url, region_name="us-east-1", **credentials)
 
 
 @pytest.fixture(scope="module")
@@ -103,9 +97,7 @@ def test_older_versions_count(server, s3, bucket):
 
 
 def test_those_who_use_a_bucket_do_not_raise_its_limit(server, s3, identity, bucket):
-    sts = boto3.client("sts", endpoint_url=server.url, region_name="us-east-1", config=botocore.client.Config(signature_version=botocore.UNSIGNED))
-    session = sts.assume_role_with_web_identity(RoleArn=server.role, RoleSessionName="alice", WebIdentityToken=identity.token())["Credentials"]
-    hers = (session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"])
+    hers = tuple(exchanged(server, identity).values())
     assert quota(server, bucket, b"<BucketQuota/>", hers) == 403
     assert quota(server, bucket, None, hers) == 403
     assert quota(server, "home", None, hers)["UsedBytes"] == 0

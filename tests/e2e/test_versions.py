@@ -4,16 +4,10 @@ import json
 import subprocess
 import uuid
 
-import boto3
-import botocore.client
 import botocore.exceptions
 import pytest
 
-from conftest import Server, environment
-
-
-def client(server, **credentials):
-    return boto3.client("s3", endpoint_url=server.url, region_name="us-east-1", **credentials)
+from conftest import Server, client, environment, exchanged
 
 
 @pytest.fixture(scope="module")
@@ -203,9 +197,7 @@ def test_many_deletes_name_versions(s3, versioned):
 def test_versions_have_permissions_of_their_own(server, identity, s3, versioned):
     old = s3.put_object(Bucket=versioned, Key="k", Body=b"old")["VersionId"]
     s3.put_object(Bucket=versioned, Key="k", Body=b"new")
-    sts = boto3.client("sts", endpoint_url=server.url, region_name="us-east-1", config=botocore.client.Config(signature_version=botocore.UNSIGNED))
-    session = sts.assume_role_with_web_identity(RoleArn=server.role, RoleSessionName="alice", WebIdentityToken=identity.token())["Credentials"]
-    hers = client(server, aws_access_key_id=session["AccessKeyId"], aws_secret_access_key=session["SecretAccessKey"], aws_session_token=session["SessionToken"])
+    hers = client(server, **exchanged(server, identity))
     statement = {"Effect": "Allow", "Principal": {"AWS": server.role}, "Action": ["s3:GetObject", "s3:DeleteObject"], "Resource": f"arn:aws:s3:::{versioned}/*"}
     s3.put_bucket_policy(Bucket=versioned, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
     assert hers.get_object(Bucket=versioned, Key="k")["Body"].read() == b"new"
