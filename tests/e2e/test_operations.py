@@ -23,6 +23,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from conftest import BINARY, Certificates, Server, environment, free_port
+from test_buckets import send_form
 
 MIB = 1 << 20
 
@@ -397,8 +398,13 @@ def test_one_identity_has_its_bandwidth(tmp_path, identity):
         began = time.monotonic()
         alice.get_object(Bucket="home", Key="alice/big")["Body"].read()
         down = time.monotonic() - began
+        form = alice.generate_presigned_post("home", "alice/form")
+        began = time.monotonic()
+        status, answer = send_form(form, b"x" * 3_000_000)
+        page = time.monotonic() - began
+        assert status == 204, answer
         # A second's worth at once, then at its pace.
-        assert 1 < up < 20 and 1 < down < 20, (up, down)
+        assert 1 < up < 20 and 1 < down < 20 and 1 < page < 20, (up, down, page)
     finally:
         assert server.stop() == 0
 

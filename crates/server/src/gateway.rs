@@ -178,9 +178,7 @@ impl Gateway {
         let authenticated =
             self.authenticator.authenticate_or_anonymous(&request, bucket_of_host.as_deref())?;
         recording.who(Who::of(authenticated.caller(), authenticated.access_key_id()));
-        if let Some(up) = self.identify(recording)? {
-            incoming.pay_from(up);
-        }
+        let up = self.identify(recording)?;
         recording.enter(Step::Classify);
         let classified =
             classify(&request, &self.domains).map_err(|refusal| match authenticated.caller() {
@@ -197,7 +195,8 @@ impl Gateway {
         recording.allowed(permit.allowed_by());
         recording.enter(Step::Backend);
         let mut body = RequestBody::new(incoming, permit.authenticated(), permit.request().headers())?
-            .at_pace(self.limits.allowances().pace);
+            .at_pace(self.limits.allowances().pace)
+            .paid_from(up);
         self.backend.serve(&permit, &mut body).await
     }
 
@@ -233,7 +232,7 @@ impl Gateway {
         recording.enter(Step::Authenticate);
         let (authenticated, range) = self.authenticator.authenticate_form(&request, &fields, &bucket)?;
         recording.who(Who::of(authenticated.caller(), authenticated.access_key_id()));
-        self.identify(recording)?;
+        let up = self.identify(recording)?;
         recording.enter(Step::Classify);
         let request = request.of_form(form::headers(&fields)?);
         let classified = classify_form(&request, bucket.clone(), key.clone());
@@ -244,7 +243,7 @@ impl Gateway {
         let permit = authorize(request, authenticated, classified, &snapshot, region, &self.backend).await?;
         recording.allowed(permit.allowed_by());
         recording.enter(Step::Backend);
-        let mut body = RequestBody::of_form(file, range).at_pace(self.limits.allowances().pace);
+        let mut body = RequestBody::of_form(file, range).at_pace(self.limits.allowances().pace).paid_from(up);
         let stored = self.backend.serve(&permit, &mut body).await?;
         if !stored.status().is_success() {
             // Another store's refusal.

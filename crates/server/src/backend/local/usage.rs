@@ -72,6 +72,27 @@ pub(super) fn check(index: &Connection, bucket: BucketRow) -> Result<(), StoreEr
     }
 }
 
+/// The most bytes that a write may have which sets `freed` bytes free and adds so many objects; no number is no limit. What
+/// it says is true of now: [`check`] decides, when the write is made.
+///
+/// # Errors
+/// [`StoreError::QuotaExceeded`] where the bucket has no room for another object.
+pub(super) fn room(
+    index: &Connection,
+    bucket: BucketRow,
+    freed: u64,
+    objects: u64,
+) -> Result<Option<u64>, StoreError> {
+    if bucket.limited.is_none() {
+        return Ok(None);
+    }
+    let (held, quota) = of(index, bucket)?;
+    if objects > 0 && quota.objects.is_some_and(|most| held.objects + objects > most) {
+        return Err(StoreError::QuotaExceeded);
+    }
+    Ok(quota.bytes.map(|most| most.saturating_sub(held.bytes).saturating_add(freed)))
+}
+
 /// What each bucket really holds, where that is not what it counts: the row number, as counted, as found.
 pub(super) fn miscounted(index: &Connection) -> Result<Vec<(i64, [i64; 4])>, StoreError> {
     let sql = "SELECT id, bytes, objects, found_bytes, found_objects FROM (SELECT bucket.id AS id, bytes, objects, \
