@@ -20,6 +20,8 @@ pub mod metrics;
 
 pub mod limits;
 
+pub mod proxies;
+
 pub mod stop;
 
 pub mod traces;
@@ -44,6 +46,7 @@ pub use self::listen::{Certificate, Listen, ListenAt};
 use self::listen::{DEFAULT_LISTEN, ListenKey};
 use self::metrics::MetricsTable;
 use self::place::{Place, read};
+use self::proxies::ProxiesTable;
 use self::root::RootTable;
 pub use self::stop::Stop;
 use self::stop::StopTable;
@@ -54,6 +57,7 @@ use crate::authenticate::RootKey;
 use crate::backend::upstream::settings::Settings;
 use crate::directory::{BuiltInSettings, ProviderSettings};
 use crate::limits::Allowances;
+use crate::proxies::Proxies;
 
 /// A server's configuration.
 #[derive(Debug, Clone)]
@@ -80,6 +84,8 @@ pub struct Config {
     pub traces: Option<TracesConfig>,
     /// What one client may use.
     pub limits: Allowances,
+    /// Who is believed about whose requests it brings.
+    pub proxies: Proxies,
     /// How it stops.
     pub stop: Stop,
     /// How often lifecycle rules are carried out.
@@ -111,6 +117,7 @@ struct File {
     traces: Option<TracesTable>,
     #[serde(default)]
     limits: LimitsTable,
+    proxies: Option<ProxiesTable>,
     #[serde(default)]
     stop: StopTable,
     lifecycle_every_seconds: Option<NonZeroU32>,
@@ -136,6 +143,7 @@ impl Config {
             metrics: None,
             traces: None,
             limits: Allowances::default(),
+            proxies: Proxies::default(),
             stop: Stop::default(),
             lifecycle_every: Duration::from_secs(3600),
             upstreams: Settings::default(),
@@ -164,6 +172,7 @@ impl Config {
             metrics: file.metrics.map(|metrics| metrics.listen),
             traces: file.traces.map(|traces| traces.read(place)).transpose()?,
             limits: file.limits.read(place)?,
+            proxies: file.proxies.map(|proxies| proxies.read(place)).transpose()?.unwrap_or_default(),
             stop: file.stop.read(),
             lifecycle_every: file
                 .lifecycle_every_seconds

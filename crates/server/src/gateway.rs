@@ -41,6 +41,7 @@ use crate::directory::Directory;
 use crate::form::{self, FormUpload, is_form};
 use crate::iam::{Circumstances, IamCall, IamResponse, IamService};
 use crate::limits::{Limits, Purse, Throttled};
+use crate::proxies::Proxies;
 use crate::readiness::Readiness;
 use crate::recording::{Observers, Recorded, Recording};
 use crate::refusal::Refusal;
@@ -73,6 +74,8 @@ pub struct Gateway {
     pub backend: Stores,
     /// What one client may use.
     pub limits: Limits,
+    /// Who is believed about whose requests it brings.
+    pub proxies: Proxies,
     /// Whether the server should be sent requests.
     pub readiness: Readiness,
     /// Who wants to know of requests.
@@ -88,14 +91,22 @@ impl Gateway {
         if let Some(answer) = self.about_itself(&parts).await {
             return answer.map(Recorded::unrecorded);
         }
-        let arrival =
-            Arrival { id: request_id(), at: self.clock.now(), source_ip: through.peer, tls: through.tls };
+        let client = self.proxies.client(through.peer, &parts.headers);
+        let source_ip = client.unwrap_or(through.peer);
+        let arrival = Arrival { id: request_id(), at: self.clock.now(), source_ip, tls: through.tls };
         let id = arrival.id.clone();
         let service = service(&parts, &self.domains);
         let mut recording = Recording::begin(&parts, &arrival, service, Arc::clone(&self.observers));
         let mut incoming = recording.arriving(incoming);
         let mut response = match service {
-            _ if !through.serves.contains(service) => not_here(&parts, service, &id, &mut recording),
+            _ if !through.serves.contains(service) => {
+                let message = format!("{} is not served at this address.", service.name().to_uppercase());
+                turned_away(&parts, service, FaultCode::InvalidAction, message, &id, &mut recording)
+            }
+            _ if let Err(unreadable) = client => {
+                let message = unreadable.to_string();
+                turned_away(&parts, service, FaultCode::ValidationError, message, &id, &mut recording)
+            }
             // Each way on the heap: a request would else be as large as the largest, and be moved so.
             Service::Sts => Box::pin(self.sts(&parts, incoming, arrival, &mut recording)).await,
             Service::Iam => Box::pin(self.iam(&parts, incoming, arrival, &mut recording)).await,
@@ -431,13 +442,19 @@ impl Gateway {
     }
 }
 
-/// The answer to a request for a service that has other addresses than this one.
-fn not_here(parts: &Parts, service: Service, id: &str, recording: &mut Recording) -> Response<ResponseBody> {
-    let message = format!("{} is not served at this address.", service.name().to_uppercase());
+/// The answer to a request that is not looked at, in the form of the service that it is for.
+fn turned_away(
+    parts: &Parts,
+    service: Service,
+    code: FaultCode,
+    message: String,
+    id: &str,
+    recording: &mut Recording,
+) -> Response<ResponseBody> {
     match service {
         Service::S3 => refused(parts, Refusal::invalid_request(message), None, id, recording),
         Service::Sts | Service::Iam => {
-            let error = StsError::new(FaultCode::InvalidAction, message);
+            let error = StsError::new(code, message);
             recording.refused(error.code.as_str(), error.message.clone(), None);
             xml_answer(error.code.status(), error.to_xml(id), false)
         }

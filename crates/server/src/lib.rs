@@ -16,6 +16,8 @@ pub mod service;
 
 pub mod limits;
 
+pub mod proxies;
+
 pub mod directory;
 
 pub mod session;

@@ -341,6 +341,7 @@ pub async fn start_with(
         directory: Arc::clone(&directory),
         backend: Stores::new(LocalBackend::new(store), upstreams),
         limits: Limits::new(config.limits.clone()),
+        proxies: config.proxies.clone(),
         readiness,
         observers: Arc::clone(&observers),
         domains: config.domains.clone(),
