@@ -28,6 +28,7 @@ pub mod traces;
 
 pub mod upstreams;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -93,7 +94,14 @@ pub struct Config {
     /// Stores behind this one, and the environment that their credentials may be found in: empty, until whoever
     /// starts the server fills it.
     pub upstreams: Settings,
+    /// The files that it was read from: its own first.
+    pub files: Vec<PathBuf>,
+    /// What it says, key by key.
+    pub says: toml::Table,
 }
+
+/// The keys that are taken up while a server runs. Of `limits`, `connections` is not.
+const TAKEN_UP: [&str; 3] = ["limits", "upstream", "local_buckets"];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -147,7 +155,26 @@ impl Config {
             stop: Stop::default(),
             lifecycle_every: Duration::from_secs(3600),
             upstreams: Settings::default(),
+            files: Vec::new(),
+            says: toml::Table::new(),
         }
+    }
+
+    /// What another configuration says otherwise that a running server does not take up.
+    #[must_use]
+    pub fn restart_for(&self, other: &Self) -> Vec<String> {
+        let keys: BTreeSet<&String> = self.says.keys().chain(other.says.keys()).collect();
+        let differ = |key: &&&String| self.says.get(**key) != other.says.get(**key);
+        let mut changed: Vec<String> = keys
+            .iter()
+            .filter(|key| !TAKEN_UP.contains(&key.as_str()))
+            .filter(differ)
+            .map(|key| (**key).clone())
+            .collect();
+        if self.limits.connections != other.limits.connections {
+            changed.push("limits.connections".to_owned());
+        }
+        changed
     }
 
     /// Reads a file.
@@ -157,11 +184,14 @@ impl Config {
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = read(path)?;
         let place = Place(path);
-        let file: File = toml::from_str(&text).map_err(|error| place.malformed(error.to_string()))?;
+        let malformed = |error: toml::de::Error| place.malformed(error.to_string());
+        let file: File = toml::from_str(&text).map_err(malformed)?;
+        let says = toml::from_str(&text).map_err(malformed)?;
         let data = place.beside(&file.data);
         let directory =
             file.directory.read(place, &data)?.with_providers(file.provider, file.built_in, place)?;
         let plain = Self::new(data, directory);
+        let upstreams = upstreams::read(file.upstream, file.local_buckets, place)?;
         Ok(Self {
             listen: listen::read(file.listen, file.tls, place)?,
             region: file.region.unwrap_or(plain.region),
@@ -177,7 +207,9 @@ impl Config {
             lifecycle_every: file
                 .lifecycle_every_seconds
                 .map_or(plain.lifecycle_every, |seconds| Duration::from_secs(seconds.get().into())),
-            upstreams: upstreams::read(file.upstream, file.local_buckets, place)?,
+            files: [vec![path.to_owned()], upstreams.files.clone()].concat(),
+            upstreams,
+            says,
             ..plain
         })
     }

@@ -206,7 +206,7 @@ impl Gateway {
         recording.allowed(permit.allowed_by());
         recording.enter(Step::Backend);
         let mut body = RequestBody::new(incoming, permit.authenticated(), permit.request().headers())?
-            .at_pace(self.limits.allowances().pace)
+            .at_pace(self.limits.pace())
             .paid_from(up);
         self.backend.serve(&permit, &mut body).await
     }
@@ -254,7 +254,7 @@ impl Gateway {
         let permit = authorize(request, authenticated, classified, &snapshot, region, &self.backend).await?;
         recording.allowed(permit.allowed_by());
         recording.enter(Step::Backend);
-        let mut body = RequestBody::of_form(file, range).at_pace(self.limits.allowances().pace).paid_from(up);
+        let mut body = RequestBody::of_form(file, range).at_pace(self.limits.pace()).paid_from(up);
         let stored = self.backend.serve(&permit, &mut body).await?;
         if !stored.status().is_success() {
             // Another store's refusal.

@@ -8,7 +8,7 @@
 //!
 //! The modules stand in flow order, and each imports only from those above it.
 
-mod chain;
+pub mod chain;
 
 pub mod meter;
 
@@ -81,6 +81,8 @@ pub mod readiness;
 pub mod gateway;
 
 pub mod config;
+
+pub mod following;
 
 mod certificate;
 

@@ -23,6 +23,24 @@ pub(super) fn of(index: &Connection, bucket: BucketRow) -> Result<(Usage, Quota)
     .ok_or_else(|| unreadable("a bucket's number"))
 }
 
+/// The same of the buckets that hold most, by their names.
+pub(super) fn of_fullest(
+    index: &Connection,
+    most: usize,
+) -> Result<Vec<(BucketName, Usage, Quota)>, StoreError> {
+    let sql = "SELECT id, name FROM (SELECT id, name FROM bucket ORDER BY bytes DESC LIMIT ?1) ORDER BY name";
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let names = index::all(index, sql, &[&most], |row| {
+        let name = BucketName::parse_existing(&row.get::<_, String>(1)?);
+        Ok((row.get::<_, i64>(0)?, name.map_err(|_| unreadable("a bucket's name"))?))
+    })?;
+    let each = |(id, name)| {
+        let (usage, quota) = of(index, index::bucket_of(index, id)?)?;
+        Ok((name, usage, quota))
+    };
+    names.into_iter().map(each).collect()
+}
+
 /// Sets the most that a bucket may hold. What it holds already stays.
 pub(super) fn set_quota(index: &Connection, name: &BucketName, quota: Quota) -> Result<(), StoreError> {
     let bucket = index::bucket(index, name)?;
