@@ -51,7 +51,7 @@ impl Context {
 
     /// The same surroundings, for a task of its own.
     pub(crate) fn detached(&self) -> Self {
-        let output = Output::of_process(&self.environment, self.output.is_json(), self.options.quiet);
+        let output = self.output.again(&self.environment);
         Self {
             options: self.options.clone(),
             environment: self.environment.clone(),

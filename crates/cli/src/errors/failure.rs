@@ -62,12 +62,14 @@ pub(crate) struct Failure {
     pub(crate) causes: Vec<String>,
     /// What to do about it.
     pub(crate) hints: Vec<String>,
+    /// The sentence says what to do: causes and hints are for those who ask for more (`-v`), and for programs.
+    pub(crate) one_line: bool,
 }
 
 impl Failure {
     /// A failure without a cause beneath it.
     pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), causes: Vec::new(), hints: Vec::new() }
+        Self { kind, message: message.into(), causes: Vec::new(), hints: Vec::new(), one_line: false }
     }
 
     /// An ordinary error, exit code 1.
@@ -107,12 +109,10 @@ impl Failure {
     }
 }
 
-/// The sentence that says which command to run first.
+/// The sentence that says which command to run first, and nothing else: why it is so helps nobody to do it.
 pub(crate) fn sign_in_needed(profile: &str) -> Failure {
-    Failure::new(
-        Kind::SignInNeeded,
-        format!("sign-in needed for profile \"{profile}\". Run: wigeon login {profile}"),
-    )
+    let message = format!("sign-in needed for profile \"{profile}\". Run: wigeon login {profile}");
+    Failure { one_line: true, ..Failure::new(Kind::SignInNeeded, message) }
 }
 
 #[cfg(test)]
