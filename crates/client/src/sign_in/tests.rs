@@ -269,6 +269,29 @@ async fn a_pasted_address_is_as_good() {
     assert_eq!(side.forms("/token")[0]["redirect_uri"], "x-cyberduck-action:oauth");
 }
 
+#[tokio::test]
+async fn a_code_alone_from_a_page_that_shows_it() {
+    for (pkce, good) in [(true, true), (false, false)] {
+        let side = OtherSide::start(Manners::default()).await;
+        let (connector, client) = (connector(), public_client());
+        let oauth = OAuth {
+            redirect: Redirect::classify("https://app.example/shows-the-code"),
+            pkce,
+            ..oauth(&side)
+        };
+        let sign_in = SignIn { connector: &connector, clock: &side.clock, oauth: &oauth, client: &client };
+        let (walker, mut landed) = Walker::new(1);
+        let (paste, pasted) = mpsc::channel(1);
+        tokio::spawn(async move {
+            let landed = landed.recv().await.unwrap().unwrap();
+            let code = landed.url.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned();
+            paste.send(format!("{code}\n")).await.unwrap();
+        });
+        let result = in_browser(sign_in, located(sign_in).await, &walker, by_paste(pasted), LIMIT).await;
+        assert_eq!(result.is_ok(), good, "{result:?}");
+    }
+}
+
 #[rstest]
 #[case("x-cyberduck-action:oauth?code=c&state=wrong", "`state`")]
 #[case("hello", "has no `code=`")]
