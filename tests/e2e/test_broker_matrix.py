@@ -22,11 +22,11 @@ WAYS = ("container", "credential_process", "web identity")
 PYTHON = {
     "boto3": "import boto3; print(boto3.client('s3', endpoint_url='{url}').get_object(Bucket='shared', Key='readme.txt')['Body'].read().decode(), end='')",
     "s3fs": "import s3fs; print(s3fs.S3FileSystem(endpoint_url='{url}').cat('shared/readme.txt').decode(), end='')",
-    # It is built on object_store, and asks boto3 for credentials where that is installed.
+    # As `wigeon setup polars` prints it: boto3 is asked for credentials. By itself it takes what obstore does.
     "polars": """
         import polars as pl
         options = {{'aws_endpoint_url': '{url}', 'aws_region': 'us-east-1', 'aws_virtual_hosted_style_request': 'false', 'aws_allow_http': 'true'}}
-        print(pl.scan_csv('s3://shared/readme.txt', has_header=False, storage_options=options).collect().item())""",
+        print(pl.scan_csv('s3://shared/readme.txt', has_header=False, storage_options=options, credential_provider=pl.CredentialProviderAWS()).collect().item())""",
     "pyarrow": """
         from pyarrow import fs
         s3 = fs.S3FileSystem(region='us-east-1', endpoint_override='{host}', scheme='http')

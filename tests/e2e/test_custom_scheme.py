@@ -241,7 +241,7 @@ def test_a_profile_of_cyberducks_scheme_in_a_real_browser(home, chromium, deskto
                 home / "chromium", executable_path=chromium, headless=False, args=["--no-sandbox"], env={**environment(home), **env})
             page = browser.new_page()
             page.goto((home / "address").read_text())
-            page.fill("input[name=login]", "bob")
+            page.fill("input[name=username]", "bob")
             page.fill("input[name=password]", "bob-password")
             page.click("button[type=submit]", no_wait_after=True)
             out, errors = login.communicate(timeout=60)

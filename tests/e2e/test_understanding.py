@@ -385,7 +385,7 @@ def test_console_opens_with_the_session(own, federation):
     undo = with_console(own, f"federation:{federation.url}/federation")
     try:
         address = own("console", "own", "--print").stdout.strip()
-        assert ":assumed-role/analyst/" in federation.tokens["token-1"], "the session worked"
+        assert ":assumed-role/person/" in federation.tokens["token-1"], "the session worked"
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         assert opener.open(address).read() == b"Welcome to /"
         with pytest.raises(OSError):
