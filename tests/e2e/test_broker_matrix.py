@@ -10,9 +10,10 @@ import sys
 import textwrap
 import time
 
+import boto3
 import pytest
 
-from conftest import BINARY, Identity, Peer, Server, environment, free_port
+from conftest import BINARY, Certificates, Identity, Peer, Server, environment, free_port
 from test_client_with_wigeon import root, signed_in
 
 CONTENT = "for everyone\n"
@@ -32,9 +33,10 @@ PYTHON = {
         s3 = fs.S3FileSystem(region='us-east-1', endpoint_override='{host}', scheme='http')
         print(s3.open_input_stream('shared/readme.txt').read().decode(), end='')""",
     "obstore": """
-        import obstore
+        import obstore, os
         from obstore.store import S3Store
-        store = S3Store('shared', endpoint='{url}', region='us-east-1', virtual_hosted_style_request=False, client_options={{'allow_http': True}})
+        options = {{'root_certificate': open(os.environ['CA_FILE'], 'rb').read()}} if 'CA_FILE' in os.environ else {{'allow_http': True}}
+        store = S3Store('shared', endpoint='{url}', region='us-east-1', virtual_hosted_style_request=False, client_options=options)
         print(bytes(obstore.get(store, 'readme.txt').bytes()).decode(), end='')""",
     "DuckDB": """
         import duckdb, duckdb_extension_aws, duckdb_extension_httpfs, pathlib
@@ -87,6 +89,19 @@ STATE = {"version": 4, "terraform_version": "1.0.0", "serial": 1, "lineage": "7a
          "outputs": {"text": {"value": CONTENT, "type": "string"}}}
 
 
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory, identity):
+    """For the tool that asks an STS over https only."""
+    certificates = Certificates(tmp_path_factory.mktemp("matrix-certificates"))
+    server = Server(tmp_path_factory.mktemp("matrix-secure"), identity, tls=certificates)
+    admin = boto3.client("s3", endpoint_url=server.url, region_name="us-east-1", verify=str(certificates.ca), **server.root)
+    admin.create_bucket(Bucket="shared")
+    admin.put_object(Bucket="shared", Key="readme.txt", Body=CONTENT.encode())
+    server.ca = certificates.ca
+    yield server
+    server.stop()
+
+
 def command(tool, way, server):
     url, host = server.url, server.url.split("://")[1]
     if tool == "aws-cli":
@@ -121,6 +136,8 @@ def read(tool, way, own, server, identity):
             "HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9",
         }
     env["HOME"] = str(own.home)
+    if server.trust:
+        env |= {"CA_FILE": str(server.ca), "NO_PROXY": "localhost", "no_proxy": "localhost"}
     try:
         return subprocess.run(program, env=env, cwd=own.home, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20 if way == "web identity" else 90)
     except subprocess.TimeoutExpired as late:
@@ -137,7 +154,8 @@ def documented():
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.replace(" ", "-"))
 @pytest.mark.parametrize("tool", TOOLS)
-def test_a_cell(tool, way, own, server, identity):
+def test_a_cell(tool, way, own, server, identity, secure):
+    server = secure if (tool, way) == ("obstore", "web identity") else server
     done = read(tool, way, own, server, identity)
     works = done.returncode == 0 and done.stdout == CONTENT
     assert documented()[tool, way] == ("✔" if works else "✘"), f"{done.stdout}\n{done.stderr}"
