@@ -178,10 +178,9 @@ impl Context {
         }
         match names.as_slice() {
             [only] => Ok(only.clone()),
-            [] => {
-                Err(Failure::error("there is no connection profile yet")
-                    .hint("run: wigeon profile import FILE"))
-            }
+            [] => Err(Failure::error("there is no connection profile yet")
+                .hint("run: wigeon profile import FILE")
+                .hint("or try everything on this machine: wigeon demo")),
             many => Err(Failure::usage(format!("which profile? There are {}", many.join(", ")))
                 .hint("name one with --profile NAME, or for good in config.toml: profile = \"NAME\"")),
         }

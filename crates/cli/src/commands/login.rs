@@ -284,7 +284,7 @@ async fn in_person(
 }
 
 /// Where the desktop's handler finds this sign-in, if `wigeon setup desktop` has put one there.
-fn handler(context: &Context, redirect: &Redirect) -> Result<Option<PathBuf>, Failure> {
+pub(crate) fn handler(context: &Context, redirect: &Redirect) -> Result<Option<PathBuf>, Failure> {
     let Some(scheme) = redirect.scheme() else { return Ok(None) };
     let application = context.environment.applications_dir()?.join(Environment::handler_of(scheme));
     Ok(application.exists().then_some(context.environment.runtime_dir()?))

@@ -94,9 +94,14 @@ impl Failure {
             }
             source = cause.source();
         }
-        if failure.causes.iter().any(|cause| cause.contains("UnknownIssuer")) {
+        let caused_by = |word: &str| failure.causes.iter().any(|cause| cause.contains(word));
+        if caused_by("UnknownIssuer") {
             return failure
                 .hint("if the server has a certificate of your own CA, name it with --ca-file FILE");
+        }
+        if caused_by("InvalidContentType") {
+            return failure
+                .hint("what answers there speaks no TLS: another port, or http in place of https?");
         }
         failure
     }
