@@ -189,7 +189,7 @@ pub(super) fn query_of_pasted(text: &str) -> Option<&str> {
 pub(super) fn code_of_pasted(text: &str) -> Option<Secret> {
     let text = text.trim();
     let of_an_address = ["code=", "state=", "error=", "://"].iter().any(|part| text.contains(part));
-    let graphic = text.len() >= 8 && text.chars().all(|c| c.is_ascii_graphic());
+    let graphic = text.len() >= 6 && text.chars().all(|c| c.is_ascii_graphic());
     (graphic && !of_an_address).then(|| Secret::new(text))
 }
 

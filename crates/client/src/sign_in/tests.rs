@@ -274,11 +274,7 @@ async fn a_code_alone_from_a_page_that_shows_it() {
     for (pkce, good) in [(true, true), (false, false)] {
         let side = OtherSide::start(Manners::default()).await;
         let (connector, client) = (connector(), public_client());
-        let oauth = OAuth {
-            redirect: Redirect::classify("https://app.example/shows-the-code"),
-            pkce,
-            ..oauth(&side)
-        };
+        let oauth = OAuth { redirect: Redirect::classify("urn:ietf:wg:oauth:2.0:oob"), pkce, ..oauth(&side) };
         let sign_in = SignIn { connector: &connector, clock: &side.clock, oauth: &oauth, client: &client };
         let (walker, mut landed) = Walker::new(1);
         let (paste, pasted) = mpsc::channel(1);
