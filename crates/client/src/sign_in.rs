@@ -334,10 +334,9 @@ fn read_pasted(
     redirect: &Redirect,
     line: &str,
 ) -> Result<Secret, SignInError> {
-    if matches!(redirect, Redirect::Elsewhere(_)) && attempt.verifier.is_some() {
-        if let Some(code) = code_of_pasted(line) {
-            return Ok(code);
-        }
+    let may_be_alone = matches!(redirect, Redirect::Elsewhere(_)) && attempt.verifier.is_some();
+    if let Some(code) = code_of_pasted(line).filter(|_| may_be_alone) {
+        return Ok(code);
     }
     let query = query_of_pasted(line).ok_or(SignInError::NotAnAddress)?;
     Ok(attempt.read(query, provider)?)
