@@ -25,7 +25,8 @@ impl Fixture {
         let mut answer = vec![0; 4096];
         let read = tokio::time::timeout(Duration::from_secs(20), stream.read(&mut answer));
         let length = read.await.expect("an answer to the head").unwrap();
-        Answer::parse(&answer[..length])
+        answer.truncate(length);
+        Answer::parse(&answer)
     }
 
     async fn limit(&self, bytes: u64, objects: u64) {
