@@ -16,7 +16,7 @@ use wigeon_core::sigv4::verify::{Claim, Expected, Payload, Seed, SignatureError,
 use wigeon_core::sts::{FaultCode, StsError};
 use wigeon_core::time::Timestamp;
 
-use crate::directory::Directory;
+use crate::directory::{Directory, Used};
 use crate::issue::{Sealer, UnsealError};
 use crate::refusal::Refusal;
 use crate::request::Request;
@@ -227,11 +227,14 @@ impl Authenticator {
         Ok(Authenticated { caller, access_key_id, signature, payload, seed })
     }
 
-    /// A user's own key signed rightly; sessions are noted nowhere.
+    /// A user's own key, or a session of a role, signed rightly.
     fn note_use(&self, caller: &Caller, access_key_id: &str, service: &str, at: Timestamp) {
-        if matches!(caller, Caller::User(_)) {
-            self.directory.used(access_key_id, service, &self.region, at);
-        }
+        let used = match caller {
+            Caller::User(_) => Used::Key { id: access_key_id },
+            Caller::Session(session) => Used::Role { id: &session.role_id, name: &session.role_name },
+            Caller::Anonymous | Caller::Root | Caller::RootSession(_) | Caller::UserSession(_) => return,
+        };
+        self.directory.used(used, service, &self.region, at);
     }
 
     fn key_of(

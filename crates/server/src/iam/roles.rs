@@ -7,12 +7,12 @@ use super::fault::Fault;
 use super::page::Page;
 use super::tags::write_tags;
 use super::xml::Xml;
-use crate::directory::Change;
 use crate::directory::entry::RoleEntry;
+use crate::directory::{Change, LastUse, Used};
 
 pub(super) const ACTIONS: &[Action] = &[
     Action { name: "CreateRole", on: On::Role, work: Work::WriteAndRead(create, get) },
-    Action { name: "GetRole", on: On::Role, work: Work::Read(get) },
+    Action { name: "GetRole", on: On::Role, work: Work::ReadUse(used, get_used) },
     Action { name: "ListRoles", on: On::Account, work: Work::Read(list) },
     Action { name: "UpdateRole", on: On::Role, work: Work::WriteAndRead(update, |_| Ok(Xml::default())) },
     Action { name: "UpdateRoleDescription", on: On::Role, work: Work::WriteAndRead(update_description, get) },
@@ -44,7 +44,16 @@ fn create(of: &Reading<'_>) -> Result<Change, Fault> {
     })
 }
 
+fn used<'a>(of: &'a Reading<'_>) -> Result<Used<'a>, Fault> {
+    role(of).map(|role| Used::Role { id: &role.id, name: &role.name })
+}
+
 fn get(of: &Reading<'_>) -> Answer {
+    get_used(of, None)
+}
+
+/// Lists of roles do not say when each was last used, at AWS either.
+fn get_used(of: &Reading<'_>, last: Option<&LastUse>) -> Answer {
     let role = role(of)?;
     let mut xml = Xml::default();
     xml.within("Role", |xml| {
@@ -58,7 +67,12 @@ fn get(of: &Reading<'_>) -> Answer {
         if !role.tags.is_empty() {
             write_tags(xml, &role.tags);
         }
-        xml.within("RoleLastUsed", |_| {});
+        xml.within("RoleLastUsed", |xml| {
+            if let Some(last) = last.filter(|last| last.is_remembered(of.at)) {
+                xml.time("LastUsedDate", last.at);
+                xml.leaf("Region", &last.region);
+            }
+        });
     });
     Ok(xml)
 }
