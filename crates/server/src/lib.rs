@@ -56,6 +56,8 @@ pub mod outbox;
 
 pub mod trace;
 
+pub mod gathered;
+
 pub mod audit;
 
 pub mod arriving;

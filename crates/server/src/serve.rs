@@ -322,6 +322,7 @@ pub async fn start_with(
         }
     };
     let workers = Workers::start(workers::count()).map_err(ServeError::Workers)?;
+    workers.each(|| Arc::clone(&observers).gather());
     let threads = workers.runtimes();
     let time = Arc::clone(&clock);
     let started_at = clock.now();
