@@ -208,9 +208,13 @@ mod tests {
         assert_eq!(named.account.number.as_deref(), Some("123456789012"));
         let file = home("data = 'd'\n[directory]\nfile = 'x'").unwrap();
         assert!(matches!(file.home, DirectoryHome::File(_)));
-        for text in
-            ["file = 'a'\nsqlite = 'b'", "account = '1'", "fil = 'x'", "file = 'x'\naccount = '123456789012'"]
-        {
+        for text in [
+            "file = 'a'\nsqlite = 'b'",
+            "account = '1'",
+            "fil = 'x'",
+            "file = 'x'\naccount = '123456789012'",
+            "file = 'x'\nceph = true",
+        ] {
             assert!(home(&format!("data = 'd'\n[directory]\n{text}")).is_err(), "{text}");
         }
     }
