@@ -22,6 +22,10 @@ use crate::refusal::Refusal;
 use crate::request::Request;
 use crate::session::Caller;
 
+/// What AWS's services with query parameters say to a wrong signature.
+const MISMATCH: &str = "The request signature we calculated does not match the signature you provided. Check your AWS Secret \
+    Access Key and signing method. Consult the service documentation for details.";
+
 /// The administrator's long-lived key, from the configuration.
 #[derive(Debug, Clone)]
 pub struct RootKey {
@@ -319,8 +323,10 @@ impl From<AuthenticateError> for StsError {
                 | SignatureError::NotYetValid
                 | SignatureError::ScopeDate(_)
                 | SignatureError::ScopeRegion { .. }
-                | SignatureError::ScopeService(_)
-                | SignatureError::Mismatch => Self::new(FaultCode::SignatureDoesNotMatch, error.to_string()),
+                | SignatureError::ScopeService(_) => {
+                    Self::new(FaultCode::SignatureDoesNotMatch, error.to_string())
+                }
+                SignatureError::Mismatch => Self::new(FaultCode::SignatureDoesNotMatch, MISMATCH),
             },
         }
     }

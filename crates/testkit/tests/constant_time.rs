@@ -95,7 +95,9 @@ fn no_text_of_a_secret_is_compared() {
     for file in files {
         let text = source(&file);
         let lines = text.lines().enumerate().filter(|(_, line)| compares_texts(line));
-        wrong.extend(lines.map(|(number, line)| format!("{}:{}: {}", file.display(), number + 1, line.trim())));
+        wrong.extend(
+            lines.map(|(number, line)| format!("{}:{}: {}", file.display(), number + 1, line.trim())),
+        );
     }
     assert!(wrong.is_empty(), "compare `Secret`s, or ask `Signature::matches`: {wrong:#?}");
 }
