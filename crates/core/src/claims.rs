@@ -192,6 +192,8 @@ fn strings_of(value: &Value) -> Option<Vec<&str>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
     use rstest::rstest;
 
     use super::*;
@@ -212,6 +214,22 @@ mod tests {
             assert_eq!(read.len(), many);
             for (place, (name, value)) in read.iter().enumerate() {
                 assert_eq!((name, value.as_str()), (format!("c{place}").as_str(), Some("1")));
+            }
+        }
+    }
+
+    proptest! {
+        /// With few names and many claims: most of them stand there several times.
+        #[test]
+        fn they_read_as_a_map_does(pairs in vec(("[a-h]{1,2}", 0..9_u8), 0..200)) {
+            let members: Vec<String> = pairs.iter().map(|(name, value)| format!(r#""{name}":{value}"#)).collect();
+            let text = format!("{{{}}}", members.join(","));
+            let map: Map<String, Value> = serde_json::from_str(&text).unwrap();
+            let read = claims(&text);
+            let as_map: Vec<(&str, &Value)> = map.iter().map(|(name, value)| (name.as_str(), value)).collect();
+            prop_assert_eq!(read.iter().collect::<Vec<_>>(), as_map);
+            for (name, _) in &pairs {
+                prop_assert_eq!(read.value(name), map.get(name));
             }
         }
     }
