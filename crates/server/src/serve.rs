@@ -31,7 +31,7 @@ use crate::figures::Figures;
 use crate::gateway::Gateway;
 use crate::iam::IamService;
 use crate::issue::{KeyRingError, RingFile, Sealer};
-use crate::limits::Limits;
+use crate::limits::{Allowances, Limits};
 use crate::listener::{Inherited, Listener};
 use crate::metrics::Sources;
 use crate::monitor;
@@ -130,6 +130,8 @@ pub struct Running {
     observers: Arc<Observers>,
     /// What carries audit records and spans to their collectors.
     carrying: Vec<JoinHandle<()>>,
+    /// What it was started with.
+    config: Config,
 }
 
 impl std::fmt::Debug for Running {
@@ -208,6 +210,20 @@ impl Running {
         faults
     }
 
+    /// Takes up what another configuration says of limits and upstreams. Gives the names of what it says otherwise than the
+    /// one that the server was started with, and that takes a restart.
+    ///
+    /// # Errors
+    /// [`UpstreamError`]: nothing was taken up.
+    pub fn take_up(&self, config: &Config) -> Result<Vec<String>, UpstreamError> {
+        let gateway = &self.gateway;
+        let upstreams = gateway.backend.upstreams().renewed(&config.upstreams, &gateway.clock)?;
+        gateway.backend.change(upstreams);
+        let connections = self.config.limits.connections;
+        gateway.limits.change(Allowances { connections, ..config.limits.clone() });
+        Ok(self.config.restart_for(config))
+    }
+
     /// Whether every thread still does what it is given.
     pub async fn is_alive(&self) -> bool {
         let asked = join_all(self.threads.iter().map(|thread| thread.spawn(std::future::ready(()))));
@@ -230,7 +246,7 @@ pub async fn open_directory(config: &DirectoryConfig) -> Result<Directory, Serve
 async fn open_home(config: &DirectoryConfig) -> Result<Directory, ServeError> {
     match &config.home {
         DirectoryHome::File(path) => Ok(Directory::from_file(path)?),
-        DirectoryHome::Sqlite(path) => Ok(Directory::from_sqlite(path, config.account.as_deref())?),
+        DirectoryHome::Sqlite(path) => Ok(Directory::from_sqlite(path, &config.account)?),
         DirectoryHome::Postgres { address, password, ca_file } => {
             let password = password.as_ref().map(Secret::expose);
             let certificates = ca_file.as_ref().map(|path| {
@@ -238,8 +254,8 @@ async fn open_home(config: &DirectoryConfig) -> Result<Directory, ServeError> {
                     .map_err(|source| ServeError::Authorities { path: path.display().to_string(), source })
             });
             let certificates = certificates.transpose()?;
-            let account = config.account.as_deref();
-            Ok(Directory::from_postgres(address, password, certificates.as_deref(), account).await?)
+            let certificates = certificates.as_deref();
+            Ok(Directory::from_postgres(address, password, certificates, &config.account).await?)
         }
     }
 }
@@ -322,6 +338,7 @@ pub async fn start_with(
         }
     };
     let workers = Workers::start(workers::count()).map_err(ServeError::Workers)?;
+    workers.each(|| Arc::clone(&observers).gather());
     let threads = workers.runtimes();
     let time = Arc::clone(&clock);
     let started_at = clock.now();
@@ -341,6 +358,7 @@ pub async fn start_with(
         directory: Arc::clone(&directory),
         backend: Stores::new(LocalBackend::new(store), upstreams),
         limits: Limits::new(config.limits.clone()),
+        proxies: config.proxies.clone(),
         readiness,
         observers: Arc::clone(&observers),
         domains: config.domains.clone(),
@@ -387,6 +405,7 @@ pub async fn start_with(
         task,
         observers,
         carrying,
+        config: config.clone(),
     };
     let urls: Vec<String> = running.urls().collect();
     tracing::info!(?urls, "serving");
