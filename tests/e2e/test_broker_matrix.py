@@ -4,30 +4,39 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import textwrap
 import time
 
+import boto3
 import pytest
 
-from conftest import BINARY, Identity, Peer, Server, environment, free_port
+from conftest import BINARY, Certificates, Identity, Peer, Server, environment, free_port
 from test_client_with_wigeon import root, signed_in
 
 CONTENT = "for everyone\n"
-TOOLS = ("aws-cli", "boto3", "s5cmd", "rclone", "pyarrow", "obstore", "DuckDB")
+TOOLS = ("aws-cli", "boto3", "s3fs", "s5cmd", "rclone", "pyarrow", "obstore", "polars", "DuckDB", "Terraform")
 WAYS = ("container", "credential_process", "web identity")
 # Each program reads s3://shared/readme.txt and prints it. `{url}` is the endpoint, `{host}` without the scheme.
 PYTHON = {
     "boto3": "import boto3; print(boto3.client('s3', endpoint_url='{url}').get_object(Bucket='shared', Key='readme.txt')['Body'].read().decode(), end='')",
+    "s3fs": "import s3fs; print(s3fs.S3FileSystem(endpoint_url='{url}').cat('shared/readme.txt').decode(), end='')",
+    # As `wigeon setup polars` prints it: boto3 is asked for credentials. By itself it takes what obstore does.
+    "polars": """
+        import polars as pl
+        options = {{'aws_endpoint_url': '{url}', 'aws_region': 'us-east-1', 'aws_virtual_hosted_style_request': 'false', 'aws_allow_http': 'true'}}
+        print(pl.scan_csv('s3://shared/readme.txt', has_header=False, storage_options=options, credential_provider=pl.CredentialProviderAWS()).collect().item())""",
     "pyarrow": """
         from pyarrow import fs
         s3 = fs.S3FileSystem(region='us-east-1', endpoint_override='{host}', scheme='http')
         print(s3.open_input_stream('shared/readme.txt').read().decode(), end='')""",
     "obstore": """
-        import obstore
+        import obstore, os
         from obstore.store import S3Store
-        store = S3Store('shared', endpoint='{url}', region='us-east-1', virtual_hosted_style_request=False, client_options={{'allow_http': True}})
+        options = {{'root_certificate': open(os.environ['CA_FILE'], 'rb').read()}} if 'CA_FILE' in os.environ else {{'allow_http': True}}
+        store = S3Store('shared', endpoint='{url}', region='us-east-1', virtual_hosted_style_request=False, client_options=options)
         print(bytes(obstore.get(store, 'readme.txt').bytes()).decode(), end='')""",
     "DuckDB": """
         import duckdb, duckdb_extension_aws, duckdb_extension_httpfs, pathlib
@@ -43,11 +52,54 @@ PYTHON = {
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory, server, identity, browse):
-    root(server)
+    root(server).put_object(Bucket="shared", Key="terraform.tfstate", Body=json.dumps(STATE).encode())
     run = signed_in(tmp_path_factory.mktemp("matrix"), browse, server, identity.issuer)
     run("setup", "aws", "own")
     run("setup", "rclone", "own")
     return run
+
+
+def python_of(tool):
+    """s3fs has an environment of its own."""
+    return os.environ["WIGEON_E2E_S3FS"] if tool.startswith("s3fs") else sys.executable
+
+
+def terraform(url):
+    """Terraform's own S3 backend, which needs no plug-in: the output of a state that lies in the bucket."""
+    if shutil.which("terraform") is None:
+        pytest.skip("there is no terraform here, and no registry that these tests install from has it")
+    backend = textwrap.dedent(f"""
+        terraform {{
+          backend "s3" {{
+            bucket                      = "shared"
+            key                         = "terraform.tfstate"
+            region                      = "us-east-1"
+            endpoints                   = {{ s3 = "{url}", sts = "{url}" }}
+            use_path_style              = true
+            skip_requesting_account_id  = true
+            skip_credentials_validation = true
+          }}
+        }}
+        """)
+    script = 'd=$(mktemp -d) && cd "$d" && printf %s "$1" > main.tf && terraform init -input=false >&2 && terraform output -raw text'
+    return ["sh", "-c", script, "sh", backend]
+
+
+STATE = {"version": 4, "terraform_version": "1.0.0", "serial": 1, "lineage": "7a9d1d1e-0000-4000-8000-000000000000", "resources": [],
+         "outputs": {"text": {"value": CONTENT, "type": "string"}}}
+
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory, identity):
+    """For the tool that asks an STS over https only."""
+    certificates = Certificates(tmp_path_factory.mktemp("matrix-certificates"))
+    server = Server(tmp_path_factory.mktemp("matrix-secure"), identity, tls=certificates)
+    admin = boto3.client("s3", endpoint_url=server.url, region_name="us-east-1", verify=str(certificates.ca), **server.root)
+    admin.create_bucket(Bucket="shared")
+    admin.put_object(Bucket="shared", Key="readme.txt", Body=CONTENT.encode())
+    server.ca = certificates.ca
+    yield server
+    server.stop()
 
 
 def command(tool, way, server):
@@ -59,8 +111,10 @@ def command(tool, way, server):
     if tool == "rclone":
         # The remote of `setup rclone`, and the one that `exec` makes.
         return ["rclone", "cat", f"{'own' if way == 'credential_process' else 'wigeon'}:shared/readme.txt", "--retries", "1"]
+    if tool == "Terraform":
+        return terraform(url)
     chain = "CHAIN 'process', PROFILE 'own', " if way == "credential_process" else "CHAIN 'sts', " if way == "web identity" else ""
-    return [sys.executable, "-c", textwrap.dedent(PYTHON[tool]).format(url=url, host=host, chain=chain)]
+    return [python_of(tool), "-c", textwrap.dedent(PYTHON[tool]).format(url=url, host=host, chain=chain)]
 
 
 def read(tool, way, own, server, identity):
@@ -82,6 +136,8 @@ def read(tool, way, own, server, identity):
             "HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9",
         }
     env["HOME"] = str(own.home)
+    if server.trust:
+        env |= {"CA_FILE": str(server.ca), "NO_PROXY": "localhost", "no_proxy": "localhost"}
     try:
         return subprocess.run(program, env=env, cwd=own.home, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20 if way == "web identity" else 90)
     except subprocess.TimeoutExpired as late:
@@ -98,7 +154,8 @@ def documented():
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.replace(" ", "-"))
 @pytest.mark.parametrize("tool", TOOLS)
-def test_a_cell(tool, way, own, server, identity):
+def test_a_cell(tool, way, own, server, identity, secure):
+    server = secure if (tool, way) == ("obstore", "web identity") else server
     done = read(tool, way, own, server, identity)
     works = done.returncode == 0 and done.stdout == CONTENT
     assert documented()[tool, way] == ("✔" if works else "✘"), f"{done.stdout}\n{done.stderr}"
@@ -141,6 +198,24 @@ JOBS = {
         until, done = time.time() + {seconds}, 0
         while time.time() < until:
             assert bytes(obstore.get(store, 'readme.txt').bytes()) == b'for everyone\\n'
+            done += 1
+            time.sleep(0.3)
+        print(done)""",
+    "s3fs": """
+        import s3fs, time
+        s3 = s3fs.S3FileSystem(endpoint_url='{url}', use_listings_cache=False)
+        until, done = time.time() + {seconds}, 0
+        while time.time() < until:
+            assert s3.cat('shared/readme.txt') == b'for everyone\\n'
+            done += 1
+            time.sleep(0.3)
+        print(done)""",
+    "polars": """
+        import polars as pl, time
+        options = {{'aws_endpoint_url': '{url}', 'aws_region': 'us-east-1', 'aws_virtual_hosted_style_request': 'false', 'aws_allow_http': 'true'}}
+        until, done = time.time() + {seconds}, 0
+        while time.time() < until:
+            assert pl.scan_csv('s3://shared/readme.txt', has_header=False, storage_options=options).collect().item() == 'for everyone'
             done += 1
             time.sleep(0.3)
         print(done)""",
@@ -202,7 +277,7 @@ def test_a_job_spans_five_expiries_without_one_refusal(tmp_path_factory, browse)
         own("setup", "aws", "own")
         before = len(server.audit())
         values = {"url": server.url, "host": server.url.split("://")[1], "seconds": 5 * TTL + 3}
-        python = lambda tool: [sys.executable, "-c", textwrap.dedent(JOBS[tool]).format(**values)]
+        python = lambda tool: [python_of(tool), "-c", textwrap.dedent(JOBS[tool]).format(**values)]
         jobs = {f"{tool} in exec": subprocess.Popen([BINARY, "exec", "own", "--", *python(tool)], env=environment(own.home), cwd=own.home,
                                                     stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for tool in JOBS}
         jobs["boto3 with credential_process"] = subprocess.Popen(python("boto3"), env=environment(own.home, AWS_PROFILE="own"), cwd=own.home,

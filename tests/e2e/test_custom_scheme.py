@@ -10,6 +10,7 @@ import tempfile
 import textwrap
 import time
 import urllib.parse
+import urllib.request
 
 import pytest
 from playwright.sync_api import sync_playwright
@@ -152,6 +153,107 @@ def test_a_profile_with_a_loopback_redirect_needs_no_handler(home, store, provid
     (home / "own.toml").write_text(profile(store, provider["OIDC_ISSUER"]))
     run("profile", "import", "own.toml", "--name", "own")
     assert "comes back without a handler" in run("setup", "desktop", "own", code=2).stderr
+
+
+# ---- a real browser on a real desktop, of which nobody sees anything -------------------------------------------
+
+
+@pytest.fixture
+def display():
+    """An X server without a screen."""
+    if shutil.which("Xvfb") is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        subprocess.run(["apt-get", "install", "-y", "-qq", "xvfb"], env=env, capture_output=True, check=False)
+    if shutil.which("Xvfb") is None:
+        pytest.skip("there is no Xvfb here")
+    read, write = os.pipe()
+    server = subprocess.Popen(["Xvfb", "-displayfd", str(write), "-screen", "0", "1024x768x24", "-nolisten", "tcp"], pass_fds=[write],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    os.close(write)
+    with open(read) as lines:
+        number = lines.readline().strip()
+    assert number, "Xvfb does not start"
+    yield f":{number}"
+    server.terminate()
+    server.wait(timeout=20)
+
+
+CYBERDUCK = """<?xml version="1.0" encoding="UTF-8"?>
+<plist version="1.0"><dict>
+  <key>Protocol</key><string>s3</string>
+  <key>Vendor</key><string>custom-scheme</string>
+  <key>Description</key><string>As other programs have it</string>
+  <key>Default Hostname</key><string>{host}</string>
+  <key>Default Port</key><integer>{port}</integer>
+  <key>Scheme</key><string>http</string>
+  <key>OAuth Authorization Url</key><string>{authorization}</string>
+  <key>OAuth Token Url</key><string>{token}</string>
+  <key>OAuth Client ID</key><string>{client}</string>
+  <key>OAuth Client Secret</key><string/>
+  <key>OAuth Redirect Url</key><string>x-cyberduck-action:oauth</string>
+  <key>Scopes</key><array><string>openid</string><string>email</string></array>
+  <key>STS Endpoint</key><string>http://{host}:{port}/</string>
+  <key>Properties</key><array>
+    <string>role_arn={role}</string>
+    <string>s3.bucket.virtualhost.disable=true</string>
+  </array>
+</dict></plist>
+"""
+
+
+def test_a_profile_of_cyberducks_scheme_in_a_real_browser(home, chromium, desktop_tools, display):
+    """`x-cyberduck-action:oauth` unchanged: Chromium hands the address to xdg-open, that to the handler, that to the sign-in."""
+    demo = subprocess.Popen([BINARY, "demo", "--user", "alice"], env=environment(home), cwd=home, stdin=subprocess.DEVNULL,
+                            stdout=open(home / "demo.log", "wb"), stderr=subprocess.STDOUT)
+    runtime = pathlib.Path(tempfile.mkdtemp(prefix="w"))
+    login = None
+    try:
+        for _ in range(600):
+            if "stays up" in (home / "demo.log").read_text():
+                break
+            assert demo.poll() is None, (home / "demo.log").read_text()
+            time.sleep(0.1)
+        run = runner(home)
+        shown = {line["key"]: line["value"] for line in json.loads(run("profile", "show", "demo", "--json").stdout)["values"]}
+        issuer, endpoint = shown["issuer"].rstrip("/"), urllib.parse.urlsplit(shown["endpoint"])
+        with urllib.request.urlopen(f"{issuer}/.well-known/openid-configuration") as answer:
+            document = json.loads(answer.read())
+        (home / "duck.cyberduckprofile").write_text(CYBERDUCK.format(
+            host=endpoint.hostname, port=endpoint.port, authorization=document["authorization_endpoint"], token=document["token_endpoint"],
+            client=shown["client id"], role=shown["role"]))
+        run("profile", "import", "duck.cyberduckprofile", "--name", "duck")
+        env = {"XDG_RUNTIME_DIR": str(runtime), "DISPLAY": display, "XDG_DATA_DIRS": "/usr/share", "XDG_CURRENT_DESKTOP": "none"}
+        run("setup", "desktop", "duck", env=env)
+        script(home, 'printf %s "$1" > address.new && mv address.new address\n')
+        login = subprocess.Popen([BINARY, "login", "duck"], env={**environment(home), **env, "BROWSER": str(home / "browser")}, cwd=home,
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(200):
+            if (home / "address").exists():
+                break
+            assert login.poll() is None, login.communicate()
+            time.sleep(0.05)
+        # As somebody has it who once ticked "Always allow" in Chromium's question.
+        settings = home / "chromium/Default"
+        settings.mkdir(parents=True)
+        settings.joinpath("Preferences").write_text(json.dumps({"protocol_handler": {"allowed_origin_protocol_pairs": {issuer: {"x-cyberduck-action": True}}}}))
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch_persistent_context(
+                home / "chromium", executable_path=chromium, headless=False, args=["--no-sandbox"], env={**environment(home), **env})
+            page = browser.new_page()
+            page.goto((home / "address").read_text())
+            page.fill("input[name=username]", "bob")
+            page.fill("input[name=password]", "bob-password")
+            page.click("button[type=submit]", no_wait_after=True)
+            out, errors = login.communicate(timeout=60)
+            browser.close()
+        assert out.startswith("Signed in as bob@example.org (duck)."), errors
+        assert json.loads(run("credentials", "duck").stdout)["Version"] == 1
+    finally:
+        for process in (login, demo):
+            if process is not None and process.poll() is None:
+                process.terminate()
+                process.wait(timeout=40)
+        shutil.rmtree(runtime)
 
 
 # ---- several providers -------------------------------------------------------------------------------------

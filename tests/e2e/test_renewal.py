@@ -162,9 +162,11 @@ def test_a_provider_that_gives_no_new_id_token(own, between):
     own("credentials", "own")
     assert between.refreshes() == []
     age(own)
-    refused = own("credentials", "own", code=4).stderr.splitlines()
-    assert refused[0] == 'Sign-in needed for profile "own". Run: wigeon login own'
-    assert "gives no new one" in refused[1] and len(refused) == 2
+    needed = 'Sign-in needed for profile "own". Run: wigeon login own\n'
+    assert own("credentials", "own", code=4).stderr == needed
+    # Why, for those who want to know.
+    assert "because: the ID token ended" in own("credentials", "own", "-v", code=4).stderr
+    assert "gives no new one" in json.loads(own("credentials", "own", "--json", code=4).stderr)["error"]["causes"][0]
 
 
 def test_a_sign_in_that_the_provider_has_ended(own, between):
@@ -173,9 +175,9 @@ def test_a_sign_in_that_the_provider_has_ended(own, between):
     record["refresh_token"] = "made-up"
     kept.write_text(json.dumps(record))
     for _ in range(2):
-        refused = own("credentials", "own", code=4).stderr.splitlines()
-        assert refused[0] == 'Sign-in needed for profile "own". Run: wigeon login own' and len(refused) == 2
-    assert "invalid_grant" not in refused[1] and between.refreshes() == ["made-up"], "it is not tried again"
+        assert own("credentials", "own", code=4).stderr == 'Sign-in needed for profile "own". Run: wigeon login own\n'
+    [why] = json.loads(own("credentials", "own", "--json", code=4).stderr)["error"]["causes"]
+    assert "invalid_grant" not in why and between.refreshes() == ["made-up"], "it is not tried again"
 
 
 def test_several_accounts_at_one_provider(home, own, between, server, identity, browse):

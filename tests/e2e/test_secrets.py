@@ -124,6 +124,18 @@ def test_memory_leaves_nothing_on_the_disk(fresh, home):
     assert "agent" in done.stderr and "http" not in done.stderr
 
 
+def test_switch_sees_accounts_in_memory(fresh):
+    fresh.login("--store", "memory")
+    fresh.login("--store", "memory", env={"WIGEON_TEST_LOGIN": "bob"})
+    assert fresh("whoami", "own").stdout.startswith("Signed in as bob@example.test")
+    assert fresh("switch", "alice@example.test", "--profile", "own").stdout.startswith("Signed in as alice@example.test (own).")
+    assert fresh("whoami", "own").stdout.startswith("Signed in as alice@example.test")
+    assert "alice@example.test, bob@example.test" in fresh("switch", "carol", "--profile", "own", code=2).stderr
+    assert json.loads(fresh("status", "own", "--json").stdout)["kept"] == "memory"
+    fresh("logout", "own")
+    assert "nobody has signed in" in fresh("switch", "bob@example.test", "--profile", "own", code=2).stderr
+
+
 def test_memory_can_be_configured_and_left_again(fresh, home):
     (home / ".config/wigeon/config.toml").write_text('store = "memory"\n')
     fresh.login()

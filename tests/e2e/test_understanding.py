@@ -7,7 +7,10 @@ import re
 import subprocess
 import threading
 import time
+import urllib.parse
+import urllib.request
 
+import boto3
 import pytest
 
 from conftest import BINARY, environment, free_port, runner
@@ -319,5 +322,94 @@ def test_each_shell_gets_its_script(own, shell):
         assert "wigeon" in done.stdout and done.stdout.splitlines()[-1] == "0", done.stderr
 
 
+# ---- the console -------------------------------------------------------------------------------------------
+
+
 def test_console_says_plainly_that_there_is_none(own):
-    assert "has no console" in own("console", "own", code=1).stderr
+    said = own("console", "own", code=1).stderr
+    assert "no web console of `http://127.0.0.1" in said and 'console = "https' in said
+
+
+@pytest.fixture
+def federation(server):
+    """A sign-in of AWS's consoles, as its documentation has it: a session that works for a token, the token for a page, once."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        tokens = {}
+
+        def do_GET(self):
+            address = urllib.parse.urlsplit(self.path)
+            query = dict(urllib.parse.parse_qsl(address.query))
+            if address.path != "/federation":
+                return self.answer(200, f"Welcome to {self.path}".encode())
+            if query["Action"] == "getSigninToken":
+                session = json.loads(query["Session"])
+                sts = boto3.client("sts", endpoint_url=server.url, region_name="us-east-1", aws_access_key_id=session["sessionId"],
+                                   aws_secret_access_key=session["sessionKey"], aws_session_token=session["sessionToken"])
+                if int(query.get("SessionDuration", 900)) > 3600:
+                    return self.answer(400, b"The requested SessionDuration exceeds the role's")
+                self.tokens["token-1"] = sts.get_caller_identity()["Arn"]
+                return self.answer(200, b'{"SigninToken":"token-1"}')
+            assert query["Action"] == "login" and query["Issuer"] == "wigeon" and self.tokens.pop(query["SigninToken"], None)
+            self.send_response(302)
+            self.send_header("Location", query["Destination"])
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def answer(self, status, body):
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *arguments):
+            pass
+
+    endpoint = http.server.ThreadingHTTPServer(("127.0.0.1", free_port()), Handler)
+    threading.Thread(target=endpoint.serve_forever, daemon=True).start()
+    endpoint.tokens = Handler.tokens
+    endpoint.url = f"http://127.0.0.1:{endpoint.server_port}"
+    yield endpoint
+    endpoint.shutdown()
+
+
+def with_console(own, place):
+    profile = own.home / ".config/wigeon/profiles/own.toml"
+    before = profile.read_text()
+    text, properties = before.split("[", 1) if before.startswith("[") else (before[:before.index("\n[") + 1], before[before.index("\n[") + 1:])
+    profile.write_text(f'{text}console = "{place}"\n{properties}')
+    return lambda: profile.write_text(before)
+
+
+def test_console_opens_with_the_session(own, federation):
+    undo = with_console(own, f"federation:{federation.url}/federation")
+    try:
+        address = own("console", "own", "--print").stdout.strip()
+        assert ":assumed-role/person/" in federation.tokens["token-1"], "the session worked"
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        assert opener.open(address).read() == b"Welcome to /"
+        with pytest.raises(OSError):
+            opener.open(address)
+        # In a browser: the address goes there, and nowhere else.
+        opened = own.home / "opened"
+        (own.home / "console-browser").write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}.new && mv {opened}.new {opened}\n')
+        (own.home / "console-browser").chmod(0o700)
+        done = own("console", "own", "--duration", "1800", env={"BROWSER": str(own.home / "console-browser")})
+        assert done.stdout == "" and done.stderr == "The console opens in your browser.\n"
+        for _ in range(100):
+            if opened.exists():
+                break
+            time.sleep(0.05)
+        assert opener.open(opened.read_text()).read() == b"Welcome to /"
+        assert own("console", "own", env={"BROWSER": "none"}).stdout.startswith(f"{federation.url}/federation?Action=login&")
+        assert "exceeds the role's" in own("console", "own", "--print", "--duration", "43200", code=5).stderr
+    finally:
+        undo()
+
+
+def test_console_that_has_a_sign_in_of_its_own(own):
+    undo = with_console(own, "https://console.example.org/browser")
+    try:
+        assert own("console", "own", "--print").stdout == "https://console.example.org/browser\n"
+    finally:
+        undo()

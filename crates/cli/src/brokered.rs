@@ -79,7 +79,7 @@ fn not_issued(failure: Failure) -> NotIssued {
         Kind::Error | Kind::Usage | Kind::Partial => Reason::Failed,
     };
     let mut message = failure.message;
-    for cause in failure.causes {
+    for cause in failure.causes.into_iter().filter(|_| !failure.one_line) {
         message.push_str(": ");
         message.push_str(&cause);
     }

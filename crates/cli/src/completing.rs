@@ -153,7 +153,7 @@ fn context(profile: Option<String>) -> Option<Context> {
         verbose: 0,
         ca_file: environment.variable("WIGEON_CA_FILE").map(Into::into),
     };
-    let output = Output::of_process(&environment, false, true);
+    let output = Output::of_process(&environment, false, true, false);
     Some(Context::new(options, environment, output))
 }
 

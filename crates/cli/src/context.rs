@@ -51,7 +51,7 @@ impl Context {
 
     /// The same surroundings, for a task of its own.
     pub(crate) fn detached(&self) -> Self {
-        let output = Output::of_process(&self.environment, self.output.is_json(), self.options.quiet);
+        let output = self.output.again(&self.environment);
         Self {
             options: self.options.clone(),
             environment: self.environment.clone(),
@@ -178,10 +178,9 @@ impl Context {
         }
         match names.as_slice() {
             [only] => Ok(only.clone()),
-            [] => {
-                Err(Failure::error("there is no connection profile yet")
-                    .hint("run: wigeon profile import FILE"))
-            }
+            [] => Err(Failure::error("there is no connection profile yet")
+                .hint("run: wigeon profile import FILE")
+                .hint("or try everything on this machine: wigeon demo")),
             many => Err(Failure::usage(format!("which profile? There are {}", many.join(", ")))
                 .hint("name one with --profile NAME, or for good in config.toml: profile = \"NAME\"")),
         }

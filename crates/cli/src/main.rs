@@ -41,7 +41,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const AFTER_HELP: &str = "\
 Begin:
   wigeon profile import FILE      a .cyberduckprofile, a .duck bookmark, or Wigeon's own TOML
-  wigeon login                    in the browser; on a machine without one: wigeon login --no-browser
+  wigeon login                    in the browser; without one, with a code on another device
   wigeon ls                       the buckets; then: wigeon cp FILE s3://BUCKET/KEY
 
 Addresses: s3://BUCKET/KEY in the profile in use, PROFILE:BUCKET/KEY in another, - for standard
@@ -65,9 +65,9 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let environment = Environment::of_process();
     start_log(&environment, cli.global.verbose);
-    let output = Output::of_process(&environment, cli.global.json, cli.global.quiet);
+    let output = Output::of_process(&environment, cli.global.json, cli.global.quiet, cli.global.verbose > 0);
     let context = Context::new(cli.global, environment, output);
-    let outcome = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let outcome = match runtime_for(&cli.command).enable_all().build() {
         Ok(runtime) => {
             let outcome = runtime.block_on(commands::run(cli.command, Cli::command, &context));
             // A thread that still waits for a line of standard input must not keep the process.
@@ -82,6 +82,14 @@ fn main() -> ExitCode {
             context.output.failure(&failure);
             failure.kind.into()
         }
+    }
+}
+
+/// A thread per core; but none besides this one for what tools wait for again and again.
+fn runtime_for(command: &Command) -> tokio::runtime::Builder {
+    match command {
+        Command::Credentials(_) => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
     }
 }
 

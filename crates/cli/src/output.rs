@@ -19,6 +19,8 @@ pub(crate) struct Output {
     json: bool,
     /// `--quiet`: no messages except failures.
     quiet: bool,
+    /// `-v`: failures with everything that is known.
+    verbose: bool,
     color: bool,
     stdout: Mutex<Box<dyn Write + Send>>,
     stderr: Mutex<Box<dyn Write + Send>>,
@@ -26,14 +28,20 @@ pub(crate) struct Output {
 
 impl Output {
     /// Writes to the process's own streams.
-    pub(crate) fn of_process(environment: &Environment, json: bool, quiet: bool) -> Self {
+    pub(crate) fn of_process(environment: &Environment, json: bool, quiet: bool, verbose: bool) -> Self {
         Self {
             json,
             quiet,
+            verbose,
             color: environment.color(),
             stdout: Mutex::new(Box::new(io::stdout())),
             stderr: Mutex::new(Box::new(io::stderr())),
         }
+    }
+
+    /// The same form, for a task of its own.
+    pub(crate) fn again(&self, environment: &Environment) -> Self {
+        Self::of_process(environment, self.json, self.quiet, self.verbose)
     }
 
     /// Whether data are printed as JSON.
@@ -124,6 +132,9 @@ impl Output {
         } else {
             format!("{} {}", self.paint("31;1", "error:"), printable(&failure.message))
         };
+        if failure.one_line && !self.verbose {
+            return self.message(&text);
+        }
         for cause in &failure.causes {
             text.push_str(&format!("\n  because: {}", printable(cause)));
         }
@@ -141,7 +152,7 @@ impl Output {
     #[cfg(test)]
     pub(crate) fn into_memory(json: bool, stdout: Memory, stderr: Memory) -> Self {
         let (stdout, stderr) = (Mutex::new(Box::new(stdout) as _), Mutex::new(Box::new(stderr) as _));
-        Self { json, quiet: false, color: false, stdout, stderr }
+        Self { json, quiet: false, verbose: false, color: false, stdout, stderr }
     }
 }
 
@@ -208,10 +219,14 @@ mod tests {
             rendered(false, &failure),
             "error: cannot read `x`\n  because: no such file\n  hint: look at y\n"
         );
-        assert_eq!(
-            rendered(false, &sign_in_needed("lab")),
-            "Sign-in needed for profile \"lab\". Run: wigeon login lab\n"
-        );
+        let mut needed = sign_in_needed("lab");
+        needed.causes.push("the provider has ended the sign-in".to_owned());
+        let line = "Sign-in needed for profile \"lab\". Run: wigeon login lab\n";
+        assert_eq!(rendered(false, &needed), line);
+        let stderr = Memory::default();
+        Output { verbose: true, ..Output::into_memory(false, Memory::default(), stderr.clone()) }
+            .failure(&needed);
+        assert_eq!(stderr.text(), format!("{line}  because: the provider has ended the sign-in\n"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use wigeon_client::session::Record;
 use wigeon_core::arn::Arn;
 use wigeon_core::time::{SignedDuration, Timestamp};
 
-/// `Signed in as ada@example.org (lab). Role analyst. Valid 59 min, renews by itself.`
+/// `Signed in as ada@example.org (lab). Role analyst. Valid 59 min, renews by itself until 18:00 UTC.`
 pub(crate) fn signed_in(profile: &str, record: &Record, now: Timestamp) -> String {
     let mut text = format!("Signed in as {} ({profile}).", record.identity.user);
     if let Some(role) = role_name(record) {
@@ -12,7 +12,9 @@ pub(crate) fn signed_in(profile: &str, record: &Record, now: Timestamp) -> Strin
     }
     let end = record.session.as_ref().and_then(|session| session.credentials.expires_at);
     if let Some(end) = end {
-        let renews = if record.renews() { ", renews by itself" } else { "" };
+        let until = record.refresh_token_ends_at();
+        let until = until.map_or_else(String::new, |end| format!(" until {}", clock_time(end, now)));
+        let renews = if record.renews() { format!(", renews by itself{until}") } else { String::new() };
         text.push_str(&format!(" Valid {}{renews}.", duration(end.duration_since(now))));
     }
     text

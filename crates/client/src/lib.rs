@@ -11,6 +11,8 @@
 
 pub mod durable;
 
+mod causes;
+
 pub mod connect;
 
 pub mod profile;
@@ -36,6 +38,8 @@ pub mod signed_query;
 pub mod exchange;
 
 pub mod caller;
+
+pub mod console;
 
 pub mod administration;
 

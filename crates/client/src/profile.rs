@@ -32,9 +32,15 @@ mod overlay;
 
 mod settings;
 
+mod place;
+
 mod providers;
 
 mod source;
+
+mod console;
+
+mod way;
 
 mod shown;
 
@@ -42,6 +48,7 @@ mod check;
 
 pub use check::{Finding, Severity, check};
 pub use configuration::Configuration;
+pub use console::ConsolePlace;
 pub use document::{Bookmark, Document, Profile, ProfileError, UnknownKey};
 pub use providers::ProviderChoice;
 pub use redirect::Redirect;
@@ -50,6 +57,7 @@ pub use shelf::{Shelf, ShelfError, Stored, slug};
 pub use shown::Shown;
 pub use source::{IdentityCenter, KeySource, TokenSource};
 pub use values::{ClientCredential, Exchanged, Flow, OAuth, Origin, Role, SettingsError, Sts, Valued};
+pub use way::Way;
 
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,8 @@ mod discovery;
 
 mod token_endpoint;
 
+mod life;
+
 mod id_token;
 
 mod browser;
@@ -39,7 +41,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use wigeon_core::jwt::UnverifiedToken;
 use wigeon_core::secret::Secret;
-use wigeon_core::time::{Clock, SignedDuration, Timestamp};
+use wigeon_core::time::{Clock, Timestamp};
 
 pub use authorization::ResponseError;
 pub use browser::Browser;
@@ -49,14 +51,17 @@ pub(crate) use device::Pace;
 pub use discovery::{DiscoveryError, Provider, discover, locate};
 pub use doorway::{HandOverError, hand_over};
 pub use id_token::{Expected, IdTokenError, Identity, SKEW, verify};
+pub use life::Life;
 pub use offered::Offered;
 pub use token_endpoint::{Client, Grant, TokenEndpointError, Tokens, redeem, revoke, words};
 
+use crate::causes::with_causes;
 use crate::connect::Connector;
 use crate::profile::{Exchanged, OAuth, Redirect};
-use authorization::{Attempt, query_of_pasted};
+use authorization::{Attempt, code_of_pasted, query_of_pasted};
 use device::PollError;
 use doorway::Doorway;
+use life::end_of;
 use page::Page;
 use redirect::{Arrival, Listener};
 
@@ -95,6 +100,8 @@ pub struct TokenSet {
     pub access_token_expires_at: Option<Timestamp>,
     /// Keeps the sign-in alive.
     pub refresh_token: Option<Secret>,
+    /// For how long, if the provider says it.
+    pub refresh_token_life: Option<Life>,
     /// The provider, for renewal and for giving the tokens back.
     pub provider: Provider,
 }
@@ -194,7 +201,7 @@ pub async fn in_browser(
     browser.show(&attempt.address(&endpoint, &provider, oauth, client, &redirect_uri));
 
     let mut refused = None;
-    let answered = answer(&attempt, &provider, &mut entrance, &mut pasted, &redirect_uri, &mut refused);
+    let answered = answer(&attempt, &provider, &mut entrance, &mut pasted, &oauth.redirect, &mut refused);
     let Ok(answered) = tokio::time::timeout(limit, answered).await else {
         return Err(SignInError::TimeLimit { limit, refused });
     };
@@ -213,7 +220,7 @@ pub async fn in_browser(
                 user: tokens.identity.user.clone(),
                 provider: tokens.identity.issuer.clone(),
             },
-            Err(error) => Page::Failed { reason: chain(error) },
+            Err(error) => Page::Failed { reason: with_causes(error) },
         };
         let _ = arrival.answer.send(page);
     }
@@ -265,7 +272,7 @@ async fn answer(
     provider: &Provider,
     entrance: &mut Option<Entrance>,
     pasted: &mut mpsc::Receiver<String>,
-    redirect_uri: &str,
+    redirect: &Redirect,
     refused: &mut Option<String>,
 ) -> Result<(Secret, Option<Arrival>), SignInError> {
     let mut somebody_pastes = true;
@@ -301,25 +308,36 @@ async fn answer(
             },
             line = pasted.recv(), if somebody_pastes => match line {
                 Some(line) if line.trim().is_empty() => {}
-                Some(line) => match read_pasted(attempt, provider, &line) {
+                Some(line) => match read_pasted(attempt, provider, redirect, &line) {
                     Ok(code) => return Ok((code, None)),
                     // A line that went wrong is no reason to begin again: the next one may be right.
                     Err(error @ (SignInError::NotAnAddress | SignInError::Response(ResponseError::State))) => {
-                        tracing::warn!("{}; paste the whole address, it is still awaited", chain(&error));
+                        tracing::warn!("{}; paste the whole address, it is still awaited", with_causes(&error));
                         *refused = Some(error.to_string());
                         mistaken = Some(error);
                     }
                     Err(error) => return Err(error),
                 },
                 None if mistaken.is_some() => return Err(mistaken.unwrap_or(SignInError::NotAnAddress)),
-                None if entrance.is_none() => return Err(SignInError::NobodyPastes(redirect_uri.to_owned())),
+                None if entrance.is_none() => return Err(SignInError::NobodyPastes(redirect.uri(None))),
                 None => somebody_pastes = false,
             },
         }
     }
 }
 
-fn read_pasted(attempt: &Attempt, provider: &Provider, line: &str) -> Result<Secret, SignInError> {
+/// Without `state` a code is taken only where the page of the redirect may show no more, and where PKCE binds it to this
+/// attempt (RFC 9700, section 2.1.1): somebody else's is refused by the token endpoint.
+fn read_pasted(
+    attempt: &Attempt,
+    provider: &Provider,
+    redirect: &Redirect,
+    line: &str,
+) -> Result<Secret, SignInError> {
+    let may_be_alone = matches!(redirect, Redirect::Elsewhere(_)) && attempt.verifier.is_some();
+    if let Some(code) = code_of_pasted(line).filter(|_| may_be_alone) {
+        return Ok(code);
+    }
     let query = query_of_pasted(line).ok_or(SignInError::NotAnAddress)?;
     Ok(attempt.read(query, provider)?)
 }
@@ -391,6 +409,7 @@ async fn accept(
     nonce: Option<&Secret>,
 ) -> Result<TokenSet, SignInError> {
     let access_token_expires_at = end_of(tokens.expires_in, sign_in.clock.now());
+    let refresh_token_life = Life::of(tokens.refresh_expires_in, sign_in.clock.now());
     let Some(id_token) = tokens.id_token else {
         // A provider of access tokens alone: who signed in is known to whoever takes the token.
         let Some(access_token) =
@@ -404,6 +423,7 @@ async fn accept(
             access_token: Some(access_token),
             access_token_expires_at,
             refresh_token: tokens.refresh_token,
+            refresh_token_life,
             provider,
         });
     };
@@ -419,12 +439,9 @@ async fn accept(
         access_token: tokens.access_token,
         access_token_expires_at,
         refresh_token: tokens.refresh_token,
+        refresh_token_life,
         provider,
     })
-}
-
-fn end_of(seconds: Option<u32>, now: Timestamp) -> Option<Timestamp> {
-    seconds.and_then(|seconds| now.checked_add(SignedDuration::from_secs(i64::from(seconds))).ok())
 }
 
 /// Where the profile's addresses lead to no discovery document, the token's own `iss` may: the token came over a
@@ -478,6 +495,8 @@ pub struct Refreshed {
     pub access_token_expires_at: Option<Timestamp>,
     /// The refresh token to use from now on, if it is a new one.
     pub refresh_token: Option<Secret>,
+    /// For how long the refresh token is good now, if the provider says it.
+    pub refresh_token_life: Option<Life>,
 }
 
 /// Redeems a refresh token. Whatever it gives must be kept before anything else is done: the old refresh token may
@@ -522,8 +541,9 @@ impl Renewal {
         provider: &Provider,
         before: &Identity,
     ) -> Result<Refreshed, SignInError> {
-        let Tokens { id_token, access_token, refresh_token, expires_in } = self.0;
+        let Tokens { id_token, access_token, refresh_token, expires_in, refresh_expires_in } = self.0;
         let access_token_expires_at = end_of(expires_in, sign_in.clock.now());
+        let refresh_token_life = Life::of(refresh_expires_in, sign_in.clock.now());
         let id_token = match id_token {
             None => None,
             Some(id_token) => {
@@ -540,19 +560,8 @@ impl Renewal {
                 Some((id_token, identity))
             }
         };
-        Ok(Refreshed { id_token, access_token, access_token_expires_at, refresh_token })
+        Ok(Refreshed { id_token, access_token, access_token_expires_at, refresh_token, refresh_token_life })
     }
-}
-
-/// An error and its sources in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

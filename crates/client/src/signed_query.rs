@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 use wigeon_core::credentials::Credentials;
-use wigeon_core::sigv4::canonical::Query;
+use wigeon_core::sigv4::canonical::{Query, hex};
 use wigeon_core::sigv4::sign::Signer;
 use wigeon_core::time::Timestamp;
 
@@ -83,8 +83,7 @@ impl SignedQuery<'_> {
     }
 
     fn headers(&self, body: &str, signer: Signer<'_>) -> Option<HeaderMap> {
-        let hash: String =
-            digest(&SHA256, body.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex(digest(&SHA256, body.as_bytes()).as_ref());
         let host = match (self.endpoint.host_str()?, self.endpoint.port()) {
             (host, Some(port)) => format!("{host}:{port}"),
             (host, None) => host.to_owned(),

@@ -47,6 +47,8 @@ pub(crate) struct Manners {
     pub(crate) session_ttl: i64,
     pub(crate) refresh_token: bool,
     pub(crate) refresh_gives_id_token: bool,
+    /// What the token endpoint says of the refresh token's life.
+    pub(crate) refresh_expires_in: Option<Value>,
     /// Whether it is a provider of OpenID Connect at all.
     pub(crate) id_tokens: bool,
     /// The token endpoint's answer instead of tokens.
@@ -72,6 +74,7 @@ impl Default for Manners {
             session_ttl: 3600,
             refresh_token: true,
             refresh_gives_id_token: true,
+            refresh_expires_in: None,
             id_tokens: true,
             token_refusal: None,
             device_refusals: Vec::new(),
@@ -295,6 +298,9 @@ async fn token(State(side): State<OtherSide>, headers: HeaderMap, Form(form): Fo
         let fresh = format!("refresh-{}", inner.counter);
         inner.refresh_token = Some(fresh.clone());
         tokens["refresh_token"] = json!(fresh);
+        if let Some(seconds) = &inner.manners.refresh_expires_in {
+            tokens["refresh_expires_in"] = seconds.clone();
+        }
     }
     axum::Json(tokens).into_response()
 }

@@ -156,7 +156,11 @@ async fn provider_config() -> IdpConfig {
         algorithm: wigeon_idp::Algorithm::default(),
         clients: vec![IdpClient {
             id: CLIENT_ID.to_owned(),
-            redirect_uris: "http://127.0.0.1/callback".parse().into_iter().collect(),
+            // The second for profiles of programs with a scheme of their own (`wigeon setup desktop`).
+            redirect_uris: ["http://127.0.0.1/callback", "x-cyberduck-action:oauth"]
+                .iter()
+                .filter_map(|address| address.parse().ok())
+                .collect(),
         }],
         users: vec![user("alice", "Alice Example", &["analysts"]), user("bob", "Bob Example", &[])],
         lifetimes: Lifetimes::default(),

@@ -54,7 +54,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let by_person = matches!(settings.flow().value, Flow::AuthorizationCode | Flow::PasswordGrant);
     if let Some(probes) = Probes::new(context, &settings, &mut findings) {
         if by_person && let Some(provider) = probes.discovery(&mut findings).await {
-            probes.redirect(&mut findings).await;
+            probes.redirect(context, &mut findings).await;
             probes.client(&provider, &mut findings).await;
         }
         probes.endpoints(&mut findings).await;

@@ -18,7 +18,7 @@ use inquire::{Password, Text};
 use serde_json::json;
 use url::Url;
 use wigeon_client::broker::Wanted;
-use wigeon_client::profile::{Flow, Redirect, Settings, Stored};
+use wigeon_client::profile::{Flow, Redirect, Settings, Stored, Way};
 use wigeon_client::secret_store::Prepared;
 use wigeon_client::session::{Record, Session};
 use wigeon_client::sign_in::{self, Browser, Chosen, Invitation, SignInError, TokenSet, WayBack};
@@ -38,7 +38,7 @@ use provider_choice::at_provider;
 use questions::ask;
 use without_provider::{Said, without_provider};
 
-pub(super) use desktop_browser::{Back, DesktopBrowser, pasted};
+pub(super) use desktop_browser::{Back, DesktopBrowser, open_in, pasted};
 pub(super) use questions::not_answered;
 
 /// What the command line says.
@@ -61,6 +61,10 @@ pub(crate) struct Args {
     /// Sign in on another device, with a code; the default where there is no browser, if the provider can do it
     #[arg(long, conflicts_with = "no_browser")]
     device: bool,
+
+    /// The store's host, with a port if it has one of its own; saved with the profile
+    #[arg(long, value_name = "HOST")]
+    hostname: Option<String>,
 
     /// The role to assume; saved with the profile
     #[arg(long, value_name = "ARN")]
@@ -116,8 +120,9 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let before = stored.bookmark.clone();
     answer_from_arguments(&args, &mut stored);
     let limit = Duration::from_secs(args.timeout);
-    let in_browser = !args.no_browser && !args.device;
     let settings = context.settings_of(stored)?;
+    let way = way(&args, &settings)?;
+    let in_browser = way.is_none_or(|way| way == Way::Browser);
     let (settings, chosen) =
         at_provider(context, settings, args.provider.as_deref(), in_browser, limit).await?;
     let settings = ask(context, settings)?;
@@ -128,7 +133,8 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     make_ready(context, &session).await?;
     let record = match settings.flow().value {
         Flow::AuthorizationCode => {
-            let tokens = in_person(context, &settings, &session, &args, chosen.as_ref()).await?;
+            let tokens =
+                in_person(context, &settings, &session, Asked { way, limit }, chosen.as_ref()).await?;
             begin(context, &session, tokens).await?
         }
         Flow::PasswordGrant => {
@@ -172,6 +178,7 @@ async fn begin(context: &Context, session: &Session, tokens: TokenSet) -> Result
     session.begin(tokens).await.map_err(|error| {
         let mut failure = Failure::from(error);
         failure.message = format!("signed in as {user}, but {}", failure.message);
+        failure.one_line = false;
         failure
     })
 }
@@ -197,6 +204,7 @@ pub(crate) fn report(context: &Context, session: &Session, record: &Record) -> R
 fn answer_from_arguments(args: &Args, stored: &mut Stored) {
     let issuer = args.issuer.as_ref().map(Url::as_str);
     let answers = [
+        ("Default Hostname", args.hostname.as_deref()),
         ("role_arn", args.role_arn.as_ref().map(Arn::as_str)),
         ("OAuth Client ID", args.client_id.as_deref()),
         ("wigeon.issuer", issuer),
@@ -211,26 +219,45 @@ fn answer_from_arguments(args: &Args, stored: &mut Stored) {
     }
 }
 
+/// The way that the command line says, or the profile.
+fn way(args: &Args, settings: &Settings) -> Result<Option<Way>, Failure> {
+    match (args.device, args.no_browser) {
+        (true, _) => Ok(Some(Way::Device)),
+        (_, true) => Ok(Some(Way::Paste)),
+        _ => Ok(settings.way()?),
+    }
+}
+
+/// Which way, and for how long.
+#[derive(Clone, Copy)]
+struct Asked {
+    way: Option<Way>,
+    limit: Duration,
+}
+
 /// The person signs in where they see a page: in the browser here; else, where the provider can do that, on another
 /// device; else in a browser elsewhere, whose address is pasted.
 async fn in_person(
     context: &Context,
     settings: &Settings,
     session: &Session,
-    args: &Args,
+    Asked { way, limit }: Asked,
     chosen: Option<&Chosen>,
 ) -> Result<TokenSet, Failure> {
     let sign_in = session.sign_in()?;
-    let limit = Duration::from_secs(args.timeout);
     let provider = sign_in::locate(sign_in.connector, sign_in.oauth).await.map_err(SignInError::from)?;
-    let program = context.environment.browser_program().filter(|_| !args.no_browser);
-    if args.device || program.is_none() && !args.no_browser {
+    let program = context.environment.browser_program().filter(|_| way != Some(Way::Paste));
+    let on_a_device = match way {
+        Some(way) => way == Way::Device,
+        None => program.is_none(),
+    };
+    if on_a_device {
         let with_picture = context.environment.stderr_is_terminal;
         let show = |invitation: &Invitation| {
             context.output.message(&device_code::message(invitation, with_picture));
         };
         match sign_in::on_another_device(sign_in, provider.clone(), &show, limit).await {
-            Err(error) if !args.device && error.wants_another_way() => {
+            Err(error) if way.is_none() && error.wants_another_way() => {
                 tracing::info!(%error, "not on another device");
             }
             outcome => return Ok(outcome?),
@@ -257,7 +284,7 @@ async fn in_person(
 }
 
 /// Where the desktop's handler finds this sign-in, if `wigeon setup desktop` has put one there.
-fn handler(context: &Context, redirect: &Redirect) -> Result<Option<PathBuf>, Failure> {
+pub(crate) fn handler(context: &Context, redirect: &Redirect) -> Result<Option<PathBuf>, Failure> {
     let Some(scheme) = redirect.scheme() else { return Ok(None) };
     let application = context.environment.applications_dir()?.join(Environment::handler_of(scheme));
     Ok(application.exists().then_some(context.environment.runtime_dir()?))

@@ -112,8 +112,11 @@ fn renews(record: &Record) -> bool {
     record.refresh_token.is_some() || record.sso.is_some() || record.keys.is_some()
 }
 
-/// Until when it renews, where that is known: without a refresh token until the ID token ends.
+/// Until when it renews, where that is known: until the refresh token ends, without one until the ID token does.
 fn renews_until(record: &Record) -> Option<Timestamp> {
+    if let Some(end) = record.refresh_token_ends_at() {
+        return Some(end);
+    }
     (record.id_token.is_some() && !renews(record)).then_some(record.identity.expires_at)
 }
 
@@ -153,7 +156,7 @@ fn sentence(name: &str, record: Option<&Record>, standing: Standing, now: Timest
         renews_until(record).map_or_else(String::new, |end| format!(" until {}", clock_time(end, now)));
     let renews = match renews_until(record) {
         // The ID token ends with the session, or before it: there is nothing to renew with.
-        Some(until) if end.is_some_and(|end| until <= end) => String::new(),
+        Some(until) if !renews(record) && end.is_some_and(|end| until <= end) => String::new(),
         _ => format!("renews by itself{until}"),
     };
     let valid = match (standing, end) {

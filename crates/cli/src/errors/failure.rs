@@ -62,12 +62,14 @@ pub(crate) struct Failure {
     pub(crate) causes: Vec<String>,
     /// What to do about it.
     pub(crate) hints: Vec<String>,
+    /// The sentence says what to do: causes and hints are for those who ask for more (`-v`), and for programs.
+    pub(crate) one_line: bool,
 }
 
 impl Failure {
     /// A failure without a cause beneath it.
     pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), causes: Vec::new(), hints: Vec::new() }
+        Self { kind, message: message.into(), causes: Vec::new(), hints: Vec::new(), one_line: false }
     }
 
     /// An ordinary error, exit code 1.
@@ -92,9 +94,14 @@ impl Failure {
             }
             source = cause.source();
         }
-        if failure.causes.iter().any(|cause| cause.contains("UnknownIssuer")) {
+        let caused_by = |word: &str| failure.causes.iter().any(|cause| cause.contains(word));
+        if caused_by("UnknownIssuer") {
             return failure
                 .hint("if the server has a certificate of your own CA, name it with --ca-file FILE");
+        }
+        if caused_by("InvalidContentType") {
+            return failure
+                .hint("what answers there speaks no TLS: another port, or http in place of https?");
         }
         failure
     }
@@ -107,12 +114,10 @@ impl Failure {
     }
 }
 
-/// The sentence that says which command to run first.
+/// The sentence that says which command to run first, and nothing else: why it is so helps nobody to do it.
 pub(crate) fn sign_in_needed(profile: &str) -> Failure {
-    Failure::new(
-        Kind::SignInNeeded,
-        format!("sign-in needed for profile \"{profile}\". Run: wigeon login {profile}"),
-    )
+    let message = format!("sign-in needed for profile \"{profile}\". Run: wigeon login {profile}");
+    Failure { one_line: true, ..Failure::new(Kind::SignInNeeded, message) }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! does not compile until it has its place here.
 
 use wigeon_client::connect::ConnectError;
+use wigeon_client::console::ConsoleError;
 use wigeon_client::exchange::ExchangeError;
 use wigeon_client::identity_center::CenterError;
 use wigeon_client::profile::{ProfileError, SettingsError, ShelfError};
@@ -173,6 +174,21 @@ impl From<SignInError> for Failure {
             | SignInError::NotAnAddress
             | SignInError::NoIdToken
             | SignInError::IdToken(_) => Self::because(Kind::Error, &error),
+        }
+    }
+}
+
+impl From<ConsoleError> for Failure {
+    fn from(error: ConsoleError) -> Self {
+        match &error {
+            ConsoleError::NoSession => Self::because(Kind::Usage, &error),
+            ConsoleError::Unreachable { .. } | ConsoleError::Body { .. } => {
+                Self::because(Kind::Retry, &error)
+            }
+            ConsoleError::Refused { status: 500.., .. } => Self::because(Kind::Retry, &error),
+            ConsoleError::Refused { .. } => Self::because(Kind::Denied, &error).hint(
+                "AWS takes no --duration for a session that another session's role was assumed with, and none above the role's longest",
+            ),
         }
     }
 }

@@ -9,6 +9,7 @@ use aws_lc_rs::rand;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HOST, ORIGIN};
 use wigeon_core::secret::Secret;
+use wigeon_core::sigv4::canonical::hex;
 
 use crate::connect::is_loopback_authority;
 
@@ -72,10 +73,6 @@ pub(super) fn admit(headers: &HeaderMap, token: &Secret) -> Result<(), TurnedAwa
         (Some(value), None) if Secret::new(value.trim()) == *token => Ok(()),
         _ => Err(TurnedAway::Token),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

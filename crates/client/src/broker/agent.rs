@@ -268,6 +268,10 @@ impl<S: Source> Serving<S> {
                 Answer::Done
             }
             Ask::Kept(profile) => kept(self.memory().load(&profile)),
+            Ask::Accounts(profile) => match self.memory().accounts(&profile) {
+                Ok(secrets) => Answer::Accounts(secrets),
+                Err(error) => Answer::Other(error.to_string()),
+            },
             Ask::Keep(account, secret) => match self.memory().save(&account, &secret) {
                 Ok(()) => Answer::Done,
                 Err(error) => Answer::Other(error.to_string()),

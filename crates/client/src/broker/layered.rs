@@ -72,8 +72,7 @@ impl SecretStore for LayeredStore {
 
     fn accounts(&self, profile: &str) -> Result<Vec<Secret>, StoreError> {
         let mut secrets = self.sealed.accounts(profile)?;
-        // The agent says what is current alone.
-        secrets.extend(self.memory.load(profile)?);
+        secrets.extend(self.memory.accounts(profile)?);
         Ok(secrets)
     }
 
@@ -127,6 +126,17 @@ impl Memory {
             Self::Agent(_) | Self::None => match self.asked(Ask::Kept(profile.to_owned()))? {
                 Some(Answer::Kept(secret)) => Ok(secret),
                 _ => Ok(None),
+            },
+        }
+    }
+
+    fn accounts(&self, profile: &str) -> Result<Vec<Secret>, StoreError> {
+        match self {
+            Self::Own(store) => store.accounts(profile),
+            Self::Agent(_) | Self::None => match self.asked(Ask::Accounts(profile.to_owned()))? {
+                Some(Answer::Accounts(secrets)) => Ok(secrets),
+                // An agent of an earlier version does not know the question, and says what is current alone.
+                _ => Ok(self.load(profile)?.into_iter().collect()),
             },
         }
     }

@@ -52,6 +52,8 @@ pub enum Ask {
     Forget(Option<String>),
     /// What the agent's memory keeps of a profile's sign-in.
     Kept(String),
+    /// What it keeps of all accounts of a profile.
+    Accounts(String),
     /// To keep a sign-in in memory.
     Keep(Account, Secret),
     /// To forget what memory keeps of a profile; the answer is what it was.
@@ -72,6 +74,7 @@ impl Ask {
             | Self::Access(_)
             | Self::Forget(_)
             | Self::Kept(_)
+            | Self::Accounts(_)
             | Self::Keep(..)
             | Self::Drop(_)
             | Self::KeptProfiles
@@ -98,7 +101,9 @@ pub enum Answer {
     Standing(Standing),
     /// This is in memory.
     Kept(Option<Secret>),
-    /// These are.
+    /// All of these are.
+    Accounts(Vec<Secret>),
+    /// Those of these profiles are.
     Profiles(Vec<String>),
     /// It is done.
     Done,

@@ -423,6 +423,15 @@ async fn the_agents_memory_is_a_place_and_can_be_left() {
         later.save(&account, &newer).unwrap();
         assert_eq!(later.place("own").unwrap(), Some(Place::Memory), "a renewal leaves it there");
 
+        // A second account beside the first: both are there to go back to.
+        let bob = Account { subject: "bob".to_owned(), ..account.clone() };
+        later.save(&bob, &large).unwrap();
+        let mut both = later.accounts("own").unwrap();
+        both.sort_by_key(|secret| secret.expose().len());
+        assert_eq!((both, later.load("own").unwrap()), (vec![newer.clone(), large.clone()], Some(large)));
+        later.save(&account, &newer).unwrap();
+        assert_eq!(later.load("own").unwrap(), Some(newer.clone()));
+
         // Of another home, the agent says nothing; and without one there is no such place.
         let elsewhere = AgentAddress {
             places: Places { config: PathBuf::from("/x"), ..address.places.clone() },

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use serde::{Deserialize, Serialize};
 use wigeon_core::secret::Secret;
+use wigeon_core::sigv4::canonical::hex;
 use wigeon_core::time::{iso8601, parse_iso8601};
 
 use super::error::CenterError;
@@ -71,6 +72,6 @@ pub(super) fn save(
 fn path(place: &IdentityCenter, around: &Surroundings) -> Option<PathBuf> {
     let named = place.session.as_deref().unwrap_or(&place.start_url);
     let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, named.as_bytes());
-    let name: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let name = hex(hash.as_ref());
     Some(PathBuf::from(around.variable("HOME")?).join(".aws/sso/cache").join(format!("{name}.json")))
 }

@@ -37,6 +37,7 @@ pub struct Finding {
 pub fn check(settings: &Settings) -> Vec<Finding> {
     let mut findings = Findings::default();
     addresses(settings, &mut findings);
+    host(settings, &mut findings);
     match settings.flow().value {
         Flow::AuthorizationCode | Flow::PasswordGrant => {
             sign_in(settings, &mut findings);
@@ -218,6 +219,14 @@ fn identity_center(settings: &Settings, findings: &mut Findings) {
                 "another one: set `sso_start_url` and `sso_region`, or the bookmark's user name",
             );
         }
+    }
+}
+
+/// What is asked for whatever the sign-in is.
+fn host(settings: &Settings, findings: &mut Findings) {
+    if let Some(example) = settings.host_to_ask_for() {
+        let text = format!("the store's host (as in `{example}`) is asked for at the first sign-in");
+        findings.add(Severity::Note, &text, "");
     }
 }
 

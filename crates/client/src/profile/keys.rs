@@ -175,6 +175,11 @@ pub(super) const EXCHANGE: &str = "wigeon.exchange";
 /// Whether a sign-in at IAM Identity Center is shared with AWS's tools.
 pub(super) const SSO_CACHE: &str = "wigeon.sso_cache";
 
+/// Which way a person wants to sign in.
+pub(super) const SIGN_IN: &str = "wigeon.sign_in";
+/// The store's web console.
+pub(super) const CONSOLE: &str = "wigeon.console";
+
 /// Names at the top of a TOML profile that stand for one of Wigeon's own properties.
 pub(super) const SHORT_NAMES: &[(&str, &str)] = &[
     ("issuer", ISSUER),
@@ -187,4 +192,6 @@ pub(super) const SHORT_NAMES: &[(&str, &str)] = &[
     ("role_chain", ROLE_CHAIN),
     ("provider_id", PROVIDER_ID),
     ("exchange", EXCHANGE),
+    ("sign_in", SIGN_IN),
+    ("console", CONSOLE),
 ];

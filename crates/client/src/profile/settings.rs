@@ -76,77 +76,6 @@ impl Settings {
             .map_or_else(|| self.stored.profile.vendor(), |text| text.value)
     }
 
-    /// `http` or `https`.
-    fn scheme(&self) -> Result<Valued<String>, SettingsError> {
-        let scheme = self.text(keys::SCHEME).unwrap_or_else(|| Valued::default_of("https".to_owned()));
-        let scheme = scheme.map(|text| text.to_ascii_lowercase());
-        match scheme.value.as_str() {
-            "http" | "https" => Ok(scheme),
-            "s3" => Ok(scheme.map(|_| "https".to_owned())),
-            other => {
-                let problem = format!("is `{other}`; only http and https are S3's");
-                Err(self.wrong(keys::SCHEME.plist, scheme.origin, problem))
-            }
-        }
-    }
-
-    /// The S3 endpoint: scheme, host and port, with the path of `Context` if that is a path.
-    ///
-    /// # Errors
-    /// A scheme, host or port that makes no address.
-    pub fn endpoint(&self) -> Result<Valued<Url>, SettingsError> {
-        let host = self
-            .bookmark_text(keys::HOSTNAME)
-            .or_else(|| self.text(keys::DEFAULT_HOSTNAME))
-            .unwrap_or_else(|| Valued::default_of("s3.amazonaws.com".to_owned()));
-        let scheme = self.scheme()?;
-        let mut text = format!("{}://{}", scheme.value, host.value);
-        if let Some(port) = self.bookmark_text(keys::PORT).or_else(|| self.text(keys::DEFAULT_PORT)) {
-            let number: u16 = port.value.parse().map_err(|_| {
-                let problem = format!("is `{}`, which is not a port", port.value);
-                self.wrong(keys::DEFAULT_PORT.plist, port.origin, problem)
-            })?;
-            if number != 0 {
-                text.push_str(&format!(":{number}"));
-            }
-        }
-        let wrong = || {
-            let problem = format!("is `{}`, which is not a host name", host.value);
-            self.wrong(keys::DEFAULT_HOSTNAME.plist, host.origin, problem)
-        };
-        let mut url = Url::parse(&text).map_err(|_| wrong())?;
-        if url.host_str().is_none_or(str::is_empty) || url.path() != "/" || !url.username().is_empty() {
-            return Err(wrong());
-        }
-        if let Some(context) = self.text(keys::CONTEXT).filter(|context| !is_web_address(&context.value)) {
-            url.set_path(&context.value);
-        }
-        Ok(Valued { value: url, origin: host.origin })
-    }
-
-    /// The signing region.
-    #[must_use]
-    pub fn region(&self) -> Valued<String> {
-        self.text(keys::REGION).unwrap_or_else(|| Valued::default_of("us-east-1".to_owned()))
-    }
-
-    /// Whether the bucket stands in the path, and not in the host name.
-    ///
-    /// # Errors
-    /// A value that is neither true nor false.
-    pub fn path_style(&self) -> Result<Valued<bool>, SettingsError> {
-        match self.property(keys::VIRTUAL_HOST_DISABLE) {
-            None => Ok(Valued::default_of(false)),
-            Some(found) => self.flag_of(keys::VIRTUAL_HOST_DISABLE, found),
-        }
-    }
-
-    /// The path to begin with: `/bucket/prefix`.
-    #[must_use]
-    pub fn default_path(&self) -> Option<Valued<String>> {
-        self.bookmark_text(keys::PATH).or_else(|| self.text(keys::DEFAULT_PATH))
-    }
-
     /// A file of certificates to trust.
     #[must_use]
     pub fn ca_file(&self) -> Option<Valued<PathBuf>> {
@@ -489,6 +418,6 @@ impl Settings {
     }
 }
 
-fn is_web_address(text: &str) -> bool {
+pub(super) fn is_web_address(text: &str) -> bool {
     text.starts_with("http://") || text.starts_with("https://")
 }

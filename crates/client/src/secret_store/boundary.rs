@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use wigeon_core::secret::Secret;
+use wigeon_core::sigv4::canonical::hex;
 
 use super::keychain::KeychainError;
 use super::seal::NoRandom;
@@ -220,5 +221,5 @@ pub(super) fn digest_of(account: &Account) -> String {
     // Each part with its length, so that no two accounts run together.
     let parts = [&account.profile, &account.issuer, &account.client_id, &account.subject];
     let text: String = parts.into_iter().map(|part| format!("{}:{part}", part.len())).collect();
-    digest(&SHA256, text.as_bytes()).as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hex(digest(&SHA256, text.as_bytes()).as_ref().get(..16).unwrap_or_default())
 }

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::identity_center::SsoSession;
 use crate::profile::Exchanged;
 use crate::secret_store::Account;
-use crate::sign_in::{Identity, Provider, TokenSet};
+use crate::sign_in::{Identity, Life, Provider, TokenSet};
 
 /// The form of the record; another one is not read.
 const VERSION: u32 = 1;
@@ -18,8 +18,20 @@ const VERSION: u32 = 1;
 /// The pause after a first failure; it doubles with each further one.
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(5);
 
+/// What has an end is renewed this long before it, or at two thirds of its life if that is later. AWS's SDKs ask again
+/// and again for credentials with less than fifteen minutes left, and are told an end that is up to five minutes early.
+const RENEWAL_MARGIN: SignedDuration = SignedDuration::from_mins(20);
+
+/// A refresh token that would have to be used within less than this before its end is left alone until it is needed.
+const SHORTEST_MARGIN: SignedDuration = SignedDuration::from_mins(1);
+
 /// The longest pause.
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_secs(60);
+
+/// How long before its end something with such a life is renewed.
+fn margin_of(life: SignedDuration) -> SignedDuration {
+    RENEWAL_MARGIN.min(life / 3)
+}
 
 /// A sign-in, and the session that it was exchanged for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +49,9 @@ pub struct Record {
     pub id_token: Option<Secret>,
     /// Keeps the sign-in alive.
     pub refresh_token: Option<Secret>,
+    /// For how long, if the provider says it.
+    #[serde(default)]
+    pub refresh_token_life: Option<Life>,
     /// For the provider's own services, or for the exchange.
     pub access_token: Option<Secret>,
     /// When the access token ends, if the provider says it.
@@ -73,6 +88,14 @@ pub struct AssumedSession {
     pub credentials: Credentials,
 }
 
+impl AssumedSession {
+    /// From when on it is to be renewed.
+    pub(super) fn renew_from(&self) -> Timestamp {
+        let Some(end) = self.credentials.expires_at else { return Timestamp::MAX };
+        end.checked_sub(margin_of(end.duration_since(self.obtained_at))).unwrap_or(end)
+    }
+}
+
 /// Renewals that failed one after the other: the next one waits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Failure {
@@ -89,6 +112,7 @@ impl Record {
             client_id,
             id_token: tokens.id_token,
             refresh_token: tokens.refresh_token,
+            refresh_token_life: tokens.refresh_token_life,
             access_token: tokens.access_token,
             access_token_expires_at: tokens.access_token_expires_at,
             ..Self::of(tokens.identity, now)
@@ -105,6 +129,7 @@ impl Record {
             signed_in_at: now,
             id_token: None,
             refresh_token: None,
+            refresh_token_life: None,
             access_token: None,
             access_token_expires_at: None,
             sso: None,
@@ -131,6 +156,21 @@ impl Record {
         let sso = self.sso.as_ref().is_some_and(|sso| sso.refresh_token.is_some());
         // Without a provider and without tokens nobody has signed in: the source is asked again.
         self.refresh_token.is_some() || sso || (self.provider.is_none() && self.sso.is_none())
+    }
+
+    /// When the refresh token ends, if that is known; one that is used before may be good for longer.
+    #[must_use]
+    pub fn refresh_token_ends_at(&self) -> Option<Timestamp> {
+        self.refresh_token.as_ref().and(self.refresh_token_life).map(|life| life.until)
+    }
+
+    /// From when on the refresh token is to be used so that it does not end unused, although the credentials are good
+    /// for longer: Keycloak's end with half an hour's idleness.
+    pub(super) fn refresh_from(&self) -> Option<Timestamp> {
+        let life = self.refresh_token.as_ref().and(self.refresh_token_life)?;
+        let margin = margin_of(life.until.duration_since(life.from));
+        // The last minutes of a sign-in that the provider does not prolong are not worth a request each.
+        life.until.checked_sub(margin).ok().filter(|_| margin >= SHORTEST_MARGIN)
     }
 
     /// Remembers that a renewal failed.

@@ -1,14 +1,21 @@
 //! A session's life: warm, kept, renewed, ended, with a clock that is moved by hand.
 
+use std::sync::Arc;
+
 use rstest::rstest;
 use serde_json::{Value, json};
+use wigeon_core::credentials::Credentials;
+use wigeon_core::secret::Secret;
 use wigeon_core::sts::FaultCode;
-use wigeon_core::time::Clock as _;
+use wigeon_core::time::{Clock as _, SignedDuration, Timestamp};
 
 use super::*;
+use crate::connect::ConnectOptions;
 use crate::exchange::ExchangeError;
-use crate::profile::{Bookmark, Configuration, Document, Stored};
-use crate::secret_store::MemoryStore;
+use crate::profile::{Bookmark, Configuration, Document, Settings, Stored};
+use crate::secret_store::{MemoryStore, SecretStore as _};
+use crate::sign_in;
+use crate::surroundings::Surroundings;
 use crate::testing::{Manners, OtherSide};
 
 struct Lab {
@@ -232,6 +239,50 @@ async fn without_a_refresh_token_the_sign_in_ends() {
 }
 
 #[tokio::test]
+async fn a_refresh_token_that_ends_with_idleness_is_used_before() {
+    // As at Keycloak: half an hour, while the session lasts one and the ID token, too.
+    let lab = Lab::new(Manners {
+        id_token_ttl: 3600,
+        refresh_expires_in: Some(json!("1800")),
+        ..Manners::default()
+    })
+    .await;
+    let record = lab.signed_in().await;
+    let end = |record: &Record| record.refresh_token_ends_at().unwrap().duration_since(record.signed_in_at);
+    assert_eq!(end(&record), SignedDuration::from_mins(30));
+    lab.wait(20 * 60 - 1);
+    lab.session().credentials().await.unwrap();
+    assert_eq!(lab.refreshes(), 0);
+    lab.wait(2);
+    lab.session().credentials().await.unwrap();
+    lab.session().credentials().await.unwrap();
+    assert_eq!((lab.refreshes(), lab.exchanges()), (1, 2));
+    let record = lab.session().record().unwrap().unwrap();
+    assert_eq!(end(&record), SignedDuration::from_secs(50 * 60 + 1));
+    // One that was not used in time: what there is works to its end, and then a person is asked.
+    lab.side.manners(|manners| {
+        manners.token_refusal = Some((400, json!({"error": "invalid_grant", "error_description": "idle"})));
+    });
+    lab.wait(31 * 60);
+    lab.session().credentials().await.unwrap();
+    lab.session().credentials().await.unwrap();
+    assert_eq!(lab.refreshes(), 2, "it is not tried again");
+    lab.wait(30 * 60);
+    assert!(needs_sign_in(&lab.session().credentials().await.unwrap_err()));
+}
+
+#[tokio::test]
+async fn a_refresh_token_whose_end_does_not_move_is_not_used_again_and_again() {
+    let lab = Lab::new(Manners { refresh_expires_in: Some(json!(150)), ..Manners::default() }).await;
+    lab.signed_in().await;
+    for _ in 0..10 {
+        lab.wait(14);
+        lab.session().credentials().await.unwrap();
+    }
+    assert_eq!((lab.refreshes(), lab.exchanges()), (0, 1));
+}
+
+#[tokio::test]
 async fn a_revoked_refresh_token_is_not_tried_again() {
     let lab = Lab::new(Manners::default()).await;
     lab.signed_in().await;
@@ -374,7 +425,7 @@ fn renewal_is_ahead_of_the_end() {
                 expires_at: Some(obtained_at + SignedDuration::from_secs(seconds)),
             },
         };
-        renew_at(&session).duration_since(obtained_at).as_secs()
+        session.renew_from().duration_since(obtained_at).as_secs()
     };
     assert_eq!([of(20), of(900), of(3600), of(43_200)], [13, 600, 2400, 42_000]);
 }

@@ -185,6 +185,14 @@ pub(super) fn query_of_pasted(text: &str) -> Option<&str> {
     (after.contains('=')).then(|| after.split('#').next().unwrap_or(after))
 }
 
+/// A code by itself, as a page shows it that belongs to nobody's program (`urn:ietf:wg:oauth:2.0:oob` and the like).
+pub(super) fn code_of_pasted(text: &str) -> Option<Secret> {
+    let text = text.trim();
+    let of_an_address = ["code=", "state=", "error=", "://"].iter().any(|part| text.contains(part));
+    let graphic = text.len() >= 6 && text.chars().all(|c| c.is_ascii_graphic());
+    (graphic && !of_an_address).then(|| Secret::new(text))
+}
+
 /// 256 bits, base64url: 43 characters, which also suits PKCE (RFC 7636, section 4.1).
 pub(super) fn random() -> Secret {
     let mut bytes = [0; 32];
@@ -269,5 +277,12 @@ mod tests {
             assert_eq!(query_of_pasted(text), Some("code=c&state=s"), "{text}");
         }
         assert_eq!(query_of_pasted("hello"), None);
+        let code = |text| code_of_pasted(text).map(|code| code.expose().to_owned());
+        assert_eq!(code(" 4/0AbCd-eF==\n").as_deref(), Some("4/0AbCd-eF=="));
+        for text in
+            ["hello", "hello world", "https://x/?code=c&state=s", "code=c&state=s", "error=access_denied"]
+        {
+            assert_eq!(code(text), None, "{text}");
+        }
     }
 }

@@ -18,6 +18,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use url::form_urlencoded;
 use wigeon_core::secret::Secret;
+use wigeon_core::sigv4::canonical::hex;
 use zeroize::Zeroizing;
 
 use super::authorization::query_of_pasted;
@@ -153,12 +154,7 @@ async fn receive(mut stream: UnixStream, arrivals: mpsc::Sender<Arrival>) {
 
 /// A name that says nothing of the state, which is a secret until it is answered; short, as socket names have to be.
 fn socket(dir: &Path, state: &str) -> PathBuf {
-    let name: String = digest(&SHA256, state.as_bytes())
-        .as_ref()
-        .iter()
-        .take(12)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let name = hex(digest(&SHA256, state.as_bytes()).as_ref().get(..12).unwrap_or_default());
     dir.join(format!("back-{name}"))
 }
 

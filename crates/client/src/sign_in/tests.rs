@@ -113,7 +113,7 @@ async fn a_person_signs_in() {
 #[tokio::test]
 async fn an_id_token_that_does_not_hold(#[case] claims: Value, #[case] says: &str) {
     let outcome = signed_in(Manners { claims: object(claims), ..Manners::default() }).await;
-    let error = chain(&outcome.result.unwrap_err());
+    let error = with_causes(&outcome.result.unwrap_err());
     assert!(error.contains(says), "{error}");
     assert_eq!(outcome.landed.status, 400);
     assert!(outcome.landed.text.contains("Not signed in"));
@@ -129,7 +129,7 @@ async fn an_id_token_that_does_not_hold(#[case] claims: Value, #[case] says: &st
 #[tokio::test]
 async fn a_header_that_does_not_hold(#[case] header: Value, #[case] says: &str) {
     let outcome = signed_in(Manners { header: object(header), ..Manners::default() }).await;
-    let error = chain(&outcome.result.unwrap_err());
+    let error = with_causes(&outcome.result.unwrap_err());
     assert!(error.contains(says), "{error}");
 }
 
@@ -139,7 +139,7 @@ async fn a_token_without_a_key_id() {
     let header = object(json!({ "kid": null }));
     signed_in(Manners { header: header.clone(), ..Manners::default() }).await.result.unwrap();
     let outcome = signed_in(Manners { header, several_keys: true, ..Manners::default() }).await;
-    let error = chain(&outcome.result.unwrap_err());
+    let error = with_causes(&outcome.result.unwrap_err());
     assert!(error.contains("names no key") && error.contains("2 usable"), "{error}");
     signed_in(Manners { several_keys: true, ..Manners::default() }).await.result.unwrap();
 }
@@ -156,7 +156,7 @@ async fn a_provider_changes_its_key() {
 #[tokio::test]
 async fn a_signature_of_another_key() {
     let outcome = signed_in(Manners { wrong_key: true, ..Manners::default() }).await;
-    assert!(chain(&outcome.result.unwrap_err()).contains("signature does not hold"));
+    assert!(with_causes(&outcome.result.unwrap_err()).contains("signature does not hold"));
 }
 
 #[rstest]
@@ -267,6 +267,25 @@ async fn a_pasted_address_is_as_good() {
     let tokens = in_browser(sign_in, located(sign_in).await, &walker, by_paste(pasted), LIMIT).await.unwrap();
     assert_eq!(tokens.identity.subject, "ada");
     assert_eq!(side.forms("/token")[0]["redirect_uri"], "x-cyberduck-action:oauth");
+}
+
+#[tokio::test]
+async fn a_code_alone_from_a_page_that_shows_it() {
+    for (pkce, good) in [(true, true), (false, false)] {
+        let side = OtherSide::start(Manners::default()).await;
+        let (connector, client) = (connector(), public_client());
+        let oauth = OAuth { redirect: Redirect::classify("urn:ietf:wg:oauth:2.0:oob"), pkce, ..oauth(&side) };
+        let sign_in = SignIn { connector: &connector, clock: &side.clock, oauth: &oauth, client: &client };
+        let (walker, mut landed) = Walker::new(1);
+        let (paste, pasted) = mpsc::channel(1);
+        tokio::spawn(async move {
+            let landed = landed.recv().await.unwrap().unwrap();
+            let code = landed.url.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned();
+            paste.send(format!("{code}\n")).await.unwrap();
+        });
+        let result = in_browser(sign_in, located(sign_in).await, &walker, by_paste(pasted), LIMIT).await;
+        assert_eq!(result.is_ok(), good, "{result:?}");
+    }
 }
 
 #[rstest]

@@ -84,6 +84,10 @@ pub struct Tokens {
     /// For how many seconds the access token is good.
     #[serde(default, deserialize_with = "lenient_seconds")]
     pub expires_in: Option<u32>,
+    /// For how many seconds the refresh token is good, where the provider says it: Keycloak, and under another name
+    /// Google, Entra and others. 0: without an end.
+    #[serde(default, alias = "refresh_token_expires_in", deserialize_with = "lenient_seconds")]
+    pub refresh_expires_in: Option<u32>,
 }
 
 /// Why there are no tokens.

@@ -15,6 +15,7 @@ use wigeon_core::secret::Secret;
 use wigeon_core::time::{SignedDuration, Timestamp, iso8601, parse_http_date};
 
 use crate::commands::findings::{Findings, State};
+use crate::commands::login::handler;
 use crate::commands::objects::address::StorePlace;
 use crate::context::Context;
 use crate::errors::{Failure, Kind, sign_in_needed};
@@ -23,6 +24,9 @@ use crate::wording::duration;
 /// From where on a clock is called wrong: STS's and the ID token's own tolerance, and S3's.
 const SKEW_WARNING: i64 = 60;
 const SKEW_FAILURE: i64 = 300;
+
+/// Where nobody answers.
+const CONNECTION_FIX: &str = "check the address, the network and proxies (HTTPS_PROXY, NO_PROXY)";
 
 /// What all steps need.
 pub(super) struct Probes {
@@ -70,18 +74,19 @@ impl Probes {
                 Some(provider)
             }
             Err(error) => {
-                findings.failed(
-                    "discovery",
-                    &Failure::because(Kind::Error, &error),
-                    "compare the issuer with the provider's documentation, and open its .well-known/openid-configuration",
-                );
+                let fix = if error.is_temporary() {
+                    CONNECTION_FIX
+                } else {
+                    "compare the issuer with the provider's documentation, and open its .well-known/openid-configuration"
+                };
+                findings.failed("discovery", &Failure::because(Kind::Error, &error), fix);
                 None
             }
         }
     }
 
     /// Whether the browser has somewhere to come back to.
-    pub(super) async fn redirect(&self, findings: &mut Findings) {
+    pub(super) async fn redirect(&self, context: &Context, findings: &mut Findings) {
         let Ok(oauth) = self.settings.oauth() else { return };
         match &oauth.redirect {
             Redirect::Loopback { text, port: Some(port), .. } => {
@@ -100,7 +105,14 @@ impl Probes {
                 findings.ok("redirect", format!("{text}, at any free port"));
             }
             Redirect::CustomScheme(text) => {
-                findings.ok("redirect", format!("{text}, which the desktop hands over or you paste"))
+                let by = match handler(context, &oauth.redirect) {
+                    Ok(Some(_)) => "which the desktop hands over".to_owned(),
+                    _ => format!(
+                        "which you paste; it comes back by itself after: wigeon setup desktop {}",
+                        self.settings.name()
+                    ),
+                };
+                findings.ok("redirect", format!("{text}, {by}"));
             }
             Redirect::Elsewhere(text) => findings.ok("redirect", format!("{text}, which you paste")),
         }
@@ -181,7 +193,7 @@ impl Probes {
             Err(error) => {
                 let mut failure = Failure::because(Kind::Retry, &error);
                 failure.message = format!("cannot reach {url}");
-                let fix = "check the address, the network and proxies (HTTPS_PROXY, NO_PROXY)";
+                let fix = CONNECTION_FIX;
                 return findings.failed(step, &failure, fix);
             }
         };

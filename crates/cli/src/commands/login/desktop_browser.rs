@@ -1,6 +1,6 @@
 //! The person's browser on this desktop, or the address for one elsewhere; and the lines that they paste.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -70,18 +70,20 @@ impl<'a> DesktopBrowser<'a> {
     }
 }
 
+/// Opens an address; whether the browser could be started. It outlives us, and what it says is not for this terminal.
+pub(crate) fn open_in(program: &Path, address: &str) -> bool {
+    std::process::Command::new(program)
+        .arg(address)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .is_ok()
+}
+
 impl Browser for DesktopBrowser<'_> {
     fn show(&self, address: &Url) {
-        let opened = self.program.as_ref().is_some_and(|program| {
-            // The browser outlives us, and what it says is not for this terminal.
-            std::process::Command::new(program)
-                .arg(address.as_str())
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .is_ok()
-        });
+        let opened = self.program.as_ref().is_some_and(|program| open_in(program, address.as_str()));
         let awaited = match self.back {
             Back::Redirect(redirect) => matches!(redirect, Redirect::Loopback { .. }),
             Back::Handler => true,

@@ -18,7 +18,16 @@ pub(super) fn ask(context: &Context, settings: Settings) -> Result<Settings, Fai
         Failure::usage(format!("the profile leaves the {what} to you, and there is no terminal to ask at"))
             .hint(format!("give it with {option}"))
     };
+    let open_host = settings.host_to_ask_for();
     let mut stored = settings.into_stored();
+    if let Some(example) = open_host {
+        if !person {
+            return Err(missing("store's host", "--hostname HOST"));
+        }
+        let host =
+            Text::new("The store's host:").with_placeholder(&example).prompt().map_err(not_answered)?;
+        stored.bookmark.answer("Default Hostname", host.trim());
+    }
     let at_provider = match oauth.flow {
         Flow::AuthorizationCode | Flow::PasswordGrant => true,
         Flow::Workload => client_credentials,
