@@ -10,12 +10,21 @@ import subprocess
 import threading
 import time
 
+import botocore.exceptions
 import pytest
 
 from conftest import BINARY, environment, runner
 from test_client_with_wigeon import admin, own  # noqa: F401
 from test_object_commands import Store
 from test_sync import ODD, place, read, write  # noqa: F401
+
+
+def calmly(holds):
+    """What is listed may be gone before it is read."""
+    try:
+        return holds()
+    except (botocore.exceptions.ClientError, OSError):
+        return False
 
 
 class Watching:
@@ -32,7 +41,7 @@ class Watching:
 
     def until(self, holds, seconds=30):
         deadline = time.monotonic() + seconds
-        while not holds():
+        while not calmly(holds):
             assert self.process.poll() is None and time.monotonic() < deadline, pathlib.Path(self.log.name).read_text()[-4000:]
             time.sleep(0.1)
 
@@ -144,13 +153,12 @@ def test_removals_are_guarded_and_filters_hold(own, place, watching):  # noqa: F
     write(place.local, {"skip/y": b"6", "other.tmp": b"7", "d": b"8"})
     watch.until(lambda: sorted(place.objects()) == ["b", "c", "d"])
     # More than may be removed, in one round.
-    for name in "bcd":
+    for name in "cd":
         (place.local / name).unlink()
-    watch.until(lambda: "3 files would be removed, and 1 are allowed" in pathlib.Path(watch.log.name).read_text())
+    watch.until(lambda: "2 files would be removed, and 1 are allowed" in pathlib.Path(watch.log.name).read_text())
     assert sorted(place.objects()) == ["b", "c", "d"]
     watch.stop()
     # A folder whose last file goes is no reason to empty the target.
-    (place.local / "b").write_bytes(b"2")
     shutil.rmtree(place.local / "skip")
     watch = watching(place.local, place.address, "--delete").begun()
     watch.until(lambda: sorted(place.objects()) == ["b", "note.tmp", "other.tmp"])
