@@ -430,8 +430,9 @@ async fn what_is_locked_stays_so_in_its_next_version() {
     for (number, copy_threshold) in [6 * MIB, 5 << 30].into_iter().enumerate() {
         let transfers = transfers(Tuning { part_size: 5 * MIB, copy_threshold, ..Tuning::default() });
         let at = address(&bucket, &format!("k{number}"));
-        let options = PutOptions { retention, legal_hold: true, ..PutOptions::default() };
-        transfers.upload_stream(&client, bytes.as_slice(), &at, &options).await.unwrap();
+        transfers.upload_stream(&client, bytes.as_slice(), &at, &PutOptions::default()).await.unwrap();
+        client.set_retention(&at.bucket, &at.key, None, retention, false).await.unwrap();
+        client.set_legal_hold(&at.bucket, &at.key, None, true).await.unwrap();
         let before = client.head_object(&at.bucket, &at.key, &GetOptions::default()).await.unwrap();
         let wanted = PutOptions { metadata: vec![("who".into(), "bob".into())], ..as_written(&before) };
         transfers.rewrite(&client, &at, &before, None, wanted).await.unwrap();

@@ -29,8 +29,8 @@ use crate::transfer::{TransferError, relative_key};
 
 /// Room for events that are read at once.
 const BUFFER: usize = 64 << 10;
-/// Folders in folders; more of them mean that followed links go round in a circle.
-const DEEPEST: usize = 256;
+/// Folders in folders; no key has more of them, and so followed links go round in a circle.
+const DEEPEST: usize = 513;
 const NO_MORE_INSTANCES: &str = "the system lets nobody watch more (fs.inotify.max_user_instances)";
 
 /// Notices on their way, until this is dropped.

@@ -17,8 +17,8 @@ use crate::transfer::{NameRefused, TransferError, relative_key};
 
 /// Files that are told together.
 const BATCH: usize = 1000;
-/// Folders in folders; more of them mean that followed links go round in a circle.
-const DEEPEST: usize = 256;
+/// Folders in folders; no key has more of them, and so followed links go round in a circle.
+const DEEPEST: usize = 513;
 /// Marks what was escaped.
 const ESCAPE: char = '‛';
 /// From this length on a folder whose name ends in the mark holds the rest of a long name.

@@ -68,6 +68,7 @@ impl Transfers {
         let tags = self.tags_to_keep(client, at, head, version, &options).await?;
         let done = self.copy_as(client, (at, at), head, version, &options, &tags).await?;
         self.see_tags(client, at, &tags).await?;
+        self.see_lock(client, at, &options).await?;
         Ok(done)
     }
 
@@ -94,7 +95,9 @@ impl Transfers {
         } else {
             Vec::new()
         };
-        self.copy_as(&client, (from, to), &head, None, &options, &tags).await
+        let done = self.copy_as(&client, (from, to), &head, None, &options, &tags).await?;
+        self.see_lock(&client, to, &options).await?;
+        Ok(done)
     }
 
     /// The object of this head, as `options` and `tags` have it.
@@ -192,6 +195,30 @@ impl Transfers {
             Err(error) if is_without(&error) => Ok(Vec::new()),
             other => Ok(other?),
         }
+    }
+
+    /// Some stores lose locks while they copy, or while they put parts together (Ceph RGW 16): then they are written again.
+    async fn see_lock(
+        &self,
+        client: &Client,
+        at: &Address,
+        options: &PutOptions,
+    ) -> Result<(), TransferError> {
+        if options.retention.is_none() && !options.legal_hold {
+            return Ok(());
+        }
+        let (bucket, key) = at.pair();
+        let get = GetOptions::default();
+        let there = self.unless_stopped(client.head_object(bucket, key, &get)).await??.state;
+        let guarded = |error: S3Error| TransferError::Guarded(at.to_string(), error);
+        if options.retention.is_some() && there.retention_mode.is_none() {
+            let set = client.set_retention(bucket, key, None, options.retention, false);
+            self.unless_stopped(set).await?.map_err(guarded)?;
+        }
+        if options.legal_hold && there.legal_hold != Some(true) {
+            self.unless_stopped(client.set_legal_hold(bucket, key, None, true)).await?.map_err(guarded)?;
+        }
+        Ok(())
     }
 
     /// Some stores lose tags, or garble them, while they copy (Ceph RGW 16): then they are written again.

@@ -298,8 +298,8 @@ fn admits(cursor: &mut Cursor<'_>, root: &Path, path: &Path, kind: &Kind) -> boo
     }
 }
 
-/// Folders in folders; more of them mean that followed links go round in a circle.
-const DEEPEST: usize = 256;
+/// Folders in folders; no key has more of them, and so followed links go round in a circle.
+const DEEPEST: usize = 513;
 
 /// What stands at a path; `None` for a folder.
 fn look(path: &Path, links: Links, depth: usize) -> Result<Option<Kind>, TransferError> {
