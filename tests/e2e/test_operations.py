@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,6 +24,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from conftest import BINARY, Certificates, Server, environment, free_port
+from test_buckets import send_form
+from test_quota import quota as send_quota
 
 MIB = 1 << 20
 
@@ -150,9 +153,10 @@ def test_every_request_counts_once_under_its_operation_and_outcome(watched, iden
     assert now["wigeon_directory_current"] == 1 and now['wigeon_directory_entries{kind="role"}'] == 1
     assert now["wigeon_store_writable"] == 1 and now["wigeon_store_changes_total"] >= now["wigeon_store_commits_total"] > 0
     assert now["wigeon_session_keys"] == 1 and now["wigeon_store_volume_free_bytes"] > 0
-    # No label names a person, a bucket, a key, or what a stranger made up.
+    # No label names a person, a key, or what a stranger made up; and a bucket only where it is about how full it is.
     text = fetch(f"http://{watched.monitor}/metrics")[2]
-    assert not re.search(r"alice|shared|readme|Invented", text)
+    assert not re.search(r"alice|readme|Invented", text)
+    assert all(line.startswith("wigeon_store_bucket_") for line in text.splitlines() if "shared" in line)
 
 
 def test_a_changed_directory_is_seen(watched):
@@ -397,8 +401,198 @@ def test_one_identity_has_its_bandwidth(tmp_path, identity):
         began = time.monotonic()
         alice.get_object(Bucket="home", Key="alice/big")["Body"].read()
         down = time.monotonic() - began
+        form = alice.generate_presigned_post("home", "alice/form")
+        began = time.monotonic()
+        status, answer = send_form(form, b"x" * 3_000_000)
+        page = time.monotonic() - began
+        assert status == 204, answer
         # A second's worth at once, then at its pace.
-        assert 1 < up < 20 and 1 < down < 20, (up, down)
+        assert 1 < up < 20 and 1 < down < 20 and 1 < page < 20, (up, down, page)
+    finally:
+        assert server.stop() == 0
+
+
+NGINX = """
+daemon off; worker_processes 1; pid nginx.pid; error_log nginx.log;
+events {{}}
+http {{
+  access_log off; client_max_body_size 0;
+  client_body_temp_path t1; proxy_temp_path t2; fastcgi_temp_path t3; uwsgi_temp_path t4; scgi_temp_path t5;
+  server {{
+    listen {listen};
+    location / {{
+      proxy_pass http://{server}; proxy_bind 127.0.0.9; proxy_set_header Host $http_host; proxy_request_buffering off;
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    }}
+  }}
+}}
+"""
+
+
+@contextlib.contextmanager
+def proxy(folder, server):
+    """nginx before a server, which sees it as 127.0.0.9."""
+    folder.mkdir()
+    address = f"127.0.0.1:{free_port()}"
+    (folder / "nginx.conf").write_text(NGINX.format(listen=address, server=server.address))
+    command = [shutil.which("nginx") or "/usr/sbin/nginx", "-p", folder, "-c", "nginx.conf", "-e", "nginx.log"]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    try:
+        until(lambda: not refuses(address))
+        yield f"http://{address}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def refuses(address):
+    try:
+        socket.create_connection(address.split(":"), 1).close()
+    except OSError:
+        return True
+    return False
+
+
+def sources(server):
+    return [record["source_ip"] for record in server.audit()]
+
+
+def test_a_proxy_that_is_trusted_says_whose_requests_it_brings(tmp_path, identity):
+    server = Server(tmp_path, identity, tables='[proxies]\ntrusted = ["127.0.0.9"]\n')
+    forged = {"X-Forwarded-For": "203.0.113.9", "Forwarded": "for=203.0.113.9"}
+    try:
+        with proxy(tmp_path / "nginx", server) as url:
+            client(server, url=url).create_bucket(Bucket="home")
+            alice = client(server, exchanged(server, identity.token(), url), url)
+            alice.put_object(Bucket="home", Key="alice/a", Body=b"x" * 100_000)
+            assert alice.get_object(Bucket="home", Key="alice/a")["Body"].read() == b"x" * 100_000
+            until(lambda: len(server.audit()) == 4)
+            assert set(sources(server)) == {"127.0.0.1"}
+            # What a client writes itself stands before what the proxy adds.
+            for address in (url, server.url):
+                with pytest.raises(urllib.error.HTTPError):
+                    urllib.request.urlopen(urllib.request.Request(f"{address}/home/alice/a", headers=forged), timeout=10)
+            until(lambda: len(server.audit()) == 6)
+            assert set(sources(server)) == {"127.0.0.1"}
+    finally:
+        assert server.stop() == 0
+
+
+def test_a_proxy_that_is_not_trusted_speaks_for_itself(tmp_path, identity):
+    server = Server(tmp_path, identity)
+    try:
+        with proxy(tmp_path / "nginx", server) as url:
+            client(server, url=url).list_buckets()
+            until(lambda: server.audit())
+            assert sources(server) == ["127.0.0.9"]
+    finally:
+        assert server.stop() == 0
+
+
+def anonymous(url):
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.status
+    except urllib.error.HTTPError as refused:
+        return refused.code
+
+
+def test_what_a_running_server_takes_up(tmp_path, identity):
+    """Limits, upstreams and the files of their buckets, without a signal; a faulty file changes nothing."""
+    (tmp_path / "store").mkdir()
+    store = Server(tmp_path / "store", identity)
+    theirs = client(store)
+    theirs.create_bucket(Bucket="theirs")
+    theirs.put_object(Bucket="theirs", Key="a", Body=b"from there")
+    (tmp_path / "front").mkdir()
+    monitor = f"127.0.0.1:{free_port()}"
+    server = Server(tmp_path / "front", identity, tables=f'[metrics]\nlisten = "{monitor}"\n')
+    config, policy = server.folder / "serve.toml", server.folder / "theirs.json"
+    before = config.read_text()
+
+    def said(text):
+        return text in (server.folder / "serve.log").read_text()
+
+    def statement(effect):
+        policy.write_text(json.dumps({"Version": "2012-10-17", "Statement": [
+            {"Effect": effect, "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::theirs/*"}]}))
+
+    upstream = f"""
+[[upstream]]
+name = "store"
+endpoint = "{store.url}"
+credentials = {{ access_key_id = "{store.root['aws_access_key_id']}", secret_key_file = "root-secret" }}
+[[upstream.bucket]]
+name = "theirs"
+policy_file = "theirs.json"
+public = true
+"""
+    try:
+        root = client(server, config=Config(retries={"max_attempts": 1, "mode": "standard"}))
+        root.create_bucket(Bucket="ours")
+        with pytest.raises(ClientError):
+            root.head_bucket(Bucket="theirs")
+        statement("Allow")
+        config.write_text(before + upstream)
+        until(lambda: anonymous(f"{server.url}/theirs/a") == 200, 20)
+        assert root.get_object(Bucket="theirs", Key="a")["Body"].read() == b"from there"
+        # The policy's file alone.
+        statement("Deny")
+        until(lambda: anonymous(f"{server.url}/theirs/a") == 403, 20)
+        # A fault: what was in force stays.
+        policy.write_text("{")
+        until(lambda: said("theirs.json"), 20)
+        assert anonymous(f"{server.url}/theirs/a") == 403
+        assert metrics(monitor)['wigeon_upstream_up{upstream="store"}'] == 1
+        statement("Allow")
+        until(lambda: anonymous(f"{server.url}/theirs/a") == 200, 20)
+        # Limits; and what takes a restart is named.
+        limits = "[limits]\nidentity_rate = { per_second = 1, burst = 2 }\nconnections = 77\n"
+        config.write_text(f'region = "eu-west-1"\n{before}{upstream}{limits}')
+
+        def slowed():
+            try:
+                for _ in range(5):
+                    root.head_bucket(Bucket="ours")
+            except ClientError as error:
+                return error.response["ResponseMetadata"]["HTTPStatusCode"] == 503
+            return False
+
+        until(slowed, 20)
+        assert said("`region`, `limits.connections`")
+        config.write_text(before)
+        until(lambda: not slowed() and anonymous(f"{server.url}/theirs/a") == 403, 20)
+        # Broken in between, and upon SIGHUP.
+        config.write_text(before + "[limits]\nconections = 1\n")
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda: said("conections"), 20)
+        root.head_bucket(Bucket="ours")
+        assert server.process.poll() is None
+    finally:
+        assert server.stop() == 0
+        assert store.stop() == 0
+
+
+def test_how_full_the_buckets_are(tmp_path, identity):
+    monitor = f"127.0.0.1:{free_port()}"
+    server = Server(tmp_path, identity, tables=f'[metrics]\nlisten = "{monitor}"\n')
+    try:
+        root = client(server)
+        root.create_bucket(Bucket="full")
+        root.create_bucket(Bucket="empty")
+        root.put_object(Bucket="full", Key="a", Body=b"x" * 1000)
+        root.put_object(Bucket="full", Key="b", Body=b"x" * 100_000)
+        shown = metrics(monitor)
+        assert shown['wigeon_store_bucket_bytes{bucket="full"}'] == 101_000
+        assert shown['wigeon_store_bucket_objects{bucket="full"}'] == 2
+        assert shown['wigeon_store_bucket_bytes{bucket="empty"}'] == 0
+        assert not any("quota" in name for name in shown)
+        assert send_quota(server, "full", b"<BucketQuota><MaxBytes>200000</MaxBytes></BucketQuota>") == {}
+        root.delete_object(Bucket="full", Key="a")
+        shown = metrics(monitor)
+        assert shown['wigeon_store_bucket_bytes{bucket="full"}'] == 100_000
+        assert shown['wigeon_store_bucket_quota_bytes{bucket="full"}'] == 200_000
+        assert [name for name in shown if "quota" in name] == ['wigeon_store_bucket_quota_bytes{bucket="full"}']
     finally:
         assert server.stop() == 0
 

@@ -127,6 +127,8 @@ impl House {
         let peer = accepted.peer();
         let limits = &self.gateway.limits;
         let visitor = match &accepted {
+            // A proxy brings those of everybody.
+            Accepted::Tcp(..) if self.gateway.proxies.trust(peer) => None,
             Accepted::Tcp(..) => {
                 let most = limits.allowances().connections_per_address;
                 let Some(visitor) = self.visitors.enter(network(peer), most) else {
@@ -135,7 +137,7 @@ impl House {
                 };
                 Some(visitor)
             }
-            // A proxy of this machine brings those of everybody.
+            // So does one of this machine.
             Accepted::Unix(_) => None,
         };
         self.gateway.observers.figures.connection(Connection::Opened);

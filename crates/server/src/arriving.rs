@@ -3,32 +3,23 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-
-use crate::limits::Purse;
 
 /// A request's body that counts what arrives of it.
 #[derive(Debug)]
 pub struct Arriving {
     body: Incoming,
     received: Arc<AtomicU64>,
-    /// Where its sender's bandwidth is limited.
-    purse: Option<Purse>,
 }
 
 impl Arriving {
     /// Adds what arrives to `received`.
     #[must_use]
     pub fn new(body: Incoming, received: Arc<AtomicU64>) -> Self {
-        Self { body, received, purse: None }
-    }
-
-    /// What arrives from now on counts against its sender's bandwidth.
-    pub fn pay_from(&mut self, purse: Purse) {
-        self.purse = Some(purse);
+        Self { body, received }
     }
 }
 
@@ -40,18 +31,11 @@ impl Body for Arriving {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        if let Some(purse) = &mut self.purse {
-            ready!(purse.poll_paid(context));
-        }
         let polled = Pin::new(&mut self.body).poll_frame(context);
         if let Poll::Ready(Some(Ok(frame))) = &polled
             && let Some(data) = frame.data_ref()
         {
-            let bytes = data.len();
-            self.received.fetch_add(bytes as u64, Ordering::Relaxed);
-            if let Some(purse) = &mut self.purse {
-                purse.pay(bytes);
-            }
+            self.received.fetch_add(data.len() as u64, Ordering::Relaxed);
         }
         polled
     }

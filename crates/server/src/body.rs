@@ -4,6 +4,7 @@
 //! was signed or announced about it holds: the SHA-256, the chunks' signatures, the lengths. Whoever stores the
 //! payload must not make it visible before that.
 
+use std::future::poll_fn;
 use std::time::Duration;
 
 use aws_lc_rs::digest;
@@ -25,7 +26,7 @@ use wigeon_core::sigv4::verify::Payload;
 
 use crate::arriving::Arriving;
 use crate::authenticate::Authenticated;
-use crate::limits::Pace;
+use crate::limits::{Pace, Purse};
 use crate::refusal::Refusal;
 
 /// How much of what was put aside is read at once.
@@ -73,6 +74,8 @@ pub struct RequestBody<'i> {
     arrived: u64,
     waited: Duration,
     pace: Pace,
+    /// Where its sender's bandwidth is limited.
+    purse: Option<Purse>,
     trailers: Vec<(String, String)>,
 }
 
@@ -137,7 +140,7 @@ impl<'i> RequestBody<'i> {
         let (arrived, waited, trailers) = (0, Duration::ZERO, Vec::new());
         let (source, range) = (Source::Wire(incoming), LengthRange::ANY);
         let pace = Pace::default();
-        Ok(Self { source, rule, length, received: 0, range, arrived, waited, pace, trailers })
+        Ok(Self { source, rule, length, received: 0, range, arrived, waited, pace, purse: None, trailers })
     }
 
     /// The file of a form, which is as long as the form's policy allows.
@@ -152,6 +155,7 @@ impl<'i> RequestBody<'i> {
             arrived: 0,
             waited: Duration::ZERO,
             pace: Pace::default(),
+            purse: None,
             trailers: Vec::new(),
         }
     }
@@ -160,6 +164,12 @@ impl<'i> RequestBody<'i> {
     #[must_use]
     pub fn at_pace(self, pace: Pace) -> Self {
         Self { pace, ..self }
+    }
+
+    /// What arrives counts against its sender's bandwidth, where that is limited.
+    #[must_use]
+    pub fn paid_from(self, purse: Option<Purse>) -> Self {
+        Self { purse, ..self }
     }
 
     /// Takes at most so many bytes. A request says at once how many it has; a form's file is counted as it comes.
@@ -223,6 +233,9 @@ impl<'i> RequestBody<'i> {
 
     /// The next frame, from a sender that is neither silent nor slow without end.
     async fn frame(&mut self) -> Result<Option<Frame<Bytes>>, Refusal> {
+        if let Some(purse) = &mut self.purse {
+            poll_fn(|context| purse.poll_paid(context)).await;
+        }
         let Pace { silence, slowest } = self.pace;
         let allowed = silence
             .saturating_add(Duration::from_secs(self.arrived.checked_div(slowest).unwrap_or(u64::MAX)));
@@ -242,7 +255,11 @@ impl<'i> RequestBody<'i> {
         };
         let frame = tokio::time::timeout(limit, next).await.map_err(|_| too_slow())??;
         self.waited += began.elapsed();
-        self.arrived += frame.as_ref().and_then(Frame::data_ref).map_or(0, |data| data.len() as u64);
+        let bytes = frame.as_ref().and_then(Frame::data_ref).map_or(0, Bytes::len);
+        self.arrived += bytes as u64;
+        if let Some(purse) = &mut self.purse {
+            purse.pay(bytes);
+        }
         Ok(frame)
     }
 
@@ -284,6 +301,7 @@ impl<'i> RequestBody<'i> {
             arrived: 0,
             waited: Duration::ZERO,
             pace: self.pace,
+            purse: None,
             trailers: Vec::new(),
         })
     }

@@ -20,12 +20,15 @@ pub mod metrics;
 
 pub mod limits;
 
+pub mod proxies;
+
 pub mod stop;
 
 pub mod traces;
 
 pub mod upstreams;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -44,6 +47,7 @@ pub use self::listen::{Certificate, Listen, ListenAt};
 use self::listen::{DEFAULT_LISTEN, ListenKey};
 use self::metrics::MetricsTable;
 use self::place::{Place, read};
+use self::proxies::ProxiesTable;
 use self::root::RootTable;
 pub use self::stop::Stop;
 use self::stop::StopTable;
@@ -54,6 +58,7 @@ use crate::authenticate::RootKey;
 use crate::backend::upstream::settings::Settings;
 use crate::directory::{BuiltInSettings, ProviderSettings};
 use crate::limits::Allowances;
+use crate::proxies::Proxies;
 
 /// A server's configuration.
 #[derive(Debug, Clone)]
@@ -80,6 +85,8 @@ pub struct Config {
     pub traces: Option<TracesConfig>,
     /// What one client may use.
     pub limits: Allowances,
+    /// Who is believed about whose requests it brings.
+    pub proxies: Proxies,
     /// How it stops.
     pub stop: Stop,
     /// How often lifecycle rules are carried out.
@@ -87,7 +94,14 @@ pub struct Config {
     /// Stores behind this one, and the environment that their credentials may be found in: empty, until whoever
     /// starts the server fills it.
     pub upstreams: Settings,
+    /// The files that it was read from: its own first.
+    pub files: Vec<PathBuf>,
+    /// What it says, key by key.
+    pub says: toml::Table,
 }
+
+/// The keys that are taken up while a server runs. Of `limits`, `connections` is not.
+const TAKEN_UP: [&str; 3] = ["limits", "upstream", "local_buckets"];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -111,6 +125,7 @@ struct File {
     traces: Option<TracesTable>,
     #[serde(default)]
     limits: LimitsTable,
+    proxies: Option<ProxiesTable>,
     #[serde(default)]
     stop: StopTable,
     lifecycle_every_seconds: Option<NonZeroU32>,
@@ -136,10 +151,30 @@ impl Config {
             metrics: None,
             traces: None,
             limits: Allowances::default(),
+            proxies: Proxies::default(),
             stop: Stop::default(),
             lifecycle_every: Duration::from_secs(3600),
             upstreams: Settings::default(),
+            files: Vec::new(),
+            says: toml::Table::new(),
         }
+    }
+
+    /// What another configuration says otherwise that a running server does not take up.
+    #[must_use]
+    pub fn restart_for(&self, other: &Self) -> Vec<String> {
+        let keys: BTreeSet<&String> = self.says.keys().chain(other.says.keys()).collect();
+        let differ = |key: &&&String| self.says.get(**key) != other.says.get(**key);
+        let mut changed: Vec<String> = keys
+            .iter()
+            .filter(|key| !TAKEN_UP.contains(&key.as_str()))
+            .filter(differ)
+            .map(|key| (**key).clone())
+            .collect();
+        if self.limits.connections != other.limits.connections {
+            changed.push("limits.connections".to_owned());
+        }
+        changed
     }
 
     /// Reads a file.
@@ -149,11 +184,14 @@ impl Config {
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = read(path)?;
         let place = Place(path);
-        let file: File = toml::from_str(&text).map_err(|error| place.malformed(error.to_string()))?;
+        let malformed = |error: toml::de::Error| place.malformed(error.to_string());
+        let file: File = toml::from_str(&text).map_err(malformed)?;
+        let says = toml::from_str(&text).map_err(malformed)?;
         let data = place.beside(&file.data);
         let directory =
             file.directory.read(place, &data)?.with_providers(file.provider, file.built_in, place)?;
         let plain = Self::new(data, directory);
+        let upstreams = upstreams::read(file.upstream, file.local_buckets, place)?;
         Ok(Self {
             listen: listen::read(file.listen, file.tls, place)?,
             region: file.region.unwrap_or(plain.region),
@@ -164,11 +202,14 @@ impl Config {
             metrics: file.metrics.map(|metrics| metrics.listen),
             traces: file.traces.map(|traces| traces.read(place)).transpose()?,
             limits: file.limits.read(place)?,
+            proxies: file.proxies.map(|proxies| proxies.read(place)).transpose()?.unwrap_or_default(),
             stop: file.stop.read(),
             lifecycle_every: file
                 .lifecycle_every_seconds
                 .map_or(plain.lifecycle_every, |seconds| Duration::from_secs(seconds.get().into())),
-            upstreams: upstreams::read(file.upstream, file.local_buckets, place)?,
+            files: [vec![path.to_owned()], upstreams.files.clone()].concat(),
+            upstreams,
+            says,
             ..plain
         })
     }

@@ -41,6 +41,7 @@ use crate::directory::Directory;
 use crate::form::{self, FormUpload, is_form};
 use crate::iam::{Circumstances, IamCall, IamResponse, IamService};
 use crate::limits::{Limits, Purse, Throttled};
+use crate::proxies::Proxies;
 use crate::readiness::Readiness;
 use crate::recording::{Observers, Recorded, Recording};
 use crate::refusal::Refusal;
@@ -73,6 +74,8 @@ pub struct Gateway {
     pub backend: Stores,
     /// What one client may use.
     pub limits: Limits,
+    /// Who is believed about whose requests it brings.
+    pub proxies: Proxies,
     /// Whether the server should be sent requests.
     pub readiness: Readiness,
     /// Who wants to know of requests.
@@ -88,14 +91,22 @@ impl Gateway {
         if let Some(answer) = self.about_itself(&parts).await {
             return answer.map(Recorded::unrecorded);
         }
-        let arrival =
-            Arrival { id: request_id(), at: self.clock.now(), source_ip: through.peer, tls: through.tls };
+        let client = self.proxies.client(through.peer, &parts.headers);
+        let source_ip = client.unwrap_or(through.peer);
+        let arrival = Arrival { id: request_id(), at: self.clock.now(), source_ip, tls: through.tls };
         let id = arrival.id.clone();
         let service = service(&parts, &self.domains);
         let mut recording = Recording::begin(&parts, &arrival, service, Arc::clone(&self.observers));
         let mut incoming = recording.arriving(incoming);
         let mut response = match service {
-            _ if !through.serves.contains(service) => not_here(&parts, service, &id, &mut recording),
+            _ if !through.serves.contains(service) => {
+                let message = format!("{} is not served at this address.", service.name().to_uppercase());
+                turned_away(&parts, service, FaultCode::InvalidAction, message, &id, &mut recording)
+            }
+            _ if let Err(unreadable) = client => {
+                let message = unreadable.to_string();
+                turned_away(&parts, service, FaultCode::ValidationError, message, &id, &mut recording)
+            }
             // Each way on the heap: a request would else be as large as the largest, and be moved so.
             Service::Sts => Box::pin(self.sts(&parts, incoming, arrival, &mut recording)).await,
             Service::Iam => Box::pin(self.iam(&parts, incoming, arrival, &mut recording)).await,
@@ -178,9 +189,7 @@ impl Gateway {
         let authenticated =
             self.authenticator.authenticate_or_anonymous(&request, bucket_of_host.as_deref())?;
         recording.who(Who::of(authenticated.caller(), authenticated.access_key_id()));
-        if let Some(up) = self.identify(recording)? {
-            incoming.pay_from(up);
-        }
+        let up = self.identify(recording)?;
         recording.enter(Step::Classify);
         let classified =
             classify(&request, &self.domains).map_err(|refusal| match authenticated.caller() {
@@ -197,7 +206,8 @@ impl Gateway {
         recording.allowed(permit.allowed_by());
         recording.enter(Step::Backend);
         let mut body = RequestBody::new(incoming, permit.authenticated(), permit.request().headers())?
-            .at_pace(self.limits.allowances().pace);
+            .at_pace(self.limits.pace())
+            .paid_from(up);
         self.backend.serve(&permit, &mut body).await
     }
 
@@ -233,7 +243,7 @@ impl Gateway {
         recording.enter(Step::Authenticate);
         let (authenticated, range) = self.authenticator.authenticate_form(&request, &fields, &bucket)?;
         recording.who(Who::of(authenticated.caller(), authenticated.access_key_id()));
-        self.identify(recording)?;
+        let up = self.identify(recording)?;
         recording.enter(Step::Classify);
         let request = request.of_form(form::headers(&fields)?);
         let classified = classify_form(&request, bucket.clone(), key.clone());
@@ -244,7 +254,7 @@ impl Gateway {
         let permit = authorize(request, authenticated, classified, &snapshot, region, &self.backend).await?;
         recording.allowed(permit.allowed_by());
         recording.enter(Step::Backend);
-        let mut body = RequestBody::of_form(file, range).at_pace(self.limits.allowances().pace);
+        let mut body = RequestBody::of_form(file, range).at_pace(self.limits.pace()).paid_from(up);
         let stored = self.backend.serve(&permit, &mut body).await?;
         if !stored.status().is_success() {
             // Another store's refusal.
@@ -432,13 +442,19 @@ impl Gateway {
     }
 }
 
-/// The answer to a request for a service that has other addresses than this one.
-fn not_here(parts: &Parts, service: Service, id: &str, recording: &mut Recording) -> Response<ResponseBody> {
-    let message = format!("{} is not served at this address.", service.name().to_uppercase());
+/// The answer to a request that is not looked at, in the form of the service that it is for.
+fn turned_away(
+    parts: &Parts,
+    service: Service,
+    code: FaultCode,
+    message: String,
+    id: &str,
+    recording: &mut Recording,
+) -> Response<ResponseBody> {
     match service {
         Service::S3 => refused(parts, Refusal::invalid_request(message), None, id, recording),
         Service::Sts | Service::Iam => {
-            let error = StsError::new(FaultCode::InvalidAction, message);
+            let error = StsError::new(code, message);
             recording.refused(error.code.as_str(), error.message.clone(), None);
             xml_answer(error.code.status(), error.to_xml(id), false)
         }

@@ -8,13 +8,15 @@
 //!
 //! The modules stand in flow order, and each imports only from those above it.
 
-mod chain;
+pub mod chain;
 
 pub mod meter;
 
 pub mod service;
 
 pub mod limits;
+
+pub mod proxies;
 
 pub mod directory;
 
@@ -79,6 +81,8 @@ pub mod readiness;
 pub mod gateway;
 
 pub mod config;
+
+pub mod following;
 
 mod certificate;
 

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use wigeon_core::sts::{FaultCode, StsError};
 
 pub use self::pace::{Pace, Purse};
@@ -139,19 +140,50 @@ impl From<Throttled> for StsError {
     }
 }
 
-/// The limits of a server.
+/// The limits of a server, which may change while it runs.
 #[derive(Debug)]
 pub struct Limits {
-    allowances: Allowances,
     secret: RandomState,
     under_way: Arc<AtomicUsize>,
-    addresses: Option<Rates>,
-    identities: Option<Rates>,
-    exchanges: Option<Rates>,
-    roles: Option<Rates>,
+    now: ArcSwap<InForce>,
+    hits: Table,
+}
+
+/// What is allowed, and what of it is used up.
+#[derive(Debug, Default)]
+struct InForce {
+    allowances: Allowances,
+    addresses: Option<Arc<Rates>>,
+    identities: Option<Arc<Rates>>,
+    exchanges: Option<Arc<Rates>>,
+    roles: Option<Arc<Rates>>,
     up: Option<Arc<Rates>>,
     down: Option<Arc<Rates>>,
-    hits: Table,
+}
+
+impl InForce {
+    /// In place of what was in force. Where a rate stays what it was, so does what is used up of it.
+    fn after(before: &Self, allowances: Allowances) -> Self {
+        let old = &before.allowances;
+        let kept = |rates: &Option<Arc<Rates>>, was: Option<Rate>, rate: Option<Rate>| match was == rate {
+            true => rates.clone(),
+            false => rate.map(|rate| Arc::new(Rates::new(rate))),
+        };
+        let bytes = |rates: &Option<Arc<Rates>>| match old.identity_bandwidth == allowances.identity_bandwidth
+        {
+            true => rates.clone(),
+            false => allowances.identity_bandwidth.map(|bytes| Arc::new(Rates::of_bytes(bytes))),
+        };
+        Self {
+            addresses: kept(&before.addresses, old.address_rate, allowances.address_rate),
+            identities: kept(&before.identities, old.identity_rate, allowances.identity_rate),
+            exchanges: kept(&before.exchanges, old.sts_address_rate, allowances.sts_address_rate),
+            roles: kept(&before.roles, old.sts_role_rate, allowances.sts_role_rate),
+            up: bytes(&before.up),
+            down: bytes(&before.down),
+            allowances,
+        }
+    }
 }
 
 /// A request's place among those under way, until it is dropped.
@@ -168,26 +200,30 @@ impl Limits {
     /// With these allowances.
     #[must_use]
     pub fn new(allowances: Allowances) -> Self {
-        let rates = |rate: Option<Rate>| rate.map(Rates::new);
-        let bytes = || allowances.identity_bandwidth.map(|bytes| Arc::new(Rates::of_bytes(bytes)));
         Self {
             secret: RandomState::new(),
             under_way: Arc::default(),
-            addresses: rates(allowances.address_rate),
-            identities: rates(allowances.identity_rate),
-            exchanges: rates(allowances.sts_address_rate),
-            roles: rates(allowances.sts_role_rate),
-            up: bytes(),
-            down: bytes(),
+            now: ArcSwap::from_pointee(InForce::after(&InForce::default(), allowances)),
             hits: Table::new(Limit::ALL.len()),
-            allowances,
         }
+    }
+
+    /// With other allowances from now on.
+    pub fn change(&self, allowances: Allowances) {
+        let next = InForce::after(&self.now.load(), allowances);
+        self.now.store(Arc::new(next));
     }
 
     /// What may be used.
     #[must_use]
-    pub fn allowances(&self) -> &Allowances {
-        &self.allowances
+    pub fn allowances(&self) -> Allowances {
+        self.now.load().allowances.clone()
+    }
+
+    /// How slowly a body may come.
+    #[must_use]
+    pub fn pace(&self) -> Pace {
+        self.now.load().allowances.pace
     }
 
     /// A request arrives.
@@ -197,10 +233,11 @@ impl Limits {
     pub fn arrive(&self, peer: IpAddr) -> Result<Place, Throttled> {
         let before = self.under_way.fetch_add(1, Ordering::Relaxed);
         let place = Place(Arc::clone(&self.under_way));
-        if before >= self.allowances.requests {
+        let now = self.now.load();
+        if before >= now.allowances.requests {
             return Err(self.hit(Limit::UnderWay, Duration::from_secs(1)));
         }
-        self.charge(self.addresses.as_ref(), Limit::AddressRate, || network(peer))?;
+        self.charge(now.addresses.as_deref(), Limit::AddressRate, || network(peer))?;
         Ok(place)
     }
 
@@ -209,7 +246,7 @@ impl Limits {
     /// # Errors
     /// [`Throttled`]
     pub fn exchange(&self, peer: IpAddr) -> Result<(), Throttled> {
-        self.charge(self.exchanges.as_ref(), Limit::ExchangeAddressRate, || network(peer))
+        self.charge(self.now.load().exchanges.as_deref(), Limit::ExchangeAddressRate, || network(peer))
     }
 
     /// A session of this role would be issued: by now its bearer is known, so nobody uses up what is others'.
@@ -217,13 +254,14 @@ impl Limits {
     /// # Errors
     /// [`Throttled`]
     pub fn session(&self, role: &str) -> Result<(), Throttled> {
-        self.charge(self.roles.as_ref(), Limit::ExchangeRoleRate, || role)
+        self.charge(self.now.load().roles.as_deref(), Limit::ExchangeRoleRate, || role)
     }
 
     /// Whether it makes a difference who somebody is.
     #[must_use]
     pub fn tell_identities_apart(&self) -> bool {
-        self.identities.is_some() || self.up.is_some()
+        let now = self.now.load();
+        now.identities.is_some() || now.up.is_some()
     }
 
     /// It turns out to be this identity's.
@@ -231,13 +269,14 @@ impl Limits {
     /// # Errors
     /// [`Throttled`]
     pub fn identify(&self, identity: &str) -> Result<(), Throttled> {
-        self.charge(self.identities.as_ref(), Limit::IdentityRate, || identity)
+        self.charge(self.now.load().identities.as_deref(), Limit::IdentityRate, || identity)
     }
 
     /// What this identity may send and be sent, where that is limited.
     #[must_use]
     pub fn purses(&self, identity: &str) -> Option<(Purse, Purse)> {
-        let (up, down) = (self.up.as_ref()?, self.down.as_ref()?);
+        let now = self.now.load();
+        let (up, down) = (now.up.as_ref()?, now.down.as_ref()?);
         let number = self.secret.hash_one(identity);
         Some((Purse::new(Arc::clone(up), number), Purse::new(Arc::clone(down), number)))
     }
@@ -245,7 +284,7 @@ impl Limits {
     /// Whether a head is too long.
     #[must_use]
     pub fn is_too_long(&self, bytes: usize) -> bool {
-        let long = bytes > self.allowances.head_bytes;
+        let long = bytes > self.now.load().allowances.head_bytes;
         if long {
             self.count(Limit::Head);
         }
@@ -330,6 +369,25 @@ mod tests {
             limits.arrive(ONE).is_ok() && limits.identify("a").is_ok() && limits.session("r").is_ok()
         }));
         assert!(limits.purses("a").is_none());
+    }
+
+    #[test]
+    fn a_change_acts_at_once_and_refills_nothing_that_stays() {
+        let rate = |burst| Some(Rate { per_second: 1, burst });
+        let allowed = |address, identity| Allowances {
+            address_rate: address,
+            identity_rate: identity,
+            ..Allowances::default()
+        };
+        let limits = Limits::new(allowed(rate(1), rate(1)));
+        assert!(limits.arrive(ONE).is_ok() && limits.identify("alice").is_ok());
+        limits.change(allowed(rate(1), rate(3)));
+        assert!(limits.arrive(ONE).is_err(), "it is used up as before");
+        assert!((0..3).all(|_| limits.identify("alice").is_ok()) && limits.identify("alice").is_err());
+        limits.change(Allowances { requests: 0, ..Allowances::default() });
+        assert_eq!(limits.arrive(ONE).unwrap_err().limit, Limit::UnderWay);
+        limits.change(Allowances::default());
+        assert!((0..100).all(|_| limits.arrive(ONE).is_ok()));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a server shows of itself to Prometheus: read when it is asked for, from where it is counted.
 //!
-//! Enters: the parts of a running server. Leaves: a page of text. Nothing of it is about a person, a bucket or a key,
-//! and no part holds anything up that serves requests. Every name is in docs/operations.md.
+//! Enters: the parts of a running server. Leaves: a page of text. Nothing of it is about a person or a key, of buckets
+//! only how full they are, and no part holds anything up that serves requests. Every name is in docs/operations.md.
 
 pub mod page;
 
@@ -23,6 +23,9 @@ use crate::issue::Sealer;
 use crate::tls::Tls;
 use crate::verify::Verifier;
 
+/// Buckets that are shown: those that hold most.
+const MOST_BUCKETS: usize = 1000;
+
 /// The parts that are shown.
 pub struct Sources {
     /// Requests, the directory, the stores.
@@ -41,8 +44,7 @@ pub struct Sources {
 
 impl Sources {
     /// The page.
-    #[must_use]
-    pub fn page(&self) -> String {
+    pub async fn page(&self) -> String {
         let now = self.clock.now();
         let gateway = &self.gateway;
         let mut page = Page::default();
@@ -55,7 +57,12 @@ impl Sources {
         state::add_keys(&mut page, &self.sealer, now);
         let certificates = self.certificates.iter().map(|tls| (tls.file(), tls.expires_at()));
         state::add_certificates(&mut page, certificates);
-        stores::add_local(&mut page, &gateway.backend.local().store().figures());
+        let store = gateway.backend.local().store();
+        stores::add_local(&mut page, &store.figures());
+        match store.usages(MOST_BUCKETS).await {
+            Ok(buckets) => stores::add_buckets(&mut page, &buckets),
+            Err(error) => tracing::warn!(%error, "the buckets' usage cannot be shown"),
+        }
         stores::add_upstreams(&mut page, &gateway.backend.upstreams().standing());
         page.finish()
     }

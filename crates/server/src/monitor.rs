@@ -69,7 +69,7 @@ async fn answer(request: &Request<Incoming>, sources: &Sources) -> Response<Full
     }
     match request.uri().path() {
         "/metrics" => {
-            let mut response = text(StatusCode::OK, sources.page());
+            let mut response = text(StatusCode::OK, sources.page().await);
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(METRICS));
             response
         }

@@ -31,7 +31,7 @@ use crate::figures::Figures;
 use crate::gateway::Gateway;
 use crate::iam::IamService;
 use crate::issue::{KeyRingError, RingFile, Sealer};
-use crate::limits::Limits;
+use crate::limits::{Allowances, Limits};
 use crate::listener::{Inherited, Listener};
 use crate::metrics::Sources;
 use crate::monitor;
@@ -130,6 +130,8 @@ pub struct Running {
     observers: Arc<Observers>,
     /// What carries audit records and spans to their collectors.
     carrying: Vec<JoinHandle<()>>,
+    /// What it was started with.
+    config: Config,
 }
 
 impl std::fmt::Debug for Running {
@@ -206,6 +208,20 @@ impl Running {
             note("the session keys", &error);
         }
         faults
+    }
+
+    /// Takes up what another configuration says of limits and upstreams. Gives the names of what it says otherwise than the
+    /// one that the server was started with, and that takes a restart.
+    ///
+    /// # Errors
+    /// [`UpstreamError`]: nothing was taken up.
+    pub fn take_up(&self, config: &Config) -> Result<Vec<String>, UpstreamError> {
+        let gateway = &self.gateway;
+        let upstreams = gateway.backend.upstreams().renewed(&config.upstreams, &gateway.clock)?;
+        gateway.backend.change(upstreams);
+        let connections = self.config.limits.connections;
+        gateway.limits.change(Allowances { connections, ..config.limits.clone() });
+        Ok(self.config.restart_for(config))
     }
 
     /// Whether every thread still does what it is given.
@@ -341,6 +357,7 @@ pub async fn start_with(
         directory: Arc::clone(&directory),
         backend: Stores::new(LocalBackend::new(store), upstreams),
         limits: Limits::new(config.limits.clone()),
+        proxies: config.proxies.clone(),
         readiness,
         observers: Arc::clone(&observers),
         domains: config.domains.clone(),
@@ -387,6 +404,7 @@ pub async fn start_with(
         task,
         observers,
         carrying,
+        config: config.clone(),
     };
     let urls: Vec<String> = running.urls().collect();
     tracing::info!(?urls, "serving");

@@ -353,3 +353,19 @@ async fn forms_of_version_2() {
     assert_eq!(fixture.post("/home", "", &body(&fields, b"hello")).await.status, 204);
     assert_eq!(fixture.stored().await, 200);
 }
+
+/// How long a form's file is stands nowhere: it is counted as it comes.
+#[tokio::test]
+async fn a_form_keeps_to_the_quota() {
+    let fixture = Fixture::start().await;
+    let alice = fixture.credentials("alice").await;
+    let quota = b"<BucketQuota><MaxBytes>20</MaxBytes></BucketQuota>";
+    let set = fixture.signed(&fixture.root, "PUT", "/home", "quota", &[], quota).await;
+    assert_eq!(set.status, 200, "{set:?}");
+    let answer = fixture.post("/home", "", &body(&usual(&alice), &[7; 21])).await;
+    assert_eq!((answer.status, answer.code()), (403, "QuotaExceeded"), "{answer:?}");
+    assert_eq!(fixture.stored().await, 404);
+    let answer = fixture.post("/home", "", &body(&usual(&alice), &[7; 20])).await;
+    assert_eq!(answer.status, 303, "{answer:?}");
+    fixture.running.stop().await;
+}

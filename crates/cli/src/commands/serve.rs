@@ -10,8 +10,10 @@ use std::sync::Arc;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use wigeon_server::backend::upstream::settings::Environment;
+use wigeon_server::chain::chain;
 use wigeon_server::check::{self, State as Found};
-use wigeon_server::config::{Config, ListenAt};
+use wigeon_server::config::{Config, ConfigError, ListenAt};
+use wigeon_server::following::Following;
 use wigeon_server::listener::{Inherited, Socket};
 use wigeon_server::serve::{self, Running};
 
@@ -41,9 +43,8 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let failed = |error: &(dyn std::error::Error + 'static)| Failure::because(Kind::Error, error);
     let mut config = Config::read(&args.config).map_err(|error| failed(&error))?;
-    let variables = context.environment.variables();
-    config.upstreams.environment =
-        Environment::of(variables.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let mut following = Following::of(&args.config, &config);
+    config.upstreams.environment = surroundings(context);
     if args.check {
         return checked(&config, &args.config.display().to_string(), context).await;
     }
@@ -58,7 +59,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     context.output.note(&format!("Serving at {}. Interrupt to stop.", urls.join(", ")));
     notify.ready(&format!("Serving at {}", urls.join(", ")));
     tokio::select! {
-        told = until_told(&running, &notify, context) => told.map_err(|error| failed(&error))?,
+        told = until_told(&running, &mut following, &notify, context) => told.map_err(|error| failed(&error))?,
         () = notify.keep_alive(async || running.is_alive().await) => {}
     }
     notify.stopping(config.stop.notice + config.stop.grace);
@@ -70,6 +71,12 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
             Err(Failure::error("stopped at once: requests under way were cut off"))
         }
     }
+}
+
+/// What credentials of upstreams may be found in.
+fn surroundings(context: &Context) -> Environment {
+    let variables = context.environment.variables();
+    Environment::of(variables.map(|(name, value)| (name.to_owned(), value.to_owned())))
 }
 
 /// Says what stands in the way of serving. Exit code 1 where something does.
@@ -112,26 +119,53 @@ fn inherited(config: &Config) -> std::io::Result<Inherited> {
     Ok(Inherited::new(sockets))
 }
 
-/// Waits for SIGINT or SIGTERM; at SIGHUP what was changed outside is taken up.
-async fn until_told(running: &Running, notify: &Notify, context: &Context) -> std::io::Result<()> {
+/// Waits for SIGINT or SIGTERM; at SIGHUP, and when a file of the configuration changes, what was changed outside is taken
+/// up.
+async fn until_told(
+    running: &Running,
+    following: &mut Following,
+    notify: &Notify,
+    context: &Context,
+) -> std::io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     let mut told = std::pin::pin!(interrupted());
     loop {
-        tokio::select! {
+        let (read, mut faults) = tokio::select! {
             told = &mut told => return told,
+            changed = following.next() => {
+                notify.reloading();
+                (changed, Vec::new())
+            }
             _ = hangup.recv() => {
                 notify.reloading();
                 let faults = running.reload().await;
-                faults.iter().for_each(|fault| tracing::error!("{fault}"));
-                let said = match faults.len() {
-                    0 => "The directory, the certificates, the session keys and the audit file were taken up anew.".to_owned(),
-                    count => format!("{count} of the directory, certificates, session keys and audit file stay as they were."),
-                };
-                context.output.note(&said);
-                notify.ready(&said);
+                (following.again(), faults)
             }
-        }
+        };
+        faults.extend(take_up(read, running, context).err());
+        faults.iter().for_each(|fault| tracing::error!("{fault}"));
+        let said = match faults.len() {
+            0 => "What was changed has been taken up.".to_owned(),
+            _ => format!("Some things stay as they were: {}", faults.join("; ")),
+        };
+        context.output.note(&said);
+        notify.ready(&said);
     }
+}
+
+/// Puts what a configuration says in force, as far as a running server can.
+fn take_up(read: Result<Config, ConfigError>, running: &Running, context: &Context) -> Result<(), String> {
+    let unfit = |error: &dyn std::error::Error| format!("the configuration: {}", chain(error));
+    let mut config = read.map_err(|error| unfit(&error))?;
+    config.upstreams.environment = surroundings(context);
+    let restart = running.take_up(&config).map_err(|error| unfit(&error))?;
+    tracing::info!("the limits and upstreams of the configuration were taken up");
+    if !restart.is_empty() {
+        let keys = restart.join("`, `");
+        tracing::warn!("`{keys}` of the configuration changed and take a restart");
+        context.output.note(&format!("Only a restart takes up `{keys}`."));
+    }
+    Ok(())
 }
 
 /// Waits for SIGINT or SIGTERM.

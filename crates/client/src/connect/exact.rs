@@ -29,6 +29,9 @@ use super::rate::RateLimit;
 /// How much of a body is handed over at once: small enough to see a slow link move.
 const PIECE: usize = 128 << 10;
 
+/// The most that is read of an answer at once, and so the size of what [`ExactResponse::chunk`] gives.
+const READ_SIZE: usize = 256 << 10;
+
 /// How long a connection that nobody uses is kept. Many stores close theirs after a minute.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 
@@ -80,6 +83,7 @@ impl ExactClient {
         let http = legacy::Client::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_timer(TokioTimer::new())
+            .http1_max_buf_size(READ_SIZE)
             .build(connector);
         Self { http, dialer, patience }
     }

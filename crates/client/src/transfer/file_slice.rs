@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::Semaphore;
 
 use super::error::TransferError;
 
@@ -47,9 +47,10 @@ impl SharedFile {
         Ok(bytes)
     }
 
-    /// Writes all bytes at `offset`, here and now: while they are still in the processor's cache.
+    /// Writes all bytes at `offset`, here and now: while they are still in the processor's cache, and without another
+    /// thread, which would have memory of its own.
     pub(crate) fn write(&self, offset: u64, bytes: &Bytes) -> Result<(), TransferError> {
-        in_place(|| write_all_at(&self.file, bytes, offset)).map_err(|source| self.failed("write", source))
+        write_all_at(&self.file, bytes, offset).map_err(|source| self.failed("write", source))
     }
 
     fn failed(&self, action: &'static str, source: io::Error) -> TransferError {
@@ -57,10 +58,15 @@ impl SharedFile {
     }
 }
 
+/// So many threads at once serve a disk well; each more has memory of its own that it does not give back.
+static THREADS: Semaphore = Semaphore::const_new(8);
+
 /// Runs what may block on a thread where it may.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, TransferError> {
+    // It is never closed.
+    let _thread = THREADS.acquire().await;
     tokio::task::spawn_blocking(work).await.map_err(|_| TransferError::Worker)
 }
 
@@ -75,15 +81,6 @@ fn read_some(file: &File, bytes: &mut Vec<u8>, length: usize, offset: u64) -> io
             bytes.truncate(length);
             Ok(read)
         }
-    }
-}
-
-/// Runs what may block where it is; others of this thread's tasks go on elsewhere meanwhile.
-fn in_place<T>(work: impl FnOnce() -> T) -> T {
-    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
-        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
-        // One thread has nobody to hand its tasks to: they wait.
-        _ => work(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use wigeon_core::s3::operation::Operation;
 use wigeon_core::s3::{BucketName, ObjectKey};
 
@@ -19,20 +20,25 @@ use crate::refusal::Refusal;
 /// All stores.
 pub struct Stores {
     local: LocalBackend,
-    upstreams: Upstreams,
+    upstreams: ArcSwap<Upstreams>,
 }
 
 impl Stores {
     /// The local store, and those behind it.
     #[must_use]
     pub fn new(local: LocalBackend, upstreams: Upstreams) -> Self {
-        Self { local, upstreams }
+        Self { local, upstreams: ArcSwap::from_pointee(upstreams) }
     }
 
-    /// The stores elsewhere.
+    /// The stores elsewhere, as they are configured by now.
     #[must_use]
-    pub fn upstreams(&self) -> &Upstreams {
-        &self.upstreams
+    pub fn upstreams(&self) -> Arc<Upstreams> {
+        self.upstreams.load_full()
+    }
+
+    /// Other stores elsewhere from now on; requests under way end where they began.
+    pub fn change(&self, upstreams: Upstreams) {
+        self.upstreams.store(Arc::new(upstreams));
     }
 
     /// The local store.
@@ -44,8 +50,9 @@ impl Stores {
     /// A bucket's rules for requests of web pages; of an upstream's bucket, those that are configured.
     #[must_use]
     pub fn cors(&self, bucket: &BucketName) -> Option<Arc<CorsRules>> {
-        match self.upstreams.have(bucket) {
-            true => self.upstreams.cors(bucket),
+        let upstreams = self.upstreams.load();
+        match upstreams.have(bucket) {
+            true => upstreams.cors(bucket),
             false => self.local.cors(bucket),
         }
     }
@@ -60,16 +67,17 @@ impl Stores {
 
     async fn carry_out(&self, permit: &Permit, body: &mut RequestBody<'_>) -> Answer {
         // On the heap, as are all ways that differ much in size: a request would else be as large as the largest.
-        if self.upstreams.is_empty() {
+        if self.upstreams.load().is_empty() {
             return Box::pin(self.local.serve(permit, body)).await;
         }
+        let upstreams = self.upstreams();
         if permit.operation() == Operation::ListBuckets {
-            let others = Box::pin(self.upstreams.buckets()).await?;
+            let others = Box::pin(upstreams.buckets()).await?;
             return Box::pin(self.local.list_buckets(permit, others)).await;
         }
         match permit.target().bucket() {
-            Some(bucket) if self.upstreams.have(bucket) => self.upstreams.serve(permit, body).await,
-            _ if permit.source().is_some_and(|source| self.upstreams.have(&source.bucket)) => {
+            Some(bucket) if upstreams.have(bucket) => upstreams.serve(permit, body).await,
+            _ if permit.source().is_some_and(|source| upstreams.have(&source.bucket)) => {
                 Err(Refusal::not_implemented("A copy from a bucket of another store"))
             }
             _ => Box::pin(self.local.serve(permit, body)).await,
@@ -81,8 +89,9 @@ impl Facts for Stores {
     /// What the policy of an upstream's bucket says to others is the upstream's own affair; here counts what is
     /// configured.
     fn access(&self, bucket: &BucketName) -> Result<BucketAccess, Refusal> {
-        match self.upstreams.have(bucket) {
-            true => Ok(self.upstreams.access(bucket)),
+        let upstreams = self.upstreams.load();
+        match upstreams.have(bucket) {
+            true => Ok(upstreams.access(bucket)),
             false => self.local.access(bucket),
         }
     }
@@ -93,8 +102,12 @@ impl Facts for Stores {
         key: &ObjectKey,
         version_id: Option<&str>,
     ) -> Result<Tags, Refusal> {
-        match self.upstreams.have(bucket) {
-            true => self.upstreams.tags(bucket, key, version_id).await,
+        if self.upstreams.load().is_empty() {
+            return self.local.tags(bucket, key, version_id).await;
+        }
+        let upstreams = self.upstreams();
+        match upstreams.have(bucket) {
+            true => upstreams.tags(bucket, key, version_id).await,
             false => self.local.tags(bucket, key, version_id).await,
         }
     }

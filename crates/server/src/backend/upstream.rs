@@ -70,7 +70,7 @@ use self::head::Head;
 use self::mapping::Place;
 use self::origin::Origin;
 pub use self::origin::UpstreamError;
-use self::settings::{Says, Settings};
+use self::settings::{Says, Settings, Upstream};
 use self::upload::Outgoing;
 use super::protocol::locks::{permitted_legal_hold, permitted_retention};
 use super::protocol::upload::check_document;
@@ -89,6 +89,8 @@ const LARGEST_PUT: u64 = 5 << 30;
 #[derive(Debug)]
 pub struct Upstreams {
     origins: Vec<Arc<Origin>>,
+    /// How each of them is spoken to.
+    configured: Vec<Upstream>,
     named: BTreeMap<BucketName, (Arc<Origin>, Place)>,
     default: Option<Arc<Origin>>,
     local: BTreeSet<BucketName>,
@@ -102,9 +104,29 @@ impl Upstreams {
     /// # Errors
     /// [`UpstreamError`]
     pub fn new(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Self, UpstreamError> {
+        Self::after(None, settings, clock)
+    }
+
+    /// Of another configuration. Those that are spoken to as before stay, with their connections and their figures.
+    ///
+    /// # Errors
+    /// [`UpstreamError`]
+    pub fn renewed(&self, settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Self, UpstreamError> {
+        Self::after(Some(self), settings, clock)
+    }
+
+    fn after(
+        before: Option<&Self>,
+        settings: &Settings,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, UpstreamError> {
         let (mut origins, mut named, mut default) = (Vec::new(), BTreeMap::new(), None);
         for upstream in &settings.upstreams {
-            let origin = Arc::new(Origin::new(upstream, &settings.environment, Arc::clone(clock))?);
+            let known = before.and_then(|before| before.spoken_to_like(upstream));
+            let origin = match known {
+                Some(origin) => origin,
+                None => Arc::new(Origin::new(upstream, &settings.environment, Arc::clone(clock))?),
+            };
             if upstream.default {
                 default = Some(Arc::clone(&origin));
             }
@@ -115,7 +137,13 @@ impl Upstreams {
         }
         let says = settings.upstreams.iter().flat_map(|upstream| upstream.says.clone()).collect();
         let local = settings.local_buckets.iter().cloned().collect();
-        Ok(Self { origins, named, default, local, says, since: clock.now() })
+        let since = before.map_or_else(|| clock.now(), |before| before.since);
+        Ok(Self { origins, configured: settings.upstreams.clone(), named, default, local, says, since })
+    }
+
+    fn spoken_to_like(&self, upstream: &Upstream) -> Option<Arc<Origin>> {
+        let known = self.configured.iter().zip(&self.origins);
+        known.filter(|(known, _)| known.speaks_like(upstream)).map(|(_, origin)| Arc::clone(origin)).next()
     }
 
     /// Whether a bucket is at one of them.

@@ -97,6 +97,9 @@ pub fn read(
     place: Place<'_>,
 ) -> Result<Settings, ConfigError> {
     let mut upstreams = Vec::with_capacity(tables.len());
+    let said = tables.iter().flat_map(|table| &table.bucket);
+    let files = said.flat_map(|bucket| [&bucket.policy_file, &bucket.cors_file]).flatten();
+    let files = files.map(|file| place.beside(file)).collect();
     let (mut names, mut buckets) = (BTreeSet::new(), local_buckets.iter().cloned().collect::<BTreeSet<_>>());
     for table in tables {
         let upstream = table.read(place)?;
@@ -118,7 +121,7 @@ pub fn read(
             place.malformed("local_buckets belong to a default upstream; without one all others are local")
         );
     }
-    Ok(Settings { upstreams, local_buckets, environment: Environment::default() })
+    Ok(Settings { upstreams, local_buckets, environment: Environment::default(), files })
 }
 
 impl UpstreamTable {

@@ -1,7 +1,10 @@
 //! The local store, and those behind this one.
 
+use wigeon_core::s3::BucketName;
+
 use super::page::Page;
 use crate::backend::local::StoreFigures;
+use crate::backend::local::object::{Quota, Usage};
 use crate::backend::upstream::OfUpstream;
 
 /// Adds the local store.
@@ -21,6 +24,29 @@ pub(super) fn add_local(page: &mut Page, store: &StoreFigures) {
     if let Some((free, size)) = store.volume {
         page.gauge("wigeon_store_volume_free_bytes", "Free space where the store lies.").value(&[], free);
         page.gauge("wigeon_store_volume_bytes", "All space there.").value(&[], size);
+    }
+}
+
+/// Adds how full the buckets of the local store are, and how full they may be.
+pub(super) fn add_buckets(page: &mut Page, buckets: &[(BucketName, Usage, Quota)]) {
+    let mut bytes =
+        page.gauge("wigeon_store_bucket_bytes", "Bytes of a bucket: of all its versions, and of parts.");
+    for (bucket, usage, _) in buckets {
+        bytes.value(&[("bucket", bucket.as_str())], usage.bytes);
+    }
+    let mut objects = page.gauge("wigeon_store_bucket_objects", "Objects of a bucket, all versions.");
+    for (bucket, usage, _) in buckets {
+        objects.value(&[("bucket", bucket.as_str())], usage.objects);
+    }
+    let mut most =
+        page.gauge("wigeon_store_bucket_quota_bytes", "Bytes that a bucket may hold, where limited.");
+    for (bucket, _, quota) in buckets {
+        quota.bytes.into_iter().for_each(|bytes| most.value(&[("bucket", bucket.as_str())], bytes));
+    }
+    let mut most =
+        page.gauge("wigeon_store_bucket_quota_objects", "Objects that a bucket may hold, where limited.");
+    for (bucket, _, quota) in buckets {
+        quota.objects.into_iter().for_each(|objects| most.value(&[("bucket", bucket.as_str())], objects));
     }
 }
 

@@ -19,7 +19,29 @@ use super::request::{Copied, CopyRequest, Deleted, Deletion, Source};
 use super::staging::{Digests, Staged};
 use super::usage;
 use super::version::{VersionId, Versioning};
-use super::versions::{Found, current, find, insert_marker, make_way, named, remove, update};
+use super::versions::{Found, current, find, insert_marker, make_way, named, remove, replaceable, update};
+
+/// What can be said of a write before its bytes have come: the most that they may be, where that is limited. Everything is
+/// asked again when the write is made.
+///
+/// # Errors
+/// As [`put`], so far as that is certain to refuse it now.
+pub(super) fn before_put(
+    index: &Connection,
+    at: (&BucketName, &ObjectKey),
+    condition: PutCondition,
+) -> Result<Option<u64>, StoreError> {
+    let bucket = index::bucket(index, at.0)?;
+    if condition != PutCondition::Always {
+        let before = current(index, bucket, at.1)?;
+        condition.check(at.1.as_str(), before.as_ref().map(|before| &before.info.etag))?;
+    }
+    if bucket.limited.is_none() {
+        return Ok(None);
+    }
+    let replaced = replaceable(index, bucket, at.1)?;
+    usage::room(index, bucket, replaced.unwrap_or_default(), u64::from(replaced.is_none()))
+}
 
 /// Makes staged content an object.
 pub(super) fn put(

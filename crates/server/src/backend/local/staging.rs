@@ -27,6 +27,12 @@ use super::places::{ContentId, Places};
 /// Bytes that are written and hashed in one go.
 const BLOCK: usize = 1 << 20;
 
+/// The same of what turns out to be large, so that handing blocks over costs less of it.
+const LARGE_BLOCK: usize = 4 << 20;
+
+/// So many bytes of a content are in blocks of the usual size.
+const LARGE: u64 = 8 << 20;
+
 /// Smaller pieces are gathered into one buffer, so that a dribbling client costs no bookkeeping per byte.
 const PIECE: usize = 16 << 10;
 
@@ -138,7 +144,8 @@ impl Writer {
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
         self.size += bytes.len() as u64;
         self.block.push(bytes);
-        if self.block.size >= BLOCK {
+        let full = if self.size <= LARGE { BLOCK } else { LARGE_BLOCK };
+        if self.block.size >= full {
             self.spill().await?;
         }
         Ok(())
@@ -284,8 +291,11 @@ impl Spill {
     fn start(before: Settled, block: Arc<[Bytes]>, written: u64) -> Self {
         let Settled { file, mut md5, hashers, mut sync } = before;
         let pieces = Arc::clone(&block);
-        let early = written % WRITE_BACK < BLOCK as u64 && sync.as_ref().is_none_or(JoinHandle::is_finished);
-        if early && written >= WRITE_BACK {
+        let size = block.iter().map(|piece| piece.len() as u64).sum::<u64>();
+        let before = written.saturating_sub(size);
+        // What was written before this block, that is.
+        let due = before / WRITE_BACK > before.saturating_sub(size) / WRITE_BACK;
+        if due && sync.as_ref().is_none_or(JoinHandle::is_finished) {
             let file = Arc::clone(&file.file);
             sync =
                 Some(spawn_blocking(move || file.sync_data().map_err(StoreError::io("sync a content file"))));

@@ -21,11 +21,12 @@ use futures_util::StreamExt;
 use wigeon_core::s3::{BucketName, ObjectKey};
 use wigeon_core::time::{Clock, Timestamp};
 
-use super::attributes::NewObject;
-use super::conditions::PutCondition;
+use super::attributes::{NewObject, StorageClass};
+use super::conditions::{PutCondition, ReadConditions};
 use super::error::StoreError;
+use super::lock::Lock;
 use super::object::ObjectInfo;
-use super::request::Deletion;
+use super::request::{CopyRequest, Deletion, Source};
 use super::staging::Staged;
 use super::store::{Options, Store};
 use super::verify::{Depth, Report};
@@ -90,6 +91,21 @@ async fn put_if(
 ) -> Result<ObjectInfo, StoreError> {
     let staged = stage(store, content).await;
     store.put(at, &key(name), staged, NewObject::default(), condition).await
+}
+
+/// A copy as it is, with nothing asked of it.
+fn copying(source: Source, target: (BucketName, ObjectKey)) -> CopyRequest {
+    CopyRequest {
+        source,
+        source_conditions: ReadConditions::default(),
+        target,
+        condition: PutCondition::Always,
+        attributes: None,
+        tags: None,
+        storage_class: StorageClass::Standard,
+        checksum: None,
+        lock: Lock::default(),
+    }
 }
 
 async fn read(store: &Store, at: &BucketName, name: &str) -> Result<Vec<u8>, StoreError> {

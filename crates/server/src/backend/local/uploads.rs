@@ -112,6 +112,23 @@ pub(super) fn check_number(number: u32) -> Result<(), StoreError> {
     }
 }
 
+/// What can be said of a part before its bytes have come: the upload, and the most bytes that the part may have, where that
+/// is limited.
+pub(super) fn before_part(
+    index: &Connection,
+    at: &UploadAt,
+    number: u32,
+) -> Result<(UploadInfo, Option<u64>), StoreError> {
+    let upload = find(index, at)?;
+    if upload.bucket.limited.is_none() {
+        return Ok((upload.info, None));
+    }
+    let sql = "SELECT size FROM part WHERE upload = ?1 AND number = ?2";
+    let before = one(index, sql, &[&upload.row, &number], index::size)?;
+    let room = usage::room(index, upload.bucket, before.unwrap_or_default(), 0)?;
+    Ok((upload.info, room))
+}
+
 /// Makes staged content a part.
 pub(super) fn put_part(
     index: &Connection,

@@ -23,6 +23,24 @@ pub(super) fn of(index: &Connection, bucket: BucketRow) -> Result<(Usage, Quota)
     .ok_or_else(|| unreadable("a bucket's number"))
 }
 
+/// The same of the buckets that hold most, by their names.
+pub(super) fn of_fullest(
+    index: &Connection,
+    most: usize,
+) -> Result<Vec<(BucketName, Usage, Quota)>, StoreError> {
+    let sql = "SELECT id, name FROM (SELECT id, name FROM bucket ORDER BY bytes DESC LIMIT ?1) ORDER BY name";
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let names = index::all(index, sql, &[&most], |row| {
+        let name = BucketName::parse_existing(&row.get::<_, String>(1)?);
+        Ok((row.get::<_, i64>(0)?, name.map_err(|_| unreadable("a bucket's name"))?))
+    })?;
+    let each = |(id, name)| {
+        let (usage, quota) = of(index, index::bucket_of(index, id)?)?;
+        Ok((name, usage, quota))
+    };
+    names.into_iter().map(each).collect()
+}
+
 /// Sets the most that a bucket may hold. What it holds already stays.
 pub(super) fn set_quota(index: &Connection, name: &BucketName, quota: Quota) -> Result<(), StoreError> {
     let bucket = index::bucket(index, name)?;
@@ -70,6 +88,27 @@ pub(super) fn check(index: &Connection, bucket: BucketRow) -> Result<(), StoreEr
         true => Err(StoreError::QuotaExceeded),
         false => Ok(()),
     }
+}
+
+/// The most bytes that a write may have which sets `freed` bytes free and adds so many objects; no number is no limit. What
+/// it says is true of now: [`check`] decides, when the write is made.
+///
+/// # Errors
+/// [`StoreError::QuotaExceeded`] where the bucket has no room for another object.
+pub(super) fn room(
+    index: &Connection,
+    bucket: BucketRow,
+    freed: u64,
+    objects: u64,
+) -> Result<Option<u64>, StoreError> {
+    if bucket.limited.is_none() {
+        return Ok(None);
+    }
+    let (held, quota) = of(index, bucket)?;
+    if objects > 0 && quota.objects.is_some_and(|most| held.objects + objects > most) {
+        return Err(StoreError::QuotaExceeded);
+    }
+    Ok(quota.bytes.map(|most| most.saturating_sub(held.bytes).saturating_add(freed)))
 }
 
 /// What each bucket really holds, where that is not what it counts: the row number, as counted, as found.

@@ -122,6 +122,23 @@ fn latest_marker(
     one(index, sql, &[&bucket.id, &key.as_str().as_bytes()], index::marker)
 }
 
+/// The size of the version that a new one takes the place of, for good: the null version, or any in a bucket without
+/// versions.
+pub(super) fn replaceable(
+    index: &Connection,
+    bucket: BucketRow,
+    key: &ObjectKey,
+) -> Result<Option<u64>, StoreError> {
+    let replaced = match bucket.versioning {
+        Versioning::Enabled => None,
+        Versioning::Never | Versioning::Suspended => named(index, bucket, key, VersionId::Null)?,
+    };
+    Ok(match replaced {
+        Some(Found::Object(row)) => Some(row.info.size),
+        Some(Found::Marker(_)) | None => None,
+    })
+}
+
 /// A version that is about to be written.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Next {

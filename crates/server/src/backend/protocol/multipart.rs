@@ -93,9 +93,9 @@ pub(super) async fn put_part(store: &Store, permit: &Permit, body: &mut RequestB
     let (bucket, key) = permit.object()?;
     let request = permit.request();
     let (id, number) = (upload_id(request), part_number(request)?);
-    let upload = store.upload(bucket, key, &id).await?;
+    let (upload, room) = store.before_part(bucket, key, &id, number).await?;
     let also = upload.checksum.map(|(algorithm, _)| algorithm);
-    let received = receive(store, request, body, also).await?;
+    let received = receive(store, request, body, also, room).await?;
     let part = store.put_part(bucket, key, &id, number, received.staged, received.checksums).await?;
     let mut response = Response::new(empty());
     headers::insert(response.headers_mut(), HeaderName::from_static("etag"), Some(&quoted(&part.etag)));

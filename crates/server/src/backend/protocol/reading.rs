@@ -165,19 +165,25 @@ fn parse_range(text: &str, size: u64) -> Parsed {
     let Some((first, last)) = text.strip_prefix("bytes=").and_then(|spec| spec.split_once('-')) else {
         return Parsed::Ignored;
     };
-    let number = |text: &str| text.trim().parse::<u64>();
-    match (first.trim().is_empty(), number(first), last.trim().is_empty(), number(last)) {
-        (true, _, false, Ok(0)) => Parsed::Unsatisfiable,
-        (true, _, false, Ok(_)) if size == 0 => Parsed::Unsatisfiable,
-        (true, _, false, Ok(length)) => Parsed::Bytes(size.saturating_sub(length)..size),
-        (false, Ok(first), true, _) if first < size => Parsed::Bytes(first..size),
-        (false, Ok(first), false, Ok(last)) if first <= last && first < size => {
+    match (first.trim().is_empty(), position(first), last.trim().is_empty(), position(last)) {
+        (true, _, false, Some(0)) => Parsed::Unsatisfiable,
+        (true, _, false, Some(_)) if size == 0 => Parsed::Unsatisfiable,
+        (true, _, false, Some(length)) => Parsed::Bytes(size.saturating_sub(length)..size),
+        (false, Some(first), true, _) if first < size => Parsed::Bytes(first..size),
+        (false, Some(first), false, Some(last)) if first <= last && first < size => {
             Parsed::Bytes(first..last.saturating_add(1).min(size))
         }
-        (false, Ok(first), false, Ok(last)) if first > last => Parsed::Ignored,
-        (false, Ok(_), true, _) | (false, Ok(_), false, Ok(_)) => Parsed::Unsatisfiable,
+        (false, Some(first), false, Some(last)) if first > last => Parsed::Ignored,
+        (false, Some(_), true, _) | (false, Some(_), false, Some(_)) => Parsed::Unsatisfiable,
         _ => Parsed::Ignored,
     }
+}
+
+/// Digits and nothing else; however many there are, no object is longer.
+fn position(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().unwrap_or(u64::MAX))
 }
 
 /// `GetObjectAttributes`
@@ -273,6 +279,10 @@ mod tests {
     #[case("bytes=90-", Parsed::Bytes(90..100))]
     #[case("bytes=90-1000", Parsed::Bytes(90..100))]
     #[case("bytes=0-18446744073709551615", Parsed::Bytes(0..100))]
+    #[case("bytes=0-99999999999999999999999", Parsed::Bytes(0..100))]
+    #[case("bytes=99999999999999999999999-", Parsed::Unsatisfiable)]
+    #[case("bytes=-99999999999999999999999", Parsed::Bytes(0..100))]
+    #[case("bytes=+0-+9", Parsed::Ignored)]
     #[case("bytes=-10", Parsed::Bytes(90..100))]
     #[case("bytes=-1000", Parsed::Bytes(0..100))]
     #[case("bytes=100-", Parsed::Unsatisfiable)]

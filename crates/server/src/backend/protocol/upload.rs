@@ -10,9 +10,9 @@ use http::StatusCode;
 use md5::{Digest, Md5};
 
 use crate::authorize::Permit;
-use crate::backend::local::Store;
 use crate::backend::local::checksum::{Checksum, ChecksumAlgorithm, Checksums};
 use crate::backend::local::staging::Staged;
+use crate::backend::local::{Store, StoreError};
 use crate::body::RequestBody;
 use crate::refusal::Refusal;
 use crate::request::Request;
@@ -29,23 +29,32 @@ pub struct Received {
     pub checksums: Checksums,
 }
 
-/// Receives a body. `also` is an algorithm to compute though the client sends no value of it.
+/// Receives a body. `also` is an algorithm to compute though the client sends no value of it; `room` is the most that the
+/// bucket has room for.
 ///
 /// # Errors
-/// 400 `BadDigest`, `InvalidDigest`, `EntityTooLarge`, and what [`RequestBody::next`] refuses.
+/// 400 `BadDigest`, `InvalidDigest`, `EntityTooLarge`, 403 `QuotaExceeded`, and what [`RequestBody::next`] refuses.
 pub async fn receive(
     store: &Store,
     request: &Request,
     body: &mut RequestBody<'_>,
     also: Option<ChecksumAlgorithm>,
+    room: Option<u64>,
 ) -> Result<Received, Refusal> {
     body.at_most(LARGEST)?;
+    let fits = |bytes: u64| match room.is_none_or(|room| bytes <= room) {
+        true => Ok(()),
+        false => Err(StoreError::QuotaExceeded),
+    };
+    // A form's file is of unknown length, and is counted as it comes.
+    fits(body.length().unwrap_or_default())?;
     let md5 = content_md5(request)?;
     let promised = Promised::of(request)?;
     let algorithm = promised.algorithm().or(also);
     let mut writer = store.writer(algorithm.as_slice());
     while let Some(piece) = body.next().await? {
         writer.write(piece).await?;
+        fits(writer.written())?;
     }
     let staged = writer.finish().await?;
     let digests = staged.digests();

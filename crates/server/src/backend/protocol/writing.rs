@@ -29,9 +29,9 @@ pub(super) async fn put(store: &Store, permit: &Permit, body: &mut RequestBody<'
         lock: headers::lock(request)?,
         ..NewObject::default()
     };
-    // Before the body is asked for: nobody should send 5 GiB to a bucket that does not exist.
-    store.bucket(bucket).await?;
-    let received = receive(store, request, body, None).await?;
+    // Before the body is asked for: nobody should send 5 GiB to a bucket that does not exist, or has no room for them.
+    let room = store.before_put(bucket, key, condition).await?;
+    let received = receive(store, request, body, None, room).await?;
     object.checksums = received.checksums;
     let object = store.put(bucket, key, received.staged, object, condition).await?;
     let mut response = written(&object);

@@ -19,6 +19,8 @@ pub struct Settings {
     pub local_buckets: Vec<BucketName>,
     /// What the credentials of upstreams may be found in.
     pub environment: Environment,
+    /// Files that were read for it, beside the configuration's own.
+    pub files: Vec<PathBuf>,
 }
 
 /// One S3-compatible endpoint.
@@ -50,6 +52,25 @@ pub struct Upstream {
     pub required: bool,
     /// How long it may be silent.
     pub patience: Duration,
+}
+
+impl Upstream {
+    /// Whether it is the same endpoint, spoken to in the same way, whatever buckets are there.
+    pub(super) fn speaks_like(&self, other: &Self) -> bool {
+        let Self { name, address, region, style, ca_file, credentials, trailers, .. } = self;
+        let Self { dot_segments, required, patience, default: _, buckets: _, says: _, .. } = self;
+        (name, address, region, style, ca_file, credentials, trailers)
+            == (
+                &other.name,
+                &other.address,
+                &other.region,
+                &other.style,
+                &other.ca_file,
+                &other.credentials,
+                &other.trailers,
+            )
+            && (dot_segments, required, patience) == (&other.dot_segments, &other.required, &other.patience)
+    }
 }
 
 /// A scheme, a host and a port.

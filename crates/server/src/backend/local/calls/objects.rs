@@ -19,6 +19,21 @@ use super::super::version::VersionId;
 use super::super::versions;
 
 impl Store {
+    /// Before the bytes of an object are asked for: the most that may come, where that is limited. Nobody should send 5 GiB
+    /// that are bound to be refused.
+    ///
+    /// # Errors
+    /// Those of [`Store::put`], so far as they are certain by now.
+    pub async fn before_put(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        condition: PutCondition,
+    ) -> Result<Option<u64>, StoreError> {
+        let (bucket, key) = (bucket.clone(), key.clone());
+        self.read(move |_, index| objects::before_put(index, (&bucket, &key), condition)).await
+    }
+
     /// Makes the staged content an object, in place of what the key had.
     ///
     /// # Errors

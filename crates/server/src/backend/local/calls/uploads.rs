@@ -52,6 +52,22 @@ impl Store {
         self.read(move |_, index| Ok(uploads::find(index, &at)?.info)).await
     }
 
+    /// Before the bytes of a part are asked for: its upload, and the most that may come, where that is limited.
+    ///
+    /// # Errors
+    /// Those of [`Store::put_part`], so far as they are certain by now.
+    pub async fn before_part(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        upload: &UploadId,
+        number: u32,
+    ) -> Result<(UploadInfo, Option<u64>), StoreError> {
+        uploads::check_number(number)?;
+        let at = UploadAt::new(bucket, key, upload);
+        self.read(move |_, index| uploads::before_part(index, &at, number)).await
+    }
+
     /// Makes the staged content a part, in place of an earlier one of this number.
     ///
     /// # Errors

@@ -18,6 +18,18 @@ impl Store {
         self.read(move |_, index| usage::of(index, index::bucket(index, &bucket)?)).await
     }
 
+    /// What the buckets hold that hold most, and the most that they may; by their names.
+    ///
+    /// # Errors
+    /// Failures of the store only.
+    pub async fn usages(&self, most: usize) -> Result<Vec<(BucketName, Usage, Quota)>, StoreError> {
+        self.read(move |_, index| {
+            let snapshot = index.unchecked_transaction()?;
+            usage::of_fullest(&snapshot, most)
+        })
+        .await
+    }
+
     /// Sets the most that a bucket may hold. What it holds already stays.
     ///
     /// # Errors

@@ -5,13 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::backend::local::attributes::StorageClass;
 use crate::backend::local::conditions::ReadConditions;
 use crate::backend::local::etag::ETag;
-use crate::backend::local::lock::Lock;
 use crate::backend::local::object::{PartInfo, UploadId};
 use crate::backend::local::request::{
-    CompletedPart, Completion, CopyRequest, ListQuery, NewUpload, PartCopyRequest, Source,
+    CompletedPart, Completion, ListQuery, NewUpload, PartCopyRequest, Source,
 };
 use md5::{Digest, Md5};
 
@@ -108,17 +106,8 @@ impl Both {
                 assert_eq!(existed, expected);
             }
             Operation::Copy { from, to } => {
-                let request = CopyRequest {
-                    source: Source { bucket: home.clone(), key: key(&from), version: None },
-                    source_conditions: ReadConditions::default(),
-                    target: (home, key(&to)),
-                    condition: PutCondition::Always,
-                    attributes: None,
-                    tags: None,
-                    storage_class: StorageClass::Standard,
-                    checksum: None,
-                    lock: Lock::default(),
-                };
+                let source = Source { bucket: home.clone(), key: key(&from), version: None };
+                let request = copying(source, (home, key(&to)));
                 match (store.copy(request).await, self.objects.get(&from).cloned()) {
                     (Ok(copied), Some(object)) => {
                         // The copy is in one piece, whatever its source was uploaded as.
@@ -171,6 +160,8 @@ impl Both {
             (3, None) => (PutCondition::IfMatches(ETag::of_md5([7; 16])), false),
             _ => (PutCondition::Always, true),
         };
+        let told = self.store().before_put(&self.home, &key(name), condition).await;
+        assert_eq!(told.is_ok(), allowed, "{told:?}");
         let outcome = put_if(&self.store(), &self.home, name, &content, condition).await;
         assert_eq!(outcome.is_ok(), allowed, "{outcome:?}");
         if allowed {

@@ -31,17 +31,8 @@ fn described() -> NewObject {
 }
 
 fn copy_of(source: (&BucketName, &str), target: (&BucketName, &str)) -> CopyRequest {
-    CopyRequest {
-        source: Source { bucket: source.0.clone(), key: key(source.1), version: None },
-        source_conditions: ReadConditions::default(),
-        target: (target.0.clone(), key(target.1)),
-        condition: PutCondition::Always,
-        attributes: None,
-        tags: None,
-        storage_class: StorageClass::Standard,
-        checksum: None,
-        lock: Default::default(),
-    }
+    let source = Source { bucket: source.0.clone(), key: key(source.1), version: None };
+    copying(source, (target.0.clone(), key(target.1)))
 }
 
 #[tokio::test]

@@ -21,6 +21,18 @@ impl Home {
     }
 
     async fn put(&self, name: &str, size: usize) -> bool {
+        // What was said before the bytes came is what happens.
+        let told = match self.store.before_put(&self.home, &key(name), PutCondition::Always).await {
+            Ok(room) => room.is_none_or(|room| size as u64 <= room),
+            Err(StoreError::QuotaExceeded) => false,
+            Err(other) => panic!("{other}"),
+        };
+        let taken = self.take(name, size).await;
+        assert_eq!(taken, told, "{name} of {size}");
+        taken
+    }
+
+    async fn take(&self, name: &str, size: usize) -> bool {
         match put(&self.store, &self.home, name, &bytes(1, size)).await {
             Ok(_) => true,
             Err(StoreError::QuotaExceeded) => false,
@@ -70,8 +82,11 @@ async fn versions_and_parts_count() {
     assert_eq!(home.holds().await, (900, 3), "a marker makes no room");
     let id = home.store.create_upload(&home.home, &key("up"), NewUpload::default()).await.unwrap().id;
     let part = async |number, size| {
+        let (_, room) = home.store.before_part(&home.home, &key("up"), &id, number).await.unwrap();
         let staged = stage(&home.store, &bytes(2, size)).await;
-        home.store.put_part(&home.home, &key("up"), &id, number, staged, Default::default()).await
+        let put = home.store.put_part(&home.home, &key("up"), &id, number, staged, Default::default()).await;
+        assert_eq!(put.is_ok(), room.is_none_or(|room| size as u64 <= room));
+        put
     };
     assert!(matches!(part(1, 101).await, Err(StoreError::QuotaExceeded)));
     part(1, 90).await.unwrap();

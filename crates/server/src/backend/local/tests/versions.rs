@@ -5,12 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::backend::local::attributes::StorageClass;
-use crate::backend::local::conditions::ReadConditions;
-use crate::backend::local::lock::Lock;
-use crate::backend::local::request::{
-    CompletedPart, Completion, CopyRequest, ListQuery, NewUpload, Source, VersionQuery,
-};
+use crate::backend::local::request::{CompletedPart, Completion, ListQuery, NewUpload, Source, VersionQuery};
 use crate::backend::local::version::{VersionId, Versioning};
 
 #[derive(Debug, Clone)]
@@ -138,21 +133,9 @@ impl Both {
             Operation::Copy { from, which, to } => {
                 let named = which.and_then(|which| self.pick(&from, which));
                 let expected = named.clone().or_else(|| self.current(&from).cloned());
-                let request = CopyRequest {
-                    source: Source {
-                        bucket: home.clone(),
-                        key: key(&from),
-                        version: named.map(|version| version.id),
-                    },
-                    source_conditions: ReadConditions::default(),
-                    target: (home, key(&to)),
-                    condition: PutCondition::Always,
-                    attributes: None,
-                    tags: None,
-                    storage_class: StorageClass::Standard,
-                    checksum: None,
-                    lock: Lock::default(),
-                };
+                let version = named.map(|version| version.id);
+                let source = Source { bucket: home.clone(), key: key(&from), version };
+                let request = copying(source, (home, key(&to)));
                 match (store.copy(request).await, expected) {
                     (Ok(copied), Some(Version { content: Some(content), tag, id })) => {
                         let source = (self.versioning != Versioning::Never).then_some(id);
