@@ -4,7 +4,7 @@
 //! it holds, checked. Refused: an ID token of somebody else.
 
 use wigeon_core::secret::Secret;
-use wigeon_core::time::{Clock as _, Timestamp};
+use wigeon_core::time::Timestamp;
 
 use super::accepted::{SignIn, check};
 use super::discovery::Provider;
