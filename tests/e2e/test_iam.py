@@ -155,6 +155,23 @@ def test_a_deleted_role_takes_its_sessions_with_it(stored, iam, identity, person
     assert refused(s3.get_object, Bucket="shared", Key="readme.txt") == ("ExpiredToken", 400)
 
 
+def test_when_a_role_was_last_used(stored, iam, identity, person):
+    assert iam.get_role(RoleName=person)["Role"]["RoleLastUsed"] == {}
+    session = exchange(stored, person, identity.token())
+    assert iam.get_role(RoleName=person)["Role"]["RoleLastUsed"] == {}, "an exchange is not yet a use"
+    assert client("s3", stored, session).get_object(Bucket="shared", Key="readme.txt")
+    last = iam.get_role(RoleName=person)["Role"]["RoleLastUsed"]
+    assert last["Region"] == "us-east-1" and abs(time.time() - last["LastUsedDate"].timestamp()) < 60
+    # As at AWS a list leaves it out.
+    listed = [role for role in iam.list_roles()["Roles"] if role["RoleName"] == person]
+    assert listed and "RoleLastUsed" not in listed[0]
+    # Another role of that name was never used.
+    iam.delete_role_policy(RoleName=person, PolicyName="read")
+    iam.delete_role(RoleName=person)
+    iam.create_role(RoleName=person, AssumeRolePolicyDocument=trust(identity))
+    assert iam.get_role(RoleName=person)["Role"]["RoleLastUsed"] == {}
+
+
 def test_a_changed_trust_policy_acts_on_the_next_exchange(stored, iam, identity, person):
     token = identity.token()
     exchange(stored, person, token)
@@ -583,6 +600,46 @@ def test_a_chain_with_an_external_id(stored, iam, identity, person):
     assert refused(client("sts", stored, keys).get_caller_identity) == ("InvalidClientTokenId", 403)
     iam.delete_role(RoleName="partner")
     time.sleep(1.1)
+
+
+def test_cephs_ways_in_a_database(tmp_path, identity):
+    """What was written for Ceph RGW: no account in ARNs, `app_id`, a provider without client ids."""
+    server = StoredServer(tmp_path, identity, "directory = { ceph = true }\n")
+    try:
+        iam, name = client("iam", server), identity.issuer.split("://", 1)[1]
+        made = iam.create_open_id_connect_provider(Url=identity.issuer, ThumbprintList=["a" * 40])
+        assert made["OpenIDConnectProviderArn"] == f"arn:aws:iam:::oidc-provider/{name}"
+        trusting = json.dumps({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Principal": {"Federated": [made["OpenIDConnectProviderArn"]]},
+            "Action": ["sts:AssumeRoleWithWebIdentity"], "Condition": {"StringEquals": {f"{name}:app_id": "s3-cli"}}}]})
+        role = iam.create_role(RoleName="person", AssumeRolePolicyDocument=trusting)["Role"]
+        assert role["Arn"] == "arn:aws:iam:::role/person"
+        policy = iam.create_policy(PolicyName="read", PolicyDocument=allow("s3:GetObject", resource=READ))["Policy"]
+        assert policy["Arn"] == "arn:aws:iam:::policy/read"
+        iam.attach_role_policy(RoleName="person", PolicyArn=policy["Arn"])
+        s3 = client("s3", server)
+        s3.create_bucket(Bucket="shared")
+        s3.put_object(Bucket="shared", Key="readme.txt", Body=b"for everyone\n")
+
+        sts = client("sts", server, {"aws_access_key_id": "none", "aws_secret_access_key": "none"})
+        asked = {"RoleSessionName": "e2e", "WebIdentityToken": identity.token()}
+        answer = sts.assume_role_with_web_identity(RoleArn=role["Arn"], **asked)
+        assert answer["AssumedRoleUser"]["Arn"] == "arn:aws:sts:::assumed-role/person/e2e"
+        assert sts.assume_role_with_web_identity(RoleArn=f"arn:aws:iam::{ACCOUNT}:role/person", **asked)
+        keys = answer["Credentials"]
+        session = {"aws_access_key_id": keys["AccessKeyId"], "aws_secret_access_key": keys["SecretAccessKey"],
+                   "aws_session_token": keys["SessionToken"]}
+        s3 = client("s3", server, session)
+        assert s3.get_object(Bucket="shared", Key="readme.txt")["Body"].read() == b"for everyone\n"
+        assert refused(s3.put_object, Bucket="shared", Key="x", Body=b"") == ("AccessDenied", 403)
+        assert client("sts", server, session).get_caller_identity()["Arn"] == "arn:aws:sts:::assumed-role/person/e2e"
+    finally:
+        assert server.stop() == 0
+    # What is in it has such ARNs: another server cannot read it otherwise.
+    config = tmp_path / "serve.toml"
+    config.write_text(config.read_text().replace("ceph = true", "ceph = false"))
+    started = subprocess.run([BINARY, "serve", "--config", config], capture_output=True, text=True, timeout=30)
+    assert started.returncode == 1 and "was made with `ceph = true`" in started.stderr, started.stderr
 
 
 def test_users_have_session_tokens(stored, iam):

@@ -22,6 +22,8 @@ mod names;
 
 mod tuning;
 
+mod width;
+
 mod error;
 
 mod item;

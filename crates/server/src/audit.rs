@@ -1,7 +1,8 @@
 //! The audit: one JSON line per request, with who, what, whether, why, and how much.
 //!
 //! The wire answer says what AWS's says; the reason of a refusal stands here, under the same request id. Records go
-//! to the log, to a file and to a collector, as far as these are configured.
+//! to the log, to a file and to a collector, as far as these are configured. Where a thread gathers what it records
+//! ([`crate::gathered`]), the file has a record before the answer has gone.
 
 pub mod record;
 
@@ -13,8 +14,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use wigeon_core::time::Timestamp;
 
-pub use self::file::{AuditFile, FileOptions};
+pub use self::file::{AuditFile, FileOptions, Unwritten};
 pub use self::record::{Ended, Record, Verdict, Who, time_of};
+use crate::gathered;
 use crate::outbox::Outbox;
 
 /// Where records go.
@@ -70,18 +72,36 @@ impl Audit {
         if self.file.is_none() && self.collector.is_none() {
             return;
         }
-        let Ok(mut line) = serde_json::to_vec(record) else { return };
+        if self.collector.is_none() && gathered::keep(|lines| append(record, lines)) {
+            return;
+        }
+        let mut line = Vec::new();
+        append(record, &mut line);
         if let Some(collector) = &self.collector {
-            collector.offer(Bytes::copy_from_slice(&line));
+            collector.offer(Bytes::copy_from_slice(line.trim_ascii_end()));
         }
+        if self.file.is_some() && !gathered::keep(|lines| lines.extend_from_slice(&line)) {
+            self.write_lines(&line, now);
+        }
+    }
+
+    /// Writes lines to the file, if there is one.
+    pub fn write_lines(&self, lines: &[u8], now: Timestamp) {
         let Some(file) = &self.file else { return };
-        line.push(b'\n');
-        if let Err(error) = file.write(&line, now) {
-            // The first, and then each time that twice as many are lost: a full disk is no reason for a flood.
-            let lost = self.unwritten.fetch_add(1, Ordering::Relaxed) + 1;
-            if lost.is_power_of_two() {
-                tracing::error!(%error, lost, "audit records cannot be written");
-            }
+        let Err(Unwritten { lines, error }) = file.write(lines, now) else { return };
+        // The first, and then each time that twice as many are lost: a full disk is no reason for a flood.
+        let before = self.unwritten.fetch_add(lines, Ordering::Relaxed);
+        let lost = before + lines;
+        if before.checked_ilog2() != lost.checked_ilog2() {
+            tracing::error!(%error, lost, "audit records cannot be written");
         }
+    }
+}
+
+fn append(record: &Record, lines: &mut Vec<u8>) {
+    let begins = lines.len();
+    match serde_json::to_writer(&mut *lines, record) {
+        Ok(()) => lines.push(b'\n'),
+        Err(_) => lines.truncate(begins),
     }
 }

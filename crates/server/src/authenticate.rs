@@ -16,11 +16,15 @@ use wigeon_core::sigv4::verify::{Claim, Expected, Payload, Seed, SignatureError,
 use wigeon_core::sts::{FaultCode, StsError};
 use wigeon_core::time::Timestamp;
 
-use crate::directory::Directory;
+use crate::directory::{Directory, Used};
 use crate::issue::{Sealer, UnsealError};
 use crate::refusal::Refusal;
 use crate::request::Request;
 use crate::session::Caller;
+
+/// What AWS's services with query parameters say to a wrong signature.
+const MISMATCH: &str = "The request signature we calculated does not match the signature you provided. Check your AWS Secret \
+    Access Key and signing method. Consult the service documentation for details.";
 
 /// The administrator's long-lived key, from the configuration.
 #[derive(Debug, Clone)]
@@ -227,11 +231,14 @@ impl Authenticator {
         Ok(Authenticated { caller, access_key_id, signature, payload, seed })
     }
 
-    /// A user's own key signed rightly; sessions are noted nowhere.
+    /// A user's own key, or a session of a role, signed rightly.
     fn note_use(&self, caller: &Caller, access_key_id: &str, service: &str, at: Timestamp) {
-        if matches!(caller, Caller::User(_)) {
-            self.directory.used(access_key_id, service, &self.region, at);
-        }
+        let used = match caller {
+            Caller::User(_) => Used::Key { id: access_key_id },
+            Caller::Session(session) => Used::Role { id: &session.role_id, name: &session.role_name },
+            Caller::Anonymous | Caller::Root | Caller::RootSession(_) | Caller::UserSession(_) => return,
+        };
+        self.directory.used(used, service, &self.region, at);
     }
 
     fn key_of(
@@ -316,8 +323,10 @@ impl From<AuthenticateError> for StsError {
                 | SignatureError::NotYetValid
                 | SignatureError::ScopeDate(_)
                 | SignatureError::ScopeRegion { .. }
-                | SignatureError::ScopeService(_)
-                | SignatureError::Mismatch => Self::new(FaultCode::SignatureDoesNotMatch, error.to_string()),
+                | SignatureError::ScopeService(_) => {
+                    Self::new(FaultCode::SignatureDoesNotMatch, error.to_string())
+                }
+                SignatureError::Mismatch => Self::new(FaultCode::SignatureDoesNotMatch, MISMATCH),
             },
         }
     }

@@ -246,12 +246,16 @@ mod tests {
         assert!(path.ends_with("d/directory.sqlite"));
         let named = home("data = 'd'\n[directory]\nsqlite = 'x'\naccount = '123456789012'").unwrap();
         assert!(matches!(named.home, DirectoryHome::Sqlite(path) if path.ends_with("x")));
-        assert_eq!(named.account.as_deref(), Some("123456789012"));
+        assert_eq!(named.account.number.as_deref(), Some("123456789012"));
         let file = home("data = 'd'\n[directory]\nfile = 'x'").unwrap();
         assert!(matches!(file.home, DirectoryHome::File(_)));
-        for text in
-            ["file = 'a'\nsqlite = 'b'", "account = '1'", "fil = 'x'", "file = 'x'\naccount = '123456789012'"]
-        {
+        for text in [
+            "file = 'a'\nsqlite = 'b'",
+            "account = '1'",
+            "fil = 'x'",
+            "file = 'x'\naccount = '123456789012'",
+            "file = 'x'\nceph = true",
+        ] {
             assert!(home(&format!("data = 'd'\n[directory]\n{text}")).is_err(), "{text}");
         }
     }

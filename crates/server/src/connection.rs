@@ -7,19 +7,23 @@
 //!   first bytes of a head);
 //! - while an answer goes out, some byte has to move every [`IDLE`].
 //!
+//! What is recorded of requests is written before their answers go ([`crate::gathered`]).
+//!
 //! HTTP/1.1 heads have a limit of their own at the server, and bodies at [`crate::body`].
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::Response;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
+
+use crate::gathered;
 
 /// How long a connection may stay without a request, and an answer without a byte.
 pub const IDLE: Duration = Duration::from_secs(60);
@@ -176,6 +180,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        ready!(gathered::poll_written(context));
         let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.pulse.wrote(polled)
     }
@@ -193,6 +198,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        ready!(gathered::poll_written(context));
         let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
         self.pulse.wrote(polled)
     }

@@ -61,11 +61,11 @@ pub use change::{Change, ChangeError, Owner, Tagged};
 pub use configured::{Connected, Connections, ProviderSettings};
 pub use entries::Entries;
 pub(crate) use identifier::base32;
-pub use last_use::LastUse;
+pub use last_use::{LastUse, Used};
 pub use model::{Conflict, Keys, Minio, Provider, Role, Snapshot, User};
 pub use rules::{is_name_byte, is_path, is_tag_char};
 pub use sources::DirectoryError;
-pub use stored::StoredError;
+pub use stored::{AccountSettings, StoredError};
 
 use apply::apply;
 use last_use::LastUses;
@@ -182,21 +182,21 @@ impl Directory {
         Ok(Self::new(Snapshot::of(entries, 0), Home::File(file)))
     }
 
-    /// Opens a SQLite file, or makes it. The account is that of a new file; an old one has to have it, if it
-    /// is given.
-    pub fn from_sqlite(path: &Path, account: Option<&str>) -> Result<Self, StoredError> {
+    /// Opens a SQLite file, or makes it. The account is that of a new file; an old one has to have it, as far
+    /// as it is given.
+    pub fn from_sqlite(path: &Path, account: &AccountSettings) -> Result<Self, StoredError> {
         let (home, opened) = Sqlite::open(path, account)?;
         Ok(Self::new(opened_snapshot(&opened), Home::Sqlite(home)))
     }
 
     /// Connects to a PostgreSQL database, and makes the tables where they are not there. The address is a
     /// URL or `key=value` pairs; `certificates` (PEM) stand in for the system's certificate authorities. The
-    /// account is that of new tables; old ones have to have it, if it is given.
+    /// account is that of new tables; old ones have to have it, as far as it is given.
     pub async fn from_postgres(
         address: &str,
         password: Option<&str>,
         certificates: Option<&[u8]>,
-        account: Option<&str>,
+        account: &AccountSettings,
     ) -> Result<Self, StoredError> {
         let (home, opened) = Postgres::open(address, password, certificates, account).await?;
         Ok(Self::new(opened_snapshot(&opened), Home::Postgres(Box::new(home))))
@@ -206,7 +206,7 @@ impl Directory {
     ///
     /// # Errors
     /// [`StoredError`]
-    pub fn inspect_sqlite(path: &Path, account: Option<&str>) -> Result<Inspected, StoredError> {
+    pub fn inspect_sqlite(path: &Path, account: &AccountSettings) -> Result<Inspected, StoredError> {
         Sqlite::look(path, account).map(Inspected::of)
     }
 
@@ -218,7 +218,7 @@ impl Directory {
         address: &str,
         password: Option<&str>,
         certificates: Option<&[u8]>,
-        account: Option<&str>,
+        account: &AccountSettings,
     ) -> Result<Inspected, StoredError> {
         Postgres::look(address, password, certificates, account).await.map(Inspected::of)
     }
@@ -328,7 +328,7 @@ impl Directory {
         };
         let Some(Rows { revision, whole, rows }) = rows else { return Ok(false) };
         let next = if whole {
-            let mut entries = Entries::new(snapshot.account());
+            let mut entries = Entries::of(snapshot.account(), snapshot.is_ceph());
             rows.iter().for_each(|row| entries.write(row));
             Snapshot::connected(entries, revision, snapshot.connections())
         } else {
@@ -389,27 +389,27 @@ impl Directory {
         Ok(true)
     }
 
-    /// Notes that an access key signed a request. Waits for nothing.
-    pub fn used(&self, access_key_id: &str, service: &str, region: &str, at: Timestamp) {
-        self.uses.note(access_key_id, service, region, at);
+    /// Notes that a request was signed by an access key or a session of a role. Waits for nothing.
+    pub fn used(&self, used: Used<'_>, service: &str, region: &str, at: Timestamp) {
+        self.uses.note(used, service, region, at);
     }
 
-    /// When an access key was last used, here or, as far as other nodes have written it, there. With the database away,
+    /// When an access key or a role was last used, here or, as far as other nodes have written it, there. With the database away,
     /// and with a file as home, only what this process has seen counts.
-    pub async fn last_use(&self, access_key_id: &str) -> Option<LastUse> {
+    pub async fn last_use(&self, used: Used<'_>) -> Option<LastUse> {
         let written = match &self.home {
             Home::Fixed | Home::File(_) => Ok(None),
-            Home::Sqlite(home) => home.last_use(access_key_id.to_owned()).await,
-            Home::Postgres(home) => home.last_use(access_key_id).await,
+            Home::Sqlite(home) => home.last_use(used.row()).await,
+            Home::Postgres(home) => home.last_use(&used.row()).await,
         };
         let written = written.unwrap_or_else(|error| {
             self.silence.failed(&error);
             None
         });
-        last_use::later(self.uses.of(access_key_id), written)
+        last_use::later(self.uses.of(used), written)
     }
 
-    /// Writes what access keys were used since the last time.
+    /// Writes which access keys and roles were used since the last time.
     pub async fn write_last_uses(&self) {
         let batch: Arc<[_]> = self.uses.take().into();
         if batch.is_empty() {

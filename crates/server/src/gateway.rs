@@ -302,7 +302,7 @@ impl Gateway {
         let throttled = matches!(answered.outcome, Outcome::Refused { code: FaultCode::Throttling, .. });
         match answered.outcome {
             Outcome::Exchanged { session, by } => {
-                recording.who(Who::of_session(&session));
+                recording.who(Who::issued(*session));
                 recording.allowed(by.as_ref());
             }
             Outcome::Answered => recording.allowed(None),

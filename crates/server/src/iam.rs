@@ -167,9 +167,9 @@ impl IamService {
                 let change = users::create_key(&of, &made)?;
                 Some(self.change(&of, &change, |of| users::created_key(of, &made)).await?)
             }
-            Work::LastUse => {
-                let last = self.directory.last_use(of.input.access_key_id()?).await;
-                Some(users::last_use(&of, last.as_ref())?)
+            Work::ReadUse(used, read) => {
+                let last = self.directory.last_use(used(&of)?).await;
+                Some(read(&of, last.as_ref())?)
             }
         };
         Ok((document(action.name, result.as_ref(), call.request_id), allowed_by))

@@ -58,6 +58,8 @@ pub mod outbox;
 
 pub mod trace;
 
+pub mod gathered;
+
 pub mod audit;
 
 pub mod arriving;

@@ -24,6 +24,7 @@ use crate::audit::{Audit, Ended, Record, Verdict, Who, time_of};
 use crate::body::{BodyError, ResponseBody};
 use crate::decided::DecidedBy;
 use crate::figures::{Done, Figures, Outcome, Row};
+use crate::gathered;
 use crate::limits::{Place, Purse};
 use crate::request::Arrival;
 use crate::service::Service;
@@ -40,6 +41,13 @@ pub struct Observers {
     pub figures: Figures,
     /// Where traces go, if anywhere.
     pub tracer: Option<Tracer>,
+}
+
+impl Observers {
+    /// Gathers what the thread that runs this records of its requests, for ever.
+    pub async fn gather(self: Arc<Self>) {
+        gathered::gather(move |lines| self.audit.write_lines(lines, self.clock.now())).await;
+    }
 }
 
 impl std::fmt::Debug for Observers {
@@ -284,7 +292,8 @@ impl Drop for Recording {
 }
 
 fn cut(text: &str, most: usize) -> String {
-    text.chars().take(most).collect()
+    // No text has more characters than bytes.
+    if text.len() <= most { text.to_owned() } else { text.chars().take(most).collect() }
 }
 
 fn micros(time: Duration) -> u64 {

@@ -246,7 +246,7 @@ pub async fn open_directory(config: &DirectoryConfig) -> Result<Directory, Serve
 async fn open_home(config: &DirectoryConfig) -> Result<Directory, ServeError> {
     match &config.home {
         DirectoryHome::File(path) => Ok(Directory::from_file(path)?),
-        DirectoryHome::Sqlite(path) => Ok(Directory::from_sqlite(path, config.account.as_deref())?),
+        DirectoryHome::Sqlite(path) => Ok(Directory::from_sqlite(path, &config.account)?),
         DirectoryHome::Postgres { address, password, ca_file } => {
             let password = password.as_ref().map(Secret::expose);
             let certificates = ca_file.as_ref().map(|path| {
@@ -254,8 +254,8 @@ async fn open_home(config: &DirectoryConfig) -> Result<Directory, ServeError> {
                     .map_err(|source| ServeError::Authorities { path: path.display().to_string(), source })
             });
             let certificates = certificates.transpose()?;
-            let account = config.account.as_deref();
-            Ok(Directory::from_postgres(address, password, certificates.as_deref(), account).await?)
+            let certificates = certificates.as_deref();
+            Ok(Directory::from_postgres(address, password, certificates, &config.account).await?)
         }
     }
 }
@@ -338,6 +338,7 @@ pub async fn start_with(
         }
     };
     let workers = Workers::start(workers::count()).map_err(ServeError::Workers)?;
+    workers.each(|| Arc::clone(&observers).gather());
     let threads = workers.runtimes();
     let time = Arc::clone(&clock);
     let started_at = clock.now();

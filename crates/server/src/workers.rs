@@ -99,6 +99,13 @@ impl Workers {
         });
     }
 
+    /// Has each of its own threads do this beside what it serves.
+    pub fn each<F: Future<Output = ()> + Send + 'static>(&self, work: impl Fn() -> F) {
+        for worker in self.workers.iter().filter(|worker| worker.thread.is_some()) {
+            worker.runtime.spawn(work());
+        }
+    }
+
     /// What runs on each thread, for those who want to know whether it still does.
     #[must_use]
     pub fn runtimes(&self) -> Vec<Handle> {

@@ -1,6 +1,6 @@
 //! Many items from a plan that is still being made, beside each other within one budget.
 //!
-//! Items begin in the order of the plan, as many at once as [`Tuning::files`](super::Tuning::files); the plan is
+//! Items begin in the order of the plan, as many at once as make it faster (`width`); the plan is
 //! asked for more only when there is room, so a plan of a million items takes no memory. One that fails does not
 //! stop the others: it is told, and counted. Removals of objects that follow each other go a thousand at a time.
 
@@ -17,6 +17,8 @@ use super::error::TransferError;
 use super::file_slice::blocking;
 use super::folder::{make_folder, make_link};
 use super::item::{After, Done, Item, Place, Planned, Report, Step};
+use super::tuning::FIRST_FILES;
+use super::width::Width;
 use crate::s3::{Client, ErrorKind, Verified};
 
 /// The longest text that is taken for the target of a link.
@@ -33,8 +35,13 @@ impl Transfers {
         plan: impl Stream<Item = Result<Planned, TransferError>>,
     ) -> Result<Report, TransferError> {
         let mut plan = std::pin::pin!(plan);
-        let mut crew =
-            Crew { transfers: self, tasks: JoinSet::new(), report: Report::default(), removals: Vec::new() };
+        let mut crew = Crew {
+            transfers: self,
+            tasks: JoinSet::new(),
+            width: Width::new(FIRST_FILES, self.tuning.files),
+            report: Report::default(),
+            removals: Vec::new(),
+        };
         let broken = loop {
             let next = match self.unless_stopped(plan.next()).await {
                 Ok(Some(Ok(next))) => next,
@@ -122,6 +129,7 @@ impl Transfers {
 struct Crew<'a> {
     transfers: &'a Transfers,
     tasks: JoinSet<Vec<(Item, Result<Done, TransferError>)>>,
+    width: Width,
     report: Report,
     /// Removals in one bucket that wait to be a thousand.
     removals: Vec<(Item, Place)>,
@@ -161,7 +169,7 @@ impl Crew<'_> {
     }
 
     async fn make_room(&mut self) {
-        while self.tasks.len() >= self.transfers.tuning.files.max(1) {
+        while self.tasks.len() >= self.width.allowed() {
             self.wait_for_one().await;
         }
     }
@@ -169,6 +177,7 @@ impl Crew<'_> {
     async fn wait_for_one(&mut self) {
         match self.tasks.join_next().await {
             Some(Ok(outcomes)) => {
+                self.width.ended(outcomes.iter().map(|(item, _)| item.size).sum());
                 for (item, outcome) in outcomes {
                     self.note(&item, outcome);
                 }

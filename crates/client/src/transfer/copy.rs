@@ -75,13 +75,11 @@ impl Transfers {
         put: &PutOptions,
     ) -> Result<Done, TransferError> {
         let part_size = self.tuning.copy_part_size_for(head.size);
-        let mut parts = PartsInFlight::begin(client, to, put).await?;
+        let mut parts = PartsInFlight::begin(self, client, to, put).await?;
         let step = usize::try_from(part_size).unwrap_or(usize::MAX);
         let sent = async {
             for (number, first) in (1..).zip((0..head.size).step_by(step)) {
-                while parts.in_flight() >= self.tuning.ranges.max(1) {
-                    self.unless_stopped(parts.wait_for_one()).await??;
-                }
+                parts.make_room().await?;
                 let last = head.size.min(first + part_size) - 1;
                 let (from, options) = (from.clone(), options.clone());
                 let progress = Arc::clone(&self.progress);
@@ -99,7 +97,7 @@ impl Transfers {
             Ok(())
         }
         .await;
-        parts.finish(self, sent, put).await
+        parts.finish(sent, put).await
     }
 
     /// Copies an object from one store into another, with its metadata: the bytes pass through here.

@@ -30,7 +30,8 @@ pub(crate) fn look_for_links(root: PathBuf, file: &Path) -> Result<(), TransferE
 /// Makes a folder, and those above it.
 pub(crate) async fn make_folder(root: &Path, folder: &Path) -> Result<(), TransferError> {
     no_links_below(root, &folder.join("x")).await?;
-    let made = tokio::fs::create_dir_all(folder).await;
+    let path = folder.to_owned();
+    let made = blocking(move || std::fs::create_dir_all(path)).await?;
     made.map_err(|source| TransferError::File { action: "make", path: folder.to_owned(), source })
 }
 

@@ -27,6 +27,8 @@ pub struct Document {
     statements: Box<[Statement]>,
     index: Index,
     reads_object_tags: bool,
+    /// The condition keys that a decision depends on; `None` where a variable may name any.
+    keys: Option<Box<[Box<str>]>>,
 }
 
 /// A document under a name: what is attached, and what a decision's reasons refer to.
@@ -73,7 +75,9 @@ impl Document {
         let statements = document(&Node::root(text)?, kind)?;
         let index = Index::new(&statements);
         let reads_object_tags = statements.iter().any(Statement::reads_object_tags);
-        Ok(Self { text: text.to_owned(), kind, statements: statements.into(), index, reads_object_tags })
+        let keys = keys(&statements);
+        let statements = statements.into();
+        Ok(Self { text: text.to_owned(), kind, statements, index, reads_object_tags, keys })
     }
 
     /// The text that was parsed, byte for byte.
@@ -101,6 +105,20 @@ impl Document {
         self.reads_object_tags
     }
 
+    /// Whether a decision may depend on the condition key `SERVICE:NAME`. Who knows many keys, and asks one document
+    /// about them, need not enter those that it does not read.
+    #[must_use]
+    pub fn may_read(&self, service: &str, name: &str) -> bool {
+        let is_it = |key: &str| {
+            key.len() == service.len() + 1 + name.len()
+                && key.split_at_checked(service.len()).is_some_and(|(before, after)| {
+                    before.eq_ignore_ascii_case(service)
+                        && after.strip_prefix(':').is_some_and(|after| after.eq_ignore_ascii_case(name))
+                })
+        };
+        self.keys.as_ref().is_none_or(|keys| keys.iter().any(|key| is_it(key)))
+    }
+
     /// The characters that count against AWS's size limits: all but white space.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -122,6 +140,17 @@ impl Document {
     ) -> impl Iterator<Item = &'d Statement> {
         self.index.candidates(effect, action, resource).filter_map(|number| self.statements.get(number))
     }
+}
+
+fn keys(statements: &[Statement]) -> Option<Box<[Box<str>]>> {
+    if statements.iter().any(Statement::may_have_variables) {
+        return None;
+    }
+    let conditions = statements.iter().flat_map(Statement::conditions);
+    let mut keys: Vec<Box<str>> = conditions.map(|condition| condition.key().into()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    Some(keys.into())
 }
 
 fn document(root: &Node<'_>, kind: Kind) -> Result<Vec<Statement>, Fault> {

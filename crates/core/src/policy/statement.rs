@@ -102,6 +102,13 @@ impl Statement {
             })
     }
 
+    /// Whether something in the statement looks like a variable.
+    pub(super) fn may_have_variables(&self) -> bool {
+        let variable = |text: &str| text.contains("${");
+        self.resources().0.any(variable)
+            || self.conditions.iter().any(|condition| condition.values().iter().any(|value| variable(value)))
+    }
+
     /// How the statement names who asks, if all of it applies to the request.
     pub(super) fn applies(&self, request: &Request<'_>) -> Option<Naming> {
         let naming = self.naming(request)?;

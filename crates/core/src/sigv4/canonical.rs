@@ -293,7 +293,21 @@ impl std::fmt::Debug for SigningSecret {
     }
 }
 
-/// A hexadecimal signature. Compared in constant time.
+/// A hexadecimal signature. [`Signature::matches`] compares it in constant time; there is no other way:
+///
+/// ```compile_fail,E0369
+/// # use wigeon_core::sigv4::canonical::Signature;
+/// fn is_right(signature: &Signature, presented: &Signature) -> bool {
+///     signature == presented
+/// }
+/// ```
+///
+/// ```compile_fail,E0277
+/// # use wigeon_core::sigv4::canonical::Signature;
+/// fn is_right(signature: &Signature, presented: &str) -> bool {
+///     *signature == *presented
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Signature(String);
 

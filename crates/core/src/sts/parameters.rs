@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 
 use percent_encoding::percent_decode_str;
 
@@ -12,46 +13,81 @@ use super::fault::{FaultCode, StsError};
 
 const MAX_PARAMETERS: usize = 500;
 
-/// Names and values, each name once.
+/// Names and values, each name once. They lie in one text, one after the other, and are found by their names in order.
 #[derive(Clone, Default)]
-pub struct Parameters(BTreeMap<String, String>);
+pub struct Parameters {
+    text: String,
+    /// Sorted by name.
+    pairs: Vec<Pair>,
+}
+
+/// Where a name and its value lie in the text.
+#[derive(Clone)]
+struct Pair {
+    name: Range<usize>,
+    value: Range<usize>,
+}
 
 impl Parameters {
     /// Reads the raw query string (without `?`) and the form body.
     pub fn parse(query: &str, body: &str) -> Result<Self, StsError> {
-        let mut parameters = Self::default();
+        let text = String::with_capacity(query.len() + body.len());
+        let mut parameters = Self { text, pairs: Vec::with_capacity(16) };
         let pairs = query.split('&').chain(body.split('&')).filter(|pair| !pair.is_empty());
         for (count, pair) in pairs.enumerate() {
             if count >= MAX_PARAMETERS {
                 return Err(invalid(format!("The request has more than {MAX_PARAMETERS} parameters")));
             }
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let (Some(name), Some(value)) = (decode(name), decode(value)) else {
+            let (Some(name), Some(value)) =
+                (decode(&mut parameters.text, name), decode(&mut parameters.text, value))
+            else {
                 return Err(invalid("A parameter is not URL-encoded UTF-8".to_owned()));
             };
-            parameters.insert(name, value)?;
+            parameters.insert(Pair { name, value })?;
         }
         Ok(parameters)
     }
 
-    fn insert(&mut self, name: String, value: String) -> Result<(), StsError> {
-        match self.0.get(&name) {
-            Some(present) if *present != value => {
+    fn insert(&mut self, pair: Pair) -> Result<(), StsError> {
+        let (name, value) = self.texts(&pair);
+        match self.pairs.binary_search_by(|known| self.texts(known).0.cmp(name)) {
+            Ok(place) if self.pairs.get(place).is_some_and(|known| self.texts(known).1 != value) => {
                 let name: String = name.chars().take(100).collect();
                 Err(invalid(format!("The parameter {name} was given twice, with two values")))
             }
-            Some(_) => Ok(()),
-            None => {
-                self.0.insert(name, value);
+            Ok(_) => Ok(()),
+            Err(place) => {
+                self.pairs.insert(place, pair);
                 Ok(())
             }
         }
     }
 
+    fn texts(&self, pair: &Pair) -> (&str, &str) {
+        let text = |range: &Range<usize>| self.text.get(range.clone()).unwrap_or_default();
+        (text(&pair.name), text(&pair.value))
+    }
+
+    /// All of them, by name.
+    fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter().map(|pair| self.texts(pair))
+    }
+
+    /// Those whose names begin so, by name: what follows, and the value.
+    fn beginning<'p, 'n>(
+        &'p self,
+        prefix: &'n str,
+    ) -> impl Iterator<Item = (&'p str, &'p str)> + use<'p, 'n> {
+        let first = self.pairs.partition_point(|pair| self.texts(pair).0 < prefix);
+        let from = self.pairs.iter().skip(first).map(|pair| self.texts(pair));
+        from.map_while(move |(name, value)| Some((name.strip_prefix(prefix)?, value)))
+    }
+
     /// The value of a parameter; an empty one is a value.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
     /// `Action`, if there is one.
@@ -66,8 +102,7 @@ impl Parameters {
     pub fn numbered(&self, name: &str) -> Vec<BTreeMap<&str, &str>> {
         let prefix = format!("{name}.member.");
         let mut members: BTreeMap<u32, BTreeMap<&str, &str>> = BTreeMap::new();
-        for (key, value) in self.0.range(prefix.clone()..) {
-            let Some(rest) = key.strip_prefix(&prefix) else { break };
+        for (rest, value) in self.beginning(&prefix) {
             let (number, rest) = rest.split_once('.').unwrap_or((rest, ""));
             let Ok(number) = number.parse() else { continue };
             members.entry(number).or_default().insert(rest, value);
@@ -116,25 +151,25 @@ impl Parameters {
     }
 
     /// Every `NAME.member.N[.FIELD]`: its number, its field, its value.
-    fn below(&self, name: &str) -> impl Iterator<Item = (u32, Option<&str>, &str)> {
-        let prefix = format!("{name}.member.");
-        let start = self.0.range(prefix.clone()..);
-        start.map_while(move |(key, value)| Some((key.strip_prefix(&prefix)?, value))).filter_map(
-            |(rest, value)| {
-                let (number, field) = match rest.split_once('.') {
-                    Some((number, field)) => (number, Some(field)),
-                    None => (rest, None),
-                };
-                Some((number.parse().ok()?, field, value.as_str()))
-            },
-        )
+    fn below<'p, 'n>(
+        &'p self,
+        name: &'n str,
+    ) -> impl Iterator<Item = (u32, Option<&'p str>, &'p str)> + use<'p, 'n> {
+        self.beginning(name).filter_map(|(rest, value)| {
+            let rest = rest.strip_prefix(".member.")?;
+            let (number, field) = match rest.split_once('.') {
+                Some((number, field)) => (number, Some(field)),
+                None => (rest, None),
+            };
+            Some((number.parse().ok()?, field, value))
+        })
     }
 }
 
 /// Names only: one of the values is a token.
 impl fmt::Debug for Parameters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.iter().map(|(name, _)| name)).finish()
     }
 }
 
@@ -142,10 +177,13 @@ fn invalid(message: String) -> StsError {
     StsError::new(FaultCode::InvalidParameterValue, message)
 }
 
-fn decode(text: &str) -> Option<String> {
+/// Adds the text that this stands for to `all`; gives where it lies there.
+fn decode(all: &mut String, text: &str) -> Option<Range<usize>> {
+    let begins = all.len();
     // Without an early end many bytes are looked at together, and tokens are long.
     if text.bytes().fold(0, |found, byte| found | u8::from(byte == b'%') | u8::from(byte == b'+')) == 0 {
-        return Some(text.to_owned());
+        all.push_str(text);
+        return Some(begins..all.len());
     }
     let broken = text.split('%').skip(1).any(|after| {
         !after.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
@@ -154,7 +192,8 @@ fn decode(text: &str) -> Option<String> {
         return None;
     }
     let spaced = text.replace('+', " ");
-    percent_decode_str(&spaced).decode_utf8().ok().map(|text| text.into_owned())
+    all.push_str(&percent_decode_str(&spaced).decode_utf8().ok()?);
+    Some(begins..all.len())
 }
 
 #[cfg(test)]

@@ -40,6 +40,17 @@ pub struct AuditFile {
     open: Mutex<Open>,
 }
 
+/// Lines that the file did not take.
+#[derive(Debug, thiserror::Error)]
+#[error("{lines} records cannot be written")]
+pub struct Unwritten {
+    /// How many.
+    pub lines: u64,
+    /// Why.
+    #[source]
+    pub error: io::Error,
+}
+
 #[derive(Debug)]
 struct Open {
     file: File,
@@ -66,13 +77,13 @@ impl AuditFile {
         &self.options.path
     }
 
-    /// Appends a line, which ends with its line feed.
+    /// Appends lines, each of which ends with its line feed.
     ///
     /// # Errors
-    /// Where the record is not written; the next one is tried again.
-    pub fn write(&self, line: &[u8], now: Timestamp) -> io::Result<()> {
+    /// [`Unwritten`]; the next ones are tried again.
+    pub fn write(&self, lines: &[u8], now: Timestamp) -> Result<(), Unwritten> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.full(&open, line.len() as u64, now) {
+        if self.full(&open, lines.len() as u64, now) {
             // Where it cannot be put aside, records go on into the file that there is.
             if let Err(error) = self.put_aside(&mut open) {
                 tracing::error!(%error, path = %self.options.path.display(), "the audit file cannot be put aside");
@@ -80,7 +91,7 @@ impl AuditFile {
                 open.bytes = 0;
             }
         }
-        open.append(line, now)
+        open.append(lines, now)
     }
 
     /// Opens the file anew, after something else moved it away.
@@ -141,15 +152,35 @@ impl Open {
         Ok(Self { file, bytes, begun, torn: false })
     }
 
-    fn append(&mut self, line: &[u8], now: Timestamp) -> io::Result<()> {
+    fn append(&mut self, lines: &[u8], now: Timestamp) -> Result<(), Unwritten> {
+        self.begun.get_or_insert(now);
+        let mut rest = lines;
+        let written = self.mend().and_then(|()| {
+            while !rest.is_empty() {
+                match self.file.write(rest) {
+                    Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                    Ok(bytes) => rest = rest.get(bytes..).unwrap_or_default(),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(())
+        });
+        let taken = lines.len() - rest.len();
+        self.bytes += taken as u64;
+        written.map_err(|error| {
+            self.torn |= lines.get(..taken).is_some_and(|taken| !taken.is_empty() && !taken.ends_with(b"\n"));
+            Unwritten { lines: rest.iter().filter(|byte| **byte == b'\n').count() as u64, error }
+        })
+    }
+
+    /// Ends the line that a failure left unfinished.
+    fn mend(&mut self) -> io::Result<()> {
         if self.torn {
             self.file.write_all(b"\n")?;
+            self.torn = false;
         }
-        self.begun.get_or_insert(now);
-        self.bytes += line.len() as u64;
-        let written = self.file.write_all(line);
-        self.torn = written.is_err();
-        written
+        Ok(())
     }
 }
 
@@ -223,6 +254,24 @@ mod tests {
             file.write(line.as_bytes(), at(0)).unwrap();
         }
         assert_eq!(lines(&path), ["12", "34", "56"]);
+    }
+
+    /// A full disk takes the first lines and a part of the next: only those that are not whole count as lost.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn lines_that_are_lost_are_counted_and_the_next_begins_anew() {
+        let file = AuditFile::open(FileOptions::new(PathBuf::from("/dev/full"))).unwrap();
+        let unwritten = file.write(b"1\n2\n3\n", at(0)).unwrap_err();
+        assert_eq!((unwritten.lines, unwritten.error.kind()), (3, io::ErrorKind::StorageFull));
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.jsonl");
+        let mut open = Open::at(&path).unwrap();
+        open.append(b"1\n2", at(0)).unwrap();
+        open.torn = true;
+        open.append(b"3\n4\n", at(0)).unwrap();
+        assert_eq!(lines(&path), ["1", "2", "3", "4"]);
+        assert!(!open.torn);
     }
 
     #[cfg(unix)]

@@ -135,9 +135,30 @@ impl Who {
         }
     }
 
-    /// Of a session, just issued or used.
+    /// Of a session that was just issued: nothing else is done with it here.
     #[must_use]
-    pub fn of_session(session: &Session) -> Self {
+    pub fn issued(session: Session) -> Self {
+        let principal = session.arn().to_string();
+        let name = Some(session.display_name().to_owned());
+        let (issuer, subject, by) = match session.origin {
+            Origin::WebIdentity(origin) => (Some(origin.provider.issuer), Some(origin.subject), None),
+            Origin::Chained(origin) => {
+                (origin.provider.map(|provider| provider.issuer), None, Some(origin.by.into()))
+            }
+        };
+        Self {
+            principal,
+            role: Some(session.role_arn.into()),
+            session: Some(session.session_name),
+            issuer,
+            subject,
+            name,
+            by,
+            access_key_id: Some(session.access_key_id),
+        }
+    }
+
+    fn of_session(session: &Session) -> Self {
         let by = match &session.origin {
             Origin::WebIdentity(_) => None,
             Origin::Chained(origin) => Some(origin.by.to_string()),

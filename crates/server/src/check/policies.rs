@@ -20,7 +20,7 @@ pub(super) async fn look(config: &DirectoryConfig, findings: &mut Vec<Finding>) 
             }
         }
         DirectoryHome::Sqlite(path) => {
-            let inspected = Directory::inspect_sqlite(path, config.account.as_deref());
+            let inspected = Directory::inspect_sqlite(path, &config.account);
             (format!("`{}`", path.display()), taken(inspected, "", findings)?)
         }
         DirectoryHome::Postgres { address, password, ca_file } => {
@@ -36,9 +36,9 @@ pub(super) async fn look(config: &DirectoryConfig, findings: &mut Vec<Finding>) 
                 }
             };
             let password = password.as_ref().map(wigeon_core::secret::Secret::expose);
-            let account = config.account.as_deref();
+            let certificates = certificates.as_deref();
             let inspected =
-                Directory::inspect_postgres(address, password, certificates.as_deref(), account).await;
+                Directory::inspect_postgres(address, password, certificates, &config.account).await;
             let fix = "see that the database runs, and that directory.postgres and its password are right";
             ("PostgreSQL".to_owned(), taken(inspected, fix, findings)?)
         }

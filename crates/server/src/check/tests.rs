@@ -6,6 +6,7 @@ use wigeon_core::time::Timestamp;
 
 use super::*;
 use crate::config::{DirectoryConfig, DirectoryHome, Listen};
+use crate::directory::{AccountSettings, Directory};
 
 struct Now;
 
@@ -22,7 +23,7 @@ async fn found(config: &Config) -> Vec<Finding> {
 
 fn config(folder: &Path) -> Config {
     let home = DirectoryHome::Sqlite(folder.join("directory.sqlite"));
-    let directory = DirectoryConfig { home, account: None, connections: None };
+    let directory = DirectoryConfig { home, account: AccountSettings::default(), connections: None };
     Config {
         listen: vec![Listen::at(([127, 0, 0, 1], 0).into())],
         ..Config::new(folder.join("data"), directory)
@@ -69,11 +70,12 @@ async fn what_stands_in_the_way_is_said() {
 async fn a_directory_that_is_there_is_read_and_not_written() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("directory.sqlite");
-    drop(crate::directory::Directory::from_sqlite(&path, Some("123456789012")).unwrap());
+    let account = AccountSettings { number: Some("123456789012".into()), ceph: None };
+    drop(Directory::from_sqlite(&path, &account).unwrap());
     let mut config = config(folder.path());
     let before = fs::read(&path).unwrap();
     assert!(of(&found(&config).await, "directory").text.contains("0 providers, 0 roles"));
-    config.directory.account = Some("999999999999".to_owned());
+    config.directory.account.number = Some("999999999999".to_owned());
     let other = found(&config).await;
     assert_eq!(of(&other, "directory").state, State::Failed);
     assert!(of(&other, "directory").text.contains("123456789012"));

@@ -8,15 +8,15 @@ use wigeon_core::secret::Secret;
 
 use super::error::ConfigError;
 use super::place::Place;
-use crate::directory::{BuiltInSettings, Connections, ProviderSettings};
+use crate::directory::{AccountSettings, BuiltInSettings, Connections, ProviderSettings};
 
 /// Where the directory is kept.
 #[derive(Debug, Clone)]
 pub struct DirectoryConfig {
     /// Its home.
     pub home: DirectoryHome,
-    /// The account's twelve digits, where they are not those of the file or of the database.
-    pub account: Option<String>,
+    /// What is said of a database's account; a file says that itself.
+    pub account: AccountSettings,
     /// How the providers of a database are reached.
     pub connections: Option<Connections>,
 }
@@ -65,7 +65,7 @@ impl DirectoryConfig {
     /// A declarative file.
     #[must_use]
     pub fn file(path: PathBuf) -> Self {
-        Self { home: DirectoryHome::File(path), account: None, connections: None }
+        Self { home: DirectoryHome::File(path), account: AccountSettings::default(), connections: None }
     }
 }
 
@@ -73,7 +73,7 @@ impl DirectoryConfig {
 #[derive(Debug, Deserialize)]
 #[serde(
     untagged,
-    expecting = "a file name, or a table with `file`, `sqlite` or `postgres`; with `postgres` also `password_file` and `ca_file`; with either database `account`"
+    expecting = "a file name, or a table with `file`, `sqlite` or `postgres`; with `postgres` also `password_file` and `ca_file`; with either database `account` and `ceph`"
 )]
 pub enum DirectoryKey {
     /// A declarative file.
@@ -99,6 +99,7 @@ pub struct DirectoryTable {
     password_file: Option<PathBuf>,
     ca_file: Option<PathBuf>,
     account: Option<String>,
+    ceph: Option<bool>,
 }
 
 impl DirectoryKey {
@@ -127,9 +128,11 @@ impl DirectoryTable {
         }
         let two_homes = || place.malformed("the directory has one home: a file or a database");
         let home = match (self.file, self.sqlite, self.postgres) {
-            (Some(file), None, None) if self.account.is_none() => DirectoryHome::File(place.beside(&file)),
+            (Some(file), None, None) if self.account.is_none() && self.ceph.is_none() => {
+                DirectoryHome::File(place.beside(&file))
+            }
             (Some(_), None, None) => {
-                return Err(place.malformed("a directory file names its account itself"));
+                return Err(place.malformed("a directory file says its `account`, and `ceph`, itself"));
             }
             (None, Some(file), None) => DirectoryHome::Sqlite(place.beside(&file)),
             (None, None, None) => DirectoryHome::Sqlite(data.join("directory.sqlite")),
@@ -140,6 +143,7 @@ impl DirectoryTable {
             },
             _ => return Err(two_homes()),
         };
-        Ok(DirectoryConfig { home, account: self.account, connections: None })
+        let account = AccountSettings { number: self.account, ceph: self.ceph };
+        Ok(DirectoryConfig { home, account, connections: None })
     }
 }

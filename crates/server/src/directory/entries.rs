@@ -64,6 +64,12 @@ impl Entries {
         Self { account: account.into(), policies, ..Self::default() }
     }
 
+    /// The same, with Ceph's ways or without.
+    #[must_use]
+    pub fn of(account: impl Into<String>, ceph: bool) -> Self {
+        Self { ceph, ..Self::new(account) }
+    }
+
     /// Twelve digits.
     #[must_use]
     pub fn account(&self) -> &str {

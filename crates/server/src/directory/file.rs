@@ -96,8 +96,7 @@ impl Reader {
                 self.fault("account", format!("`{account}` is not an account: it needs twelve digits"))
             );
         }
-        let mut entries = Entries::new(&account);
-        entries.ceph = contents.ceph;
+        let mut entries = Entries::of(&account, contents.ceph);
         for table in contents.built_in {
             let place = table.place();
             let provider = table.entry(&mut self.sources, self.created_at)?;

@@ -17,7 +17,7 @@ use super::entry::Write;
 use super::last_use::LastUse;
 use super::postgres_tls::Tls;
 use super::stored::{
-    Committed, DEFAULT_ACCOUNT, KEPT, Opened, Rows, SCHEMA, Seen, StoredError, account, body, row,
+    Account, AccountSettings, Committed, KEPT, Opened, Rows, SCHEMA, Seen, StoredError, body, row,
     written_use,
 };
 
@@ -46,7 +46,7 @@ impl Postgres {
         address: &str,
         password: Option<&str>,
         certificates: Option<&[u8]>,
-        configured: Option<&str>,
+        configured: &AccountSettings,
     ) -> Result<(Self, Opened), StoredError> {
         let home = Self::at(address, password, certificates)?;
         let opened = home.prepare(configured).await?;
@@ -58,7 +58,7 @@ impl Postgres {
         address: &str,
         password: Option<&str>,
         certificates: Option<&[u8]>,
-        configured: Option<&str>,
+        configured: &AccountSettings,
     ) -> Result<Seen, StoredError> {
         let home = Self::at(address, password, certificates)?;
         limited(async {
@@ -76,10 +76,9 @@ impl Postgres {
                 older @ ..SCHEMA => return Ok(Seen::Older(older)),
                 found => return Err(StoredError::Newer { found }),
             }
-            let select = "SELECT account FROM wigeon_directory";
-            let stored = transaction.query_one(select, &[]).await.map_err(failed)?.get(0);
+            let stored = account(&*transaction).await.map_err(failed)?;
             let rows = read(&*transaction, None).await?;
-            Ok(Seen::Opened(Opened { account: account(stored, configured)?, rows }))
+            Ok(Seen::Opened(Opened { account: configured.found(stored)?, rows }))
         })
         .await
     }
@@ -108,7 +107,7 @@ impl Postgres {
         Ok(Self { pool, config, tls })
     }
 
-    async fn prepare(&self, configured: Option<&str>) -> Result<Opened, StoredError> {
+    async fn prepare(&self, configured: &AccountSettings) -> Result<Opened, StoredError> {
         let mut client = self.pool.get().await.map_err(failed)?;
         let transaction = client.transaction().await.map_err(failed)?;
         // Nodes that start together make the tables once.
@@ -122,12 +121,11 @@ impl Postgres {
         if found > SCHEMA {
             return Err(StoredError::Newer { found });
         }
-        migrate(&*transaction, found, configured.unwrap_or(DEFAULT_ACCOUNT)).await.map_err(failed)?;
-        let stored =
-            transaction.query_one("SELECT account FROM wigeon_directory", &[]).await.map_err(failed)?;
+        migrate(&*transaction, found, &configured.founded()).await.map_err(failed)?;
+        let stored = account(&*transaction).await.map_err(failed)?;
         let rows = read(&*transaction, None).await?;
         transaction.commit().await.map_err(failed)?;
-        Ok(Opened { account: account(stored.get(0), configured)?, rows })
+        Ok(Opened { account: configured.found(stored)?, rows })
     }
 
     /// What changed after a revision; `None` if nothing did.
@@ -185,18 +183,18 @@ impl Postgres {
         .await
     }
 
-    /// The last use of an access key, as far as the nodes have written it.
-    pub(super) async fn last_use(&self, access_key_id: &str) -> Result<Option<LastUse>, StoredError> {
+    /// The last use in a row, as far as the nodes have written it.
+    pub(super) async fn last_use(&self, key: &str) -> Result<Option<LastUse>, StoredError> {
         limited(async {
             let client = self.pool.get().await.map_err(failed)?;
             let select = "SELECT at, service, region FROM wigeon_last_use WHERE key = $1";
-            let found = client.query_opt(select, &[&access_key_id]).await.map_err(failed)?;
+            let found = client.query_opt(select, &[&key]).await.map_err(failed)?;
             Ok(found.and_then(|row| written_use(row.get(0), row.get(1), row.get(2))))
         })
         .await
     }
 
-    /// Writes uses of access keys, where no later one is written, and forgets keys that are gone.
+    /// Writes uses, where no later one is written, and forgets those of keys and roles that are gone.
     pub(super) async fn write_last_uses(&self, uses: &[(String, LastUse)]) -> Result<(), StoredError> {
         limited(async {
             // In one order on every node: two that write the same keys wait for each other, and never both.
@@ -211,13 +209,13 @@ impl Postgres {
                 )
                 .await
                 .map_err(failed)?;
-            for (id, last) in uses {
+            for (key, last) in uses {
                 let LastUse { at, service, region } = last;
                 let at = at.as_second();
-                transaction.execute(&put, &[id, &at, service, region]).await.map_err(failed)?;
+                transaction.execute(&put, &[key, &at, service, region]).await.map_err(failed)?;
             }
-            let forget = "DELETE FROM wigeon_last_use WHERE key NOT IN
-                          (SELECT key FROM wigeon_entry WHERE kind = 'access-key' AND body IS NOT NULL)";
+            let forget = "DELETE FROM wigeon_last_use WHERE substr(key, position('/' in key) + 1) NOT IN
+                          (SELECT key FROM wigeon_entry WHERE kind IN ('access-key', 'role') AND body IS NOT NULL)";
             transaction.execute(forget, &[]).await.map_err(failed)?;
             transaction.commit().await.map_err(failed)
         })
@@ -287,7 +285,7 @@ fn is_local(config: &Config) -> bool {
 async fn migrate(
     client: &impl GenericClient,
     found: i64,
-    account: &str,
+    account: &Account,
 ) -> Result<(), tokio_postgres::Error> {
     if found < 1 {
         client
@@ -304,7 +302,7 @@ async fn migrate(
             )
             .await?;
         let insert = "INSERT INTO wigeon_directory (account, revision, purged) VALUES ($1, 0, 0)";
-        client.execute(insert, &[&account]).await?;
+        client.execute(insert, &[&account.number]).await?;
     }
     if found < 2 {
         client
@@ -315,8 +313,21 @@ async fn migrate(
             )
             .await?;
     }
+    if found < 3 {
+        let alter = "ALTER TABLE wigeon_directory ADD COLUMN ceph BOOLEAN NOT NULL DEFAULT FALSE";
+        client.batch_execute(alter).await?;
+    }
+    if found < 1 {
+        client.execute("UPDATE wigeon_directory SET ceph = $1", &[&account.ceph]).await?;
+    }
     client.execute("UPDATE wigeon_schema SET version = $1", &[&SCHEMA]).await?;
     Ok(())
+}
+
+/// The account that stands in the tables.
+async fn account(client: &impl GenericClient) -> Result<Account, tokio_postgres::Error> {
+    let row = client.query_one("SELECT account, ceph FROM wigeon_directory", &[]).await?;
+    Ok(Account { number: row.get(0), ceph: row.get(1) })
 }
 
 async fn read(client: &impl GenericClient, after: Option<i64>) -> Result<Rows, StoredError> {

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, Transactio
 use super::entry::Write;
 use super::last_use::LastUse;
 use super::stored::{
-    Committed, DEFAULT_ACCOUNT, KEPT, Opened, Rows, SCHEMA, Seen, StoredError, account, body, row,
+    Account, AccountSettings, Committed, KEPT, Opened, Rows, SCHEMA, Seen, StoredError, body, row,
     written_use,
 };
 
@@ -28,7 +28,7 @@ pub(super) struct Sqlite {
 
 impl Sqlite {
     /// Opens the file, or makes it with mode 0600.
-    pub(super) fn open(path: &Path, configured: Option<&str>) -> Result<(Self, Opened), StoredError> {
+    pub(super) fn open(path: &Path, configured: &AccountSettings) -> Result<(Self, Opened), StoredError> {
         let name = path.display().to_string();
         let folder = |source| StoredError::Folder { path: name.clone(), source };
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
@@ -53,17 +53,16 @@ impl Sqlite {
         if found > SCHEMA {
             return Err(StoredError::Newer { found });
         }
-        migrate(&transaction, found, configured.unwrap_or(DEFAULT_ACCOUNT)).map_err(failed)?;
-        let stored: String =
-            transaction.query_row("SELECT account FROM directory", [], |row| row.get(0)).map_err(failed)?;
+        migrate(&transaction, found, &configured.founded()).map_err(failed)?;
+        let stored = account(&transaction).map_err(failed)?;
         let rows = read(&transaction, None, failed)?;
         transaction.commit().map_err(failed)?;
-        let opened = Opened { account: account(stored, configured)?, rows };
+        let opened = Opened { account: configured.found(stored)?, rows };
         Ok((Self { path: name.clone(), connection: Arc::new(Mutex::new(connection)) }, opened))
     }
 
     /// Looks at a file, and changes nothing.
-    pub(super) fn look(path: &Path, configured: Option<&str>) -> Result<Seen, StoredError> {
+    pub(super) fn look(path: &Path, configured: &AccountSettings) -> Result<Seen, StoredError> {
         if !path.exists() {
             return Ok(Seen::Missing);
         }
@@ -81,10 +80,9 @@ impl Sqlite {
             ..SCHEMA => return Ok(Seen::Older(found)),
             _ => return Err(StoredError::Newer { found }),
         }
-        let stored: String =
-            transaction.query_row("SELECT account FROM directory", [], |row| row.get(0)).map_err(failed)?;
+        let stored = account(&transaction).map_err(failed)?;
         let rows = read(&transaction, None, failed)?;
-        Ok(Seen::Opened(Opened { account: account(stored, configured)?, rows }))
+        Ok(Seen::Opened(Opened { account: configured.found(stored)?, rows }))
     }
 
     /// What changed after a revision; `None` if nothing did.
@@ -135,13 +133,13 @@ impl Sqlite {
         .await
     }
 
-    /// The last use of an access key, as far as it was written.
-    pub(super) async fn last_use(&self, access_key_id: String) -> Result<Option<LastUse>, StoredError> {
+    /// The last use in a row, as far as it was written.
+    pub(super) async fn last_use(&self, key: String) -> Result<Option<LastUse>, StoredError> {
         self.run(move |connection, failed| {
             let select = "SELECT at, service, region FROM last_use WHERE key = ?1";
             let mut statement = connection.prepare_cached(select).map_err(failed)?;
             let found = statement
-                .query_row([access_key_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                .query_row([key], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
                 .optional()
                 .map_err(failed)?;
             Ok(found.and_then(|(at, service, region)| written_use(at, service, region)))
@@ -149,20 +147,20 @@ impl Sqlite {
         .await
     }
 
-    /// Writes uses of access keys, where no later one is written, and forgets keys that are gone.
+    /// Writes uses, where no later one is written, and forgets those of keys and roles that are gone.
     pub(super) async fn write_last_uses(&self, uses: Arc<[(String, LastUse)]>) -> Result<(), StoredError> {
         self.run(move |connection, failed| {
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-            for (id, last) in uses.iter() {
+            for (key, last) in uses.iter() {
                 let put = "INSERT INTO last_use (key, at, service, region) VALUES (?1, ?2, ?3, ?4)
                            ON CONFLICT (key) DO UPDATE SET at = ?2, service = ?3, region = ?4 WHERE ?2 > at";
                 transaction
-                    .execute(put, params![id, last.at.as_second(), last.service, last.region])
+                    .execute(put, params![key, last.at.as_second(), last.service, last.region])
                     .map_err(failed)?;
             }
-            let forget = "DELETE FROM last_use WHERE key NOT IN
-                          (SELECT key FROM entry WHERE kind = 'access-key' AND body IS NOT NULL)";
+            let forget = "DELETE FROM last_use WHERE substr(key, instr(key, '/') + 1) NOT IN
+                          (SELECT key FROM entry WHERE kind IN ('access-key', 'role') AND body IS NOT NULL)";
             transaction.execute(forget, []).map_err(failed)?;
             transaction.commit().map_err(failed)
         })
@@ -186,7 +184,7 @@ impl Sqlite {
 }
 
 /// Brings the tables up to the version of this server, step by step.
-fn migrate(transaction: &Transaction<'_>, found: i64, account: &str) -> rusqlite::Result<()> {
+fn migrate(transaction: &Transaction<'_>, found: i64, account: &Account) -> rusqlite::Result<()> {
     if found < 1 {
         transaction.execute_batch(
             "CREATE TABLE directory (
@@ -198,8 +196,8 @@ fn migrate(transaction: &Transaction<'_>, found: i64, account: &str) -> rusqlite
              ) STRICT, WITHOUT ROWID;
              CREATE INDEX entry_by_revision ON entry (revision);",
         )?;
-        transaction
-            .execute("INSERT INTO directory (account, revision, purged) VALUES (?1, 0, 0)", [account])?;
+        let insert = "INSERT INTO directory (account, revision, purged) VALUES (?1, 0, 0)";
+        transaction.execute(insert, [&account.number])?;
     }
     if found < 2 {
         transaction.execute_batch(
@@ -208,7 +206,19 @@ fn migrate(transaction: &Transaction<'_>, found: i64, account: &str) -> rusqlite
              ) STRICT, WITHOUT ROWID;",
         )?;
     }
+    if found < 3 {
+        transaction.execute_batch("ALTER TABLE directory ADD COLUMN ceph INTEGER NOT NULL DEFAULT 0")?;
+    }
+    if found < 1 {
+        transaction.execute("UPDATE directory SET ceph = ?1", [account.ceph])?;
+    }
     transaction.pragma_update(None, "user_version", SCHEMA)
+}
+
+/// The account that stands in the tables.
+fn account(transaction: &Transaction<'_>) -> rusqlite::Result<Account> {
+    let select = "SELECT account, ceph FROM directory";
+    transaction.query_row(select, [], |row| Ok(Account { number: row.get(0)?, ceph: row.get(1)? }))
 }
 
 fn read(

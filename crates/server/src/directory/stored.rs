@@ -12,13 +12,49 @@ use super::entry::{Entry, EntryKind, Write};
 use super::last_use::LastUse;
 
 /// The version of the tables. Older ones are brought up to it; newer ones are left alone.
-pub(super) const SCHEMA: i64 = 2;
+pub(super) const SCHEMA: i64 = 3;
 
 /// For how many changes a deleted row stays.
 pub(super) const KEPT: i64 = 10_000;
 
 /// The account of a new directory for which none is configured.
-pub(super) const DEFAULT_ACCOUNT: &str = "000000000000";
+const DEFAULT_ACCOUNT: &str = "000000000000";
+
+/// What is said of the account of a database: settled when its tables are made, and the same ever after. What is not
+/// said is as it stands there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccountSettings {
+    /// Twelve digits.
+    pub number: Option<String>,
+    /// Whether Ceph RGW's ways apply.
+    pub ceph: Option<bool>,
+}
+
+/// The account of a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Account {
+    pub(super) number: String,
+    pub(super) ceph: bool,
+}
+
+impl AccountSettings {
+    /// The account of new tables.
+    pub(super) fn founded(&self) -> Account {
+        let number = self.number.as_deref().unwrap_or(DEFAULT_ACCOUNT).to_owned();
+        Account { number, ceph: self.ceph.unwrap_or(false) }
+    }
+
+    /// The account that the tables have, if it is the one that is meant.
+    pub(super) fn found(&self, stored: Account) -> Result<Account, StoredError> {
+        if let Some(configured) = self.number.as_ref().filter(|number| **number != stored.number) {
+            return Err(StoredError::Account { stored: stored.number, configured: configured.clone() });
+        }
+        match self.ceph {
+            Some(configured) if configured != stored.ceph => Err(StoredError::Ways { stored: stored.ceph }),
+            _ => Ok(stored),
+        }
+    }
+}
 
 /// Why a database cannot be used as a directory.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +93,15 @@ pub enum StoredError {
         stored: String,
         /// In the configuration.
         configured: String,
+    },
+    /// Its ARNs are not of the form that is configured.
+    #[error(
+        "the directory was made with `ceph = {stored}`, and what is in it has ARNs of that form; configure the same, or \
+         make a new directory"
+    )]
+    Ways {
+        /// As it was made.
+        stored: bool,
     },
     /// A row is not what it should be.
     #[error("the {kind} `{key}` of the directory cannot be read; a newer server may have written it")]
@@ -106,13 +151,13 @@ pub(super) enum Seen {
 /// What a database starts with.
 #[derive(Debug)]
 pub(super) struct Opened {
-    pub(super) account: String,
+    pub(super) account: Account,
     pub(super) rows: Rows,
 }
 
 impl Opened {
     pub(super) fn entries(&self) -> Entries {
-        let mut entries = Entries::new(&self.account);
+        let mut entries = Entries::of(&self.account.number, self.account.ceph);
         self.rows.rows.iter().for_each(|row| entries.write(row));
         entries
     }
@@ -140,16 +185,6 @@ pub(super) fn body(write: &Write) -> Result<Option<String>, StoredError> {
 /// A last use as it stands in the database; none where its time cannot be one.
 pub(super) fn written_use(at: i64, service: String, region: String) -> Option<LastUse> {
     Timestamp::from_second(at).ok().map(|at| LastUse { at, service, region })
-}
-
-/// The account to use, of the stored and the configured one.
-pub(super) fn account(stored: String, configured: Option<&str>) -> Result<String, StoredError> {
-    match configured {
-        Some(configured) if configured != stored => {
-            Err(StoredError::Account { stored, configured: configured.to_owned() })
-        }
-        _ => Ok(stored),
-    }
 }
 
 /// Whether a database can be read, so that each silence is complained about once.

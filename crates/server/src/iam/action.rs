@@ -6,7 +6,7 @@ use wigeon_core::time::Timestamp;
 use super::fault::Fault;
 use super::input::Input;
 use super::xml::Xml;
-use crate::directory::{Change, Snapshot};
+use crate::directory::{Change, LastUse, Snapshot, Used};
 use crate::session::Caller;
 
 /// What an action sees.
@@ -41,8 +41,11 @@ pub(super) enum Work {
     WriteAndRead(fn(&Reading<'_>) -> Result<Change, Fault>, fn(&Reading<'_>) -> Answer),
     /// Makes an access key: the one answer with a secret.
     CreateAccessKey,
-    /// Says when an access key was last used: what the snapshot does not hold.
-    LastUse,
+    /// Reads, with what the snapshot does not hold: when something was last used.
+    ReadUse(
+        for<'a> fn(&'a Reading<'_>) -> Result<Used<'a>, Fault>,
+        fn(&Reading<'_>, Option<&LastUse>) -> Answer,
+    ),
 }
 
 /// What an action is about: the resource that policies have to allow it on.

@@ -7,15 +7,19 @@ use super::fault::Fault;
 use super::page::Page;
 use super::tags::write_tags;
 use super::xml::Xml;
-use crate::directory::Change;
 use crate::directory::entry::RoleEntry;
+use crate::directory::{Change, LastUse, Used};
 
 pub(super) const ACTIONS: &[Action] = &[
-    Action { name: "CreateRole", on: On::Role, work: Work::WriteAndRead(create, get) },
-    Action { name: "GetRole", on: On::Role, work: Work::Read(get) },
+    Action { name: "CreateRole", on: On::Role, work: Work::WriteAndRead(create, described) },
+    Action { name: "GetRole", on: On::Role, work: Work::ReadUse(used, get) },
     Action { name: "ListRoles", on: On::Account, work: Work::Read(list) },
     Action { name: "UpdateRole", on: On::Role, work: Work::WriteAndRead(update, |_| Ok(Xml::default())) },
-    Action { name: "UpdateRoleDescription", on: On::Role, work: Work::WriteAndRead(update_description, get) },
+    Action {
+        name: "UpdateRoleDescription",
+        on: On::Role,
+        work: Work::WriteAndRead(update_description, described),
+    },
     Action { name: "UpdateAssumeRolePolicy", on: On::Role, work: Work::Write(update_trust) },
     Action { name: "DeleteRole", on: On::Role, work: Work::Write(delete) },
     Action { name: "ListInstanceProfilesForRole", on: On::Role, work: Work::Read(instance_profiles) },
@@ -44,23 +48,45 @@ fn create(of: &Reading<'_>) -> Result<Change, Fault> {
     })
 }
 
-fn get(of: &Reading<'_>) -> Answer {
+fn used<'a>(of: &'a Reading<'_>) -> Result<Used<'a>, Fault> {
+    role(of).map(|role| Used::Role { id: &role.id, name: &role.name })
+}
+
+/// The role, and, as AWS says it to `GetRole` alone, when it was last used.
+fn get(of: &Reading<'_>, last: Option<&LastUse>) -> Answer {
     let role = role(of)?;
     let mut xml = Xml::default();
     xml.within("Role", |xml| {
-        write_role(xml, of.snapshot.account_in_arns(), role);
-        if let Some(arn) = &role.policies.boundary {
-            xml.within("PermissionsBoundary", |xml| {
-                xml.leaf("PermissionsBoundaryType", "Policy");
-                xml.leaf("PermissionsBoundaryArn", arn);
-            });
-        }
-        if !role.tags.is_empty() {
-            write_tags(xml, &role.tags);
-        }
-        xml.within("RoleLastUsed", |_| {});
+        write_all(xml, of.snapshot.account_in_arns(), role);
+        xml.within("RoleLastUsed", |xml| {
+            if let Some(last) = last.filter(|last| last.is_remembered(of.at)) {
+                xml.time("LastUsedDate", last.at);
+                xml.leaf("Region", &last.region);
+            }
+        });
     });
     Ok(xml)
+}
+
+fn described(of: &Reading<'_>) -> Answer {
+    let role = role(of)?;
+    let mut xml = Xml::default();
+    xml.within("Role", |xml| write_all(xml, of.snapshot.account_in_arns(), role));
+    Ok(xml)
+}
+
+/// What a list leaves out, too.
+fn write_all(xml: &mut Xml, account: &str, role: &RoleEntry) {
+    write_role(xml, account, role);
+    if let Some(arn) = &role.policies.boundary {
+        xml.within("PermissionsBoundary", |xml| {
+            xml.leaf("PermissionsBoundaryType", "Policy");
+            xml.leaf("PermissionsBoundaryArn", arn);
+        });
+    }
+    if !role.tags.is_empty() {
+        write_tags(xml, &role.tags);
+    }
 }
 
 /// What every answer says of a role.

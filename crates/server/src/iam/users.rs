@@ -8,7 +8,7 @@ use super::page::Page;
 use super::tags::write_tags;
 use super::xml::Xml;
 use crate::directory::entry::{GroupEntry, UserEntry, key_of};
-use crate::directory::{Change, LastUse};
+use crate::directory::{Change, LastUse, Used};
 use crate::issue::LongLived;
 use crate::session::Caller;
 
@@ -22,7 +22,7 @@ pub(super) const ACTIONS: &[Action] = &[
     Action { name: "ListAccessKeys", on: On::User, work: Work::Read(list_keys) },
     Action { name: "UpdateAccessKey", on: On::User, work: Work::Write(update_key) },
     Action { name: "DeleteAccessKey", on: On::User, work: Work::Write(delete_key) },
-    Action { name: "GetAccessKeyLastUsed", on: On::Account, work: Work::LastUse },
+    Action { name: "GetAccessKeyLastUsed", on: On::Account, work: Work::ReadUse(used_key, last_use) },
     Action { name: "ListGroupsForUser", on: On::User, work: Work::Read(groups_of_user) },
     Action { name: "CreateGroup", on: On::Group, work: Work::WriteAndRead(create_group, created_group) },
     Action { name: "GetGroup", on: On::Group, work: Work::Read(get_group) },
@@ -180,8 +180,12 @@ fn delete_key(of: &Reading<'_>) -> Result<Change, Fault> {
     Ok(Change::DeleteAccessKey { user: of.user_name()?.to_owned(), id: of.input.access_key_id()?.to_owned() })
 }
 
+fn used_key<'a>(of: &'a Reading<'_>) -> Result<Used<'a>, Fault> {
+    Ok(Used::Key { id: of.input.access_key_id()? })
+}
+
 /// A key that was never used has no date, as at AWS.
-pub(super) fn last_use(of: &Reading<'_>, last: Option<&LastUse>) -> Answer {
+fn last_use(of: &Reading<'_>, last: Option<&LastUse>) -> Answer {
     let id = of.input.access_key_id()?;
     let missing = || Fault::no_such_entity(format!("The Access Key with id {id} cannot be found."));
     let entries = of.snapshot.entries();

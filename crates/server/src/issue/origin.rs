@@ -1,6 +1,5 @@
 //! What a session remembers of whom it was made for.
 
-use serde_json::{Map, Value as Json};
 use wigeon_core::claims::Claims;
 use wigeon_core::time::Timestamp;
 
@@ -69,7 +68,7 @@ fn links(session: &Session) -> Vec<Link> {
 }
 
 /// The claims that a session keeps. What only the exchange needed stays behind.
-fn kept_claims(claims: &Claims) -> Map<String, Json> {
+fn kept_claims(claims: &Claims) -> Claims {
     const LEFT: [&str; 11] =
         ["iss", "sub", "aud", "amr", "exp", "iat", "nbf", "nonce", "at_hash", "c_hash", "s_hash"];
     claims

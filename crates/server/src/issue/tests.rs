@@ -83,7 +83,7 @@ fn a_session_survives_its_token() {
         assert_eq!((session.display_name(), session.source_identity.as_deref()), ("alice", Some("alice")));
         assert_eq!(session.policy.as_deref(), Some(POLICY));
         assert_eq!(session.policies(&snapshot).unwrap().len(), 1);
-        let kept: Vec<&str> = origin.claims.keys().map(String::as_str).collect();
+        let kept: Vec<&str> = origin.claims.iter().map(|(name, _)| name).collect();
         assert_eq!(kept, ["preferred_username", "groups"]);
         assert_eq!(session.issued_at, parse_iso8601("2026-11-23T12:00:00Z").unwrap());
     }

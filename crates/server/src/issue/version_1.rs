@@ -1,8 +1,8 @@
 //! Session tokens of version 1, which knew web identities only: they live on until they expire.
 
 use serde::Deserialize;
-use serde_json::{Map, Value as Json};
 use wigeon_core::arn::Arn;
+use wigeon_core::claims::Claims;
 use wigeon_core::time::Timestamp;
 
 use crate::session::{Origin, Prepared, ProviderRef, Session, WebIdentityOrigin};
@@ -33,7 +33,7 @@ struct Version1 {
     #[serde(default)]
     pa: Vec<String>,
     #[serde(default)]
-    c: Map<String, Json>,
+    c: Claims,
     #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
     f: Timestamp,
     #[serde(with = "jiff::fmt::serde::timestamp::second::required")]

@@ -61,7 +61,7 @@ fn of_web_identity(origin: &WebIdentityOrigin, keys: &mut Keys) {
     if origin.app_id {
         keys.text(&format!("{issuer}:app_id"), &origin.audience);
     }
-    for (name, claim) in &origin.claims {
+    for (name, claim) in origin.claims.iter() {
         for prefix in prefixes {
             if let Some(value) = claim_value(claim) {
                 keys.add(format!("{prefix}:{name}"), owned(value));

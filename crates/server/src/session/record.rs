@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json};
 use wigeon_core::arn::Arn;
+use wigeon_core::claims::Claims;
 use wigeon_core::policy::{Document, Kind, Policy, Value};
 use wigeon_core::time::Timestamp;
 
@@ -146,8 +146,8 @@ pub struct WebIdentityOrigin {
     #[serde(rename = "m", default, skip_serializing_if = "Vec::is_empty")]
     pub amr: Vec<String>,
     /// The claims that policies and people may ask for: scalars and arrays of strings.
-    #[serde(rename = "c", default, skip_serializing_if = "Map::is_empty")]
-    pub claims: Map<String, Json>,
+    #[serde(rename = "c", default, skip_serializing_if = "Claims::is_empty")]
+    pub claims: Claims,
     /// Whether `jwt:` keys stand beside the issuer's: MinIO's way.
     #[serde(rename = "j", default, skip_serializing_if = "std::ops::Not::not")]
     pub jwt_keys: bool,
@@ -294,7 +294,7 @@ impl Session {
     #[must_use]
     pub fn display_name(&self) -> &str {
         let Some(origin) = self.web_identity() else { return &self.session_name };
-        let claim = |name| origin.claims.get(name).and_then(Json::as_str).filter(|text| !text.is_empty());
+        let claim = |name| origin.claims.string(name).filter(|text| !text.is_empty());
         claim("preferred_username")
             .or_else(|| claim("email"))
             .or_else(|| claim("name"))

@@ -10,7 +10,7 @@ use wigeon_core::policy::{
 use super::assumed::{AssumedRole, By, Circumstances, TrustError};
 use super::tags::enter_tags;
 use crate::decided::DecidedBy;
-use crate::directory::Snapshot;
+use crate::directory::{Role, Snapshot};
 use crate::session::claim_value;
 use crate::verify::WebIdentity;
 
@@ -28,7 +28,7 @@ pub fn assume(
     // 2. The role.
     let role = snapshot.role(role_arn).ok_or_else(|| TrustError::UnknownRole(role_arn.to_owned()))?;
     // 3. Its trust policy, for the exchange and for each thing that the token wants beside it.
-    let context = context(snapshot, &identity, &session_name, authorized_by_idp, circumstances);
+    let context = context(snapshot, &identity, (role, &session_name), authorized_by_idp, circumstances);
     let mut allowed_by = None;
     for action in actions(&identity) {
         let policies = Policies { resource: Some(&role.trust), ..Policies::default() };
@@ -70,7 +70,7 @@ pub fn explain_trust(
 ) -> Vec<Explanation> {
     let authorized_by_idp = identity.token().authorizes_role(role_arn).unwrap_or(false);
     let Some(role) = snapshot.role(role_arn) else { return Vec::new() };
-    let context = context(snapshot, identity, session_name, authorized_by_idp, circumstances);
+    let context = context(snapshot, identity, (role, session_name), authorized_by_idp, circumstances);
     let policies = Policies { resource: Some(&role.trust), ..Policies::default() };
     let principal = Principal::WebIdentity { provider: identity.provider().principal() };
     let account = snapshot.account();
@@ -104,18 +104,19 @@ fn claim_policies(snapshot: &Snapshot, identity: &WebIdentity) -> Vec<String> {
         .collect()
 }
 
-/// The condition keys. What the server knows stands first: a claim can shadow none of it.
+/// The condition keys, those of the token as far as the role's trust policy reads them. What the server knows stands
+/// first: a claim can shadow none of it.
 fn context<'a>(
     snapshot: &'a Snapshot,
     identity: &'a WebIdentity,
-    session_name: &'a str,
+    (role, session_name): (&Role, &'a str),
     authorized_by_idp: bool,
     circumstances: &Circumstances<'a>,
 ) -> Context<'a> {
     let token = identity.token();
     let provider = identity.provider();
     let claims = token.claims();
-    let mut context = Context::with_capacity(24 + claims.iter().count());
+    let mut context = Context::with_capacity(32);
 
     circumstances.enter_keys(&mut context);
     context.set("aws:PrincipalAccount", snapshot.account());
@@ -132,24 +133,31 @@ fn context<'a>(
 
     let issuer = without_scheme(token.issuer());
     // The services of opaque tokens have the keys that their token information makes, and no others.
-    if provider.has_standard_keys() {
-        context.set([issuer, ":aud"].concat(), token.audience());
-        if snapshot.is_ceph() {
-            context.set([issuer, ":app_id"].concat(), token.audience());
-        }
-        context.set([issuer, ":sub"].concat(), token.subject());
-        context.set([issuer, ":amr"].concat(), token.amr().iter().map(String::as_str).collect::<Vec<_>>());
-        context.set(
-            [issuer, ":oaud"].concat(),
-            match token.original_audiences() {
-                [only] => Value::from(only),
-                many => Value::from(many.iter().map(String::as_str).collect::<Vec<_>>()),
-            },
-        );
+    let standard = provider.has_standard_keys();
+    let is_read = |name: &str| role.trust.document.may_read(issuer, name);
+    let mut enter = |name: &str, value: Value<'a>| context.set([issuer, ":", name].concat(), value);
+    if standard && is_read("aud") {
+        enter("aud", token.audience().into());
     }
-    for (name, claim) in claims.iter() {
+    if standard && snapshot.is_ceph() && is_read("app_id") {
+        enter("app_id", token.audience().into());
+    }
+    if standard && is_read("sub") {
+        enter("sub", token.subject().into());
+    }
+    if standard && is_read("amr") {
+        enter("amr", token.amr().iter().map(String::as_str).collect::<Vec<_>>().into());
+    }
+    if standard && is_read("oaud") {
+        let value = match token.original_audiences() {
+            [only] => Value::from(only),
+            many => Value::from(many.iter().map(String::as_str).collect::<Vec<_>>()),
+        };
+        enter("oaud", value);
+    }
+    for (name, claim) in claims.iter().filter(|(name, _)| is_read(name)) {
         if let Some(value) = claim_value(claim) {
-            context.set([issuer, ":", name].concat(), value);
+            enter(name, value);
         }
     }
     context

@@ -202,3 +202,29 @@ fn who_reads_the_tags_of_objects(#[case] rest: &str, #[case] expected: bool) {
         format!(r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Action":"s3:*",{rest}}}}}"#);
     assert_eq!(Document::parse(&text, Kind::Identity).unwrap().reads_object_tags(), expected);
 }
+
+#[test]
+fn the_keys_that_a_decision_may_depend_on() {
+    let reads = |statement: &str| {
+        let text = format!(r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow",{statement}}}]}}"#);
+        Document::parse(&text, Kind::Identity).unwrap()
+    };
+    let some = reads(
+        r#""Action":"*","Resource":"*","Condition":{"StringEquals":{"IDP.example/realms:Aud":"a"},"Null":{"idp.example/realms:sub":"false"}}"#,
+    );
+    assert!(some.may_read("idp.example/realms", "aud") && some.may_read("IDP.example/realms", "SUB"));
+    for (service, name) in
+        [("idp.example/realms", "amr"), ("idp.example", "realms:aud"), ("idp.example/real", "ms:aud")]
+    {
+        assert!(!some.may_read(service, name), "{service}:{name}");
+    }
+    assert!(!reads(r#""Action":"*","Resource":"*""#).may_read("aws", "userid"));
+    // A variable may be of any key, wherever it stands.
+    for statement in [
+        r#""Action":"*","Resource":"arn:aws:s3:::home/${idp.example:sub}/*""#,
+        r#""Action":"*","NotResource":"arn:aws:s3:::home/${idp.example:sub}/*""#,
+        r#""Action":"*","Resource":"*","Condition":{"StringLike":{"s3:prefix":"${idp.example:sub}/*"}}"#,
+    ] {
+        assert!(reads(statement).may_read("idp.example", "sub"), "{statement}");
+    }
+}

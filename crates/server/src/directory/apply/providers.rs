@@ -23,7 +23,7 @@ pub(super) fn create(
 ) -> Result<Vec<Write>, ChangeError> {
     let invalid =
         |reason: String| ChangeError::InvalidInput(format!("Invalid Open ID Connect Provider URL: {reason}"));
-    check_address(url, false).map_err(invalid)?;
+    check_address(url, entries.ceph).map_err(invalid)?;
     if url.contains('?') || url.chars().count() > 255 {
         return Err(invalid(format!("`{url}` has a query, or more than 255 characters")));
     }
@@ -43,7 +43,7 @@ pub(super) fn create(
     provider.client_ids = counted(provider.client_ids)?;
     provider.thumbprints = checked_thumbprints(thumbprints)?;
     provider.tags = tags::checked(tags, "OpenIDConnectProvider")?;
-    Ok(vec![put(provider)])
+    Ok(vec![put(entries, provider)])
 }
 
 pub(super) fn delete(entries: &Entries, arn: &str) -> Result<Vec<Write>, ChangeError> {
@@ -62,7 +62,7 @@ pub(super) fn set_thumbprints(
 ) -> Result<Vec<Write>, ChangeError> {
     let mut provider = existing::provider(entries, arn)?;
     provider.thumbprints = checked_thumbprints(thumbprints)?;
-    Ok(vec![put(provider)])
+    Ok(vec![put(entries, provider)])
 }
 
 pub(super) fn add_client_id(
@@ -77,7 +77,7 @@ pub(super) fn add_client_id(
     }
     provider.client_ids.push(client_id.to_owned());
     provider.client_ids = counted(provider.client_ids)?;
-    Ok(vec![put(provider)])
+    Ok(vec![put(entries, provider)])
 }
 
 pub(super) fn remove_client_id(
@@ -87,7 +87,7 @@ pub(super) fn remove_client_id(
 ) -> Result<Vec<Write>, ChangeError> {
     let mut provider = existing::provider(entries, arn)?;
     provider.client_ids.retain(|present| present != client_id);
-    Ok(vec![put(provider)])
+    Ok(vec![put(entries, provider)])
 }
 
 fn check_client_id(client_id: &str) -> Result<(), ChangeError> {
@@ -116,6 +116,8 @@ fn checked_thumbprints(thumbprints: &[String]) -> Result<Vec<String>, ChangeErro
     }
 }
 
-fn put(provider: ProviderEntry) -> Write {
+/// With Ceph's ways a provider without client ids leaves it to the trust policies which audience is meant.
+fn put(entries: &Entries, mut provider: ProviderEntry) -> Write {
+    provider.any_audience = entries.ceph && provider.client_ids.is_empty();
     Write::put(Entry::Provider(Arc::new(provider)))
 }
