@@ -10,6 +10,8 @@ use tokio::sync::mpsc;
 use wigeon_core::secret::Secret;
 use wigeon_testkit::browser::Landed;
 
+use super::page::Page;
+use super::redirect::Listener;
 use super::*;
 use crate::causes::with_causes;
 use crate::profile::{ClientCredential, Exchanged, Flow, OAuth, Redirect};
