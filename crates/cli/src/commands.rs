@@ -118,6 +118,8 @@ mod demo;
 
 use clap::Subcommand;
 
+pub(crate) use credentials::Args as CredentialsArgs;
+
 use crate::context::Context;
 use crate::errors::Failure;
 
