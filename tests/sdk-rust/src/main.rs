@@ -26,7 +26,8 @@ async fn main() -> Outcome<()> {
     let endpoint = arguments.next().ok_or("usage: ENDPOINT BUCKET [PREFIX]")?;
     let bucket = arguments.next().ok_or("usage: ENDPOINT BUCKET [PREFIX]")?;
     let prefix = arguments.next().unwrap_or_default();
-    let shared = aws_config::defaults(aws_config::BehaviorVersion::latest()).endpoint_url(endpoint).load().await;
+    let shared =
+        aws_config::defaults(aws_config::BehaviorVersion::latest()).endpoint_url(endpoint).load().await;
     let s3 = Client::from_conf(Builder::from(&shared).force_path_style(true).build());
     let place = Place { s3, bucket, prefix };
     place.objects().await?;
@@ -50,7 +51,12 @@ impl Place {
     }
 
     async fn read(&self, name: &str) -> Outcome<Vec<u8>> {
-        let got = self.s3.get_object().bucket(&self.bucket).key(self.key(name)).checksum_mode(ChecksumMode::Enabled);
+        let got = self
+            .s3
+            .get_object()
+            .bucket(&self.bucket)
+            .key(self.key(name))
+            .checksum_mode(ChecksumMode::Enabled);
         Ok(got.send().await?.body.collect().await?.to_vec())
     }
 
@@ -61,7 +67,10 @@ impl Place {
             put.body(ByteStream::from(body.clone())).metadata("note", "from Rust").send().await?;
             assert_eq!(self.read(name).await?, body, "{name}");
             let head = self.s3.head_object().bucket(&self.bucket).key(self.key(name)).send().await?;
-            assert_eq!(head.metadata().and_then(|all| all.get("note")).map(String::as_str), Some("from Rust"));
+            assert_eq!(
+                head.metadata().and_then(|all| all.get("note")).map(String::as_str),
+                Some("from Rust")
+            );
         }
         let range = self.s3.get_object().bucket(&self.bucket).key(self.key("middle")).range("bytes=5-9");
         assert_eq!(range.send().await?.body.collect().await?.to_vec(), b"xxxxx");
@@ -103,7 +112,8 @@ impl Place {
                 let body = ByteStream::from(vec![b'0' + number as u8; size]);
                 let part = self.s3.upload_part().bucket(bucket).key(&key).upload_id(id).part_number(number);
                 let part = part.set_checksum_algorithm(algorithm.clone()).body(body).send().await?;
-                let done = CompletedPart::builder().part_number(number).set_e_tag(part.e_tag().map(str::to_owned));
+                let done =
+                    CompletedPart::builder().part_number(number).set_e_tag(part.e_tag().map(str::to_owned));
                 let done = done.set_checksum_crc32(part.checksum_crc32().map(str::to_owned));
                 parts.push(done.set_checksum_sha256(part.checksum_sha256().map(str::to_owned)).build());
             }
@@ -119,7 +129,8 @@ impl Place {
     async fn conditions(&self) -> Outcome<()> {
         let again = self.s3.put_object().bucket(&self.bucket).key(self.key("small")).if_none_match("*");
         let refused = again.body(ByteStream::from_static(b"y")).send().await;
-        let status = refused.err().and_then(|error| error.raw_response().map(|response| response.status().as_u16()));
+        let status =
+            refused.err().and_then(|error| error.raw_response().map(|response| response.status().as_u16()));
         assert_eq!(status, Some(412));
         let missing = self.s3.get_object().bucket(&self.bucket).key(self.key("none")).send().await;
         assert!(missing.is_err_and(|error| error.into_service_error().is_no_such_key()));
@@ -134,7 +145,10 @@ impl Place {
             keys.extend(page?.contents().iter().filter_map(|object| object.key().map(str::to_owned)));
         }
         assert_eq!(keys.len(), 7, "{keys:?}");
-        let all = keys.iter().map(|key| ObjectIdentifier::builder().key(key).build()).collect::<Result<Vec<_>, _>>()?;
+        let all = keys
+            .iter()
+            .map(|key| ObjectIdentifier::builder().key(key).build())
+            .collect::<Result<Vec<_>, _>>()?;
         let delete = Delete::builder().set_objects(Some(all)).build()?;
         let deleted = self.s3.delete_objects().bucket(&self.bucket).delete(delete).send().await?;
         assert_eq!((deleted.deleted().len(), deleted.errors().len()), (7, 0));

@@ -1,11 +1,13 @@
 //! Many items from a plan that is still being made, beside each other within one budget.
 //!
-//! Items begin in the order of the plan, as many at once as [`Tuning::files`](super::Tuning::files); the plan is
+//! Items begin in the order of the plan, as many at once as make it faster (`width`); the plan is
 //! asked for more only when there is room, so a plan of a million items takes no memory. One that fails does not
 //! stop the others: it is told, and counted. Removals of objects that follow each other go a thousand at a time.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use futures_util::StreamExt;
@@ -15,8 +17,10 @@ use tokio::task::JoinSet;
 use super::engine::Transfers;
 use super::error::TransferError;
 use super::file_slice::blocking;
-use super::folder::{make_folder, make_link};
+use super::folder::{make_folder, make_link, remove_emptied};
 use super::item::{After, Done, Item, Place, Planned, Report, Step};
+use super::tuning::FIRST_FILES;
+use super::width::Width;
 use crate::s3::{Client, ErrorKind, Verified};
 
 /// The longest text that is taken for the target of a link.
@@ -33,8 +37,14 @@ impl Transfers {
         plan: impl Stream<Item = Result<Planned, TransferError>>,
     ) -> Result<Report, TransferError> {
         let mut plan = std::pin::pin!(plan);
-        let mut crew =
-            Crew { transfers: self, tasks: JoinSet::new(), report: Report::default(), removals: Vec::new() };
+        let mut crew = Crew {
+            transfers: self,
+            tasks: JoinSet::new(),
+            width: Width::new(FIRST_FILES, self.tuning.files),
+            report: Report::default(),
+            removals: Vec::new(),
+            emptied: BTreeMap::new(),
+        };
         let broken = loop {
             let next = match self.unless_stopped(plan.next()).await {
                 Ok(Some(Ok(next))) => next,
@@ -54,6 +64,9 @@ impl Transfers {
         while !crew.tasks.is_empty() {
             crew.wait_for_one().await;
         }
+        let emptied = mem::take(&mut crew.emptied);
+        blocking(move || emptied.into_iter().for_each(|(root, folders)| remove_emptied(&root, folders)))
+            .await?;
         match broken {
             Some(error) => Err(error),
             None if self.is_stopped() => Err(TransferError::Interrupted),
@@ -97,7 +110,11 @@ impl Transfers {
             }
             Step::MakeFolder { to, within } => make_folder(within, to).await.map(|()| NOTHING),
             Step::Copy { from, to } if from.client.is_same(&to.client) => {
-                self.copy(&from.client, &from.address, Some(item.size), &to.address).await
+                if item.after == After::Keep {
+                    self.copy(&from.client, &from.address, Some(item.size), &to.address).await
+                } else {
+                    self.copy_to_move(&from.client, &from.address, &to.address).await
+                }
             }
             Step::Copy { from, to } => {
                 self.copy_across(&from.client, &from.address, &to.client, &to.address).await
@@ -122,9 +139,12 @@ impl Transfers {
 struct Crew<'a> {
     transfers: &'a Transfers,
     tasks: JoinSet<Vec<(Item, Result<Done, TransferError>)>>,
+    width: Width,
     report: Report,
     /// Removals in one bucket that wait to be a thousand.
     removals: Vec<(Item, Place)>,
+    /// Folders that files were moved out of, by the folder in which they lie.
+    emptied: BTreeMap<Arc<Path>, BTreeSet<PathBuf>>,
 }
 
 impl Crew<'_> {
@@ -161,7 +181,7 @@ impl Crew<'_> {
     }
 
     async fn make_room(&mut self) {
-        while self.tasks.len() >= self.transfers.tuning.files.max(1) {
+        while self.tasks.len() >= self.width.allowed() {
             self.wait_for_one().await;
         }
     }
@@ -169,6 +189,7 @@ impl Crew<'_> {
     async fn wait_for_one(&mut self) {
         match self.tasks.join_next().await {
             Some(Ok(outcomes)) => {
+                self.width.ended(outcomes.iter().map(|(item, _)| item.size).sum());
                 for (item, outcome) in outcomes {
                     self.note(&item, outcome);
                 }
@@ -181,6 +202,7 @@ impl Crew<'_> {
     fn note(&mut self, item: &Item, outcome: Result<Done, TransferError>) {
         match outcome {
             Ok(done) => {
+                self.note_source(item);
                 match &item.step {
                     Step::RemoveObject(_) | Step::RemoveFile(_) => self.report.removed += 1,
                     step if step.arrives() => {
@@ -195,6 +217,12 @@ impl Crew<'_> {
             Err(TransferError::Interrupted) if self.transfers.is_stopped() => {}
             Err(error) => self.fail(&item.name, &error),
         }
+    }
+
+    fn note_source(&mut self, item: &Item) {
+        let (Step::Upload { from, .. } | Step::Write { from, .. }) = &item.step else { return };
+        let After::RemoveSource { root: Some(root) } = &item.after else { return };
+        self.emptied.entry(Arc::clone(root)).or_default().extend(from.parent().map(Path::to_owned));
     }
 
     fn fail(&mut self, name: &str, error: &TransferError) {

@@ -56,7 +56,10 @@ impl Transfers {
             self.progress.moved(head.size);
             return Ok(Done { bytes: head.size, verified: stored.verified });
         }
-        match self.copy_parts(client, from, &head, to, &options, &described_by(&head)).await {
+        // In one piece they would go with the object by themselves.
+        let tags = self.tags_to_keep(client, from, &head, None, &PutOptions::default()).await?;
+        let put = PutOptions { tags, ..described_by(&head) };
+        match self.copy_parts(client, from, &head, to, &options, &put).await {
             // Some stores do not decode the name of a part's source (Ceph RGW 16), and find nothing there.
             Err(error) if error.kind() == Some(ErrorKind::NotFound) => {
                 self.copy_across(client, from, client, to).await
@@ -75,13 +78,11 @@ impl Transfers {
         put: &PutOptions,
     ) -> Result<Done, TransferError> {
         let part_size = self.tuning.copy_part_size_for(head.size);
-        let mut parts = PartsInFlight::begin(client, to, put).await?;
+        let mut parts = PartsInFlight::begin(self, client, to, put).await?;
         let step = usize::try_from(part_size).unwrap_or(usize::MAX);
         let sent = async {
             for (number, first) in (1..).zip((0..head.size).step_by(step)) {
-                while parts.in_flight() >= self.tuning.ranges.max(1) {
-                    self.unless_stopped(parts.wait_for_one()).await??;
-                }
+                parts.make_room().await?;
                 let last = head.size.min(first + part_size) - 1;
                 let (from, options) = (from.clone(), options.clone());
                 let progress = Arc::clone(&self.progress);
@@ -99,7 +100,7 @@ impl Transfers {
             Ok(())
         }
         .await;
-        parts.finish(self, sent, put).await
+        parts.finish(sent, put).await
     }
 
     /// Copies an object from one store into another, with its metadata: the bytes pass through here.

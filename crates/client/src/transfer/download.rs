@@ -14,10 +14,13 @@ use wigeon_core::sigv4::canonical::hex;
 use super::engine::Transfers;
 use super::error::TransferError;
 use super::file_slice::{SharedFile, blocking};
+use super::file_time::with_time;
 use super::folder::no_links_below;
 use super::item::{Address, Done};
 use super::partial::{self, Partial, Range, place};
 use super::reader::ObjectReader;
+use super::tuning::FIRST_RANGES;
+use super::width::Width;
 use crate::s3::{Checksum, Client, Digest, GetOptions, ObjectHead, Verified};
 
 /// Up to this size an object is held in memory, and its file made in one go.
@@ -54,7 +57,8 @@ impl Transfers {
         if let Some(root) = within {
             no_links_below(root, to).await?;
         }
-        if tokio::fs::metadata(to).await.is_ok_and(|there| there.is_dir()) {
+        let path = to.to_owned();
+        if blocking(move || path.is_dir()).await? {
             return Err(TransferError::NotAFile { path: to.to_owned(), what: "a folder" });
         }
         if known_size.is_some_and(|size| size < self.tuning.threshold) {
@@ -78,7 +82,7 @@ impl Transfers {
     ) -> Result<Done, TransferError> {
         let (head, mut reader) = self.unless_stopped(ObjectReader::whole(client, from, None)).await??;
         let mut proof = Proof::new(&head);
-        let times = self.times.then(|| head.metadata.clone());
+        let times = self.times.then(|| with_time(&head));
         if head.size <= WRITE_SIZE as u64 {
             let mut content = Vec::new();
             while let Some(chunk) = reader.next().await? {
@@ -123,7 +127,7 @@ impl Transfers {
         };
         match checked {
             Ok(verified) => {
-                partial.persist(to, self.times.then_some(head.metadata)).await?;
+                partial.persist(to, self.times.then(|| with_time(&head))).await?;
                 Ok(Done { bytes: head.size, verified })
             }
             Err(error) => {
@@ -144,8 +148,9 @@ impl Transfers {
     ) -> Result<(), TransferError> {
         let mut missing = partial.missing(head.size).into_iter();
         let mut tasks: JoinSet<Result<Range, TransferError>> = JoinSet::new();
+        let mut width = Width::new(FIRST_RANGES, self.tuning.ranges);
         loop {
-            while tasks.len() < self.tuning.ranges.max(1)
+            while tasks.len() < width.allowed()
                 && !self.is_stopped()
                 && let Some((first, end)) = missing.next()
             {
@@ -169,7 +174,11 @@ impl Transfers {
                 None => self.unless_stopped(tasks.join_next()).await?,
             };
             match finished {
-                Some(finished) => partial.arrive(finished.map_err(|_| TransferError::Worker)??),
+                Some(finished) => {
+                    let range = finished.map_err(|_| TransferError::Worker)??;
+                    width.ended(range.1);
+                    partial.arrive(range);
+                }
                 None if missing.len() > 0 => return Err(TransferError::Interrupted),
                 None => return Ok(()),
             }

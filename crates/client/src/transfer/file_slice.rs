@@ -3,10 +3,10 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
-use tokio::sync::Semaphore;
+use tokio::runtime::{Builder, Runtime};
 
 use super::error::TransferError;
 
@@ -58,16 +58,17 @@ impl SharedFile {
     }
 }
 
-/// So many threads at once serve a disk well; each more has memory of its own that it does not give back.
-static THREADS: Semaphore = Semaphore::const_new(8);
+/// The threads that serve the disk, for all transfers of the process. So many at once do it well, and each has memory of its
+/// own that it does not give back; the runtime's are as many as there are files.
+static DISK: LazyLock<io::Result<Runtime>> =
+    LazyLock::new(|| Builder::new_current_thread().max_blocking_threads(8).thread_name("disk").build());
 
-/// Runs what may block on a thread where it may.
+/// Runs what may block on a thread where it may. It must not wait for another transfer.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, TransferError> {
-    // It is never closed.
-    let _thread = THREADS.acquire().await;
-    tokio::task::spawn_blocking(work).await.map_err(|_| TransferError::Worker)
+    let disk = DISK.as_ref().map_err(|_| TransferError::Worker)?;
+    disk.spawn_blocking(work).await.map_err(|_| TransferError::Worker)
 }
 
 /// Into what is left of the capacity, which is `length`: memory is not zeroed first.

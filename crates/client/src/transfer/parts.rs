@@ -1,13 +1,15 @@
 //! Parts of one upload, several at once: begun together, put together or given up together.
 
 use md5::{Digest as _, Md5};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use wigeon_core::sigv4::canonical::hex;
 
 use super::engine::Transfers;
 use super::error::TransferError;
 use super::item::{Address, Done};
 use super::journal::Journal;
+use super::tuning::FIRST_RANGES;
+use super::width::Width;
 use crate::s3::{
     Client, ETag, ErrorKind, GetOptions, MultipartUpload, Part, PutOptions, S3Error, Stored, Verified,
 };
@@ -15,9 +17,11 @@ use crate::s3::{
 /// An upload whose parts are on their way.
 #[derive(Debug)]
 pub(crate) struct PartsInFlight {
+    transfers: Transfers,
     client: Client,
     upload: MultipartUpload,
     tasks: JoinSet<Result<Part, TransferError>>,
+    width: Width,
     arrived: Vec<Part>,
     /// With it the upload outlives a failure that passes.
     journal: Option<Journal>,
@@ -26,17 +30,39 @@ pub(crate) struct PartsInFlight {
 impl PartsInFlight {
     /// Begins an upload.
     pub(crate) async fn begin(
+        transfers: &Transfers,
         client: &Client,
         to: &Address,
         options: &PutOptions,
     ) -> Result<Self, TransferError> {
         let upload = client.create_multipart(&to.bucket, &to.key, options).await?;
-        Ok(Self::of(client, upload, None))
+        Ok(Self::of(transfers, client, upload, None))
     }
 
     /// Goes on with an upload, or begins one that can be gone on with.
-    pub(crate) fn of(client: &Client, upload: MultipartUpload, journal: Option<Journal>) -> Self {
-        Self { client: client.clone(), upload, tasks: JoinSet::new(), arrived: Vec::new(), journal }
+    pub(crate) fn of(
+        transfers: &Transfers,
+        client: &Client,
+        upload: MultipartUpload,
+        journal: Option<Journal>,
+    ) -> Self {
+        Self {
+            transfers: transfers.clone(),
+            client: client.clone(),
+            upload,
+            tasks: JoinSet::new(),
+            width: Width::new(FIRST_RANGES, transfers.tuning.ranges),
+            arrived: Vec::new(),
+            journal,
+        }
+    }
+
+    /// Waits until one more part may go.
+    pub(crate) async fn make_room(&mut self) -> Result<(), TransferError> {
+        while self.tasks.len() >= self.width.allowed() {
+            self.wait_for_one().await?;
+        }
+        Ok(())
     }
 
     /// Sends one more part, once those that have failed are known. `part` gets the upload and makes the part.
@@ -48,34 +74,46 @@ impl PartsInFlight {
         F: Future<Output = Result<Part, TransferError>> + Send + 'static,
     {
         while let Some(finished) = self.tasks.try_join_next() {
-            self.arrived.push(finished.map_err(|_| TransferError::Worker)??);
+            self.arrive(finished)?;
         }
         self.tasks.spawn(part(self.client.clone(), self.upload.clone()));
         Ok(())
     }
 
-    /// How many parts are on their way.
-    pub(crate) fn in_flight(&self) -> usize {
-        self.tasks.len()
+    /// Waits for all that are on their way.
+    pub(crate) async fn wait_for_all(&mut self) -> Result<(), TransferError> {
+        while !self.tasks.is_empty() {
+            self.wait_for_one().await?;
+        }
+        Ok(())
     }
 
-    /// Waits for one part.
-    pub(crate) async fn wait_for_one(&mut self) -> Result<(), TransferError> {
-        if let Some(finished) = self.tasks.join_next().await {
-            self.arrived.push(finished.map_err(|_| TransferError::Worker)??);
+    /// Waits for one part, or for the wish to stop.
+    async fn wait_for_one(&mut self) -> Result<(), TransferError> {
+        match self.transfers.unless_stopped(self.tasks.join_next()).await? {
+            Some(finished) => self.arrive(finished),
+            None => Ok(()),
         }
+    }
+
+    fn arrive(
+        &mut self,
+        finished: Result<Result<Part, TransferError>, JoinError>,
+    ) -> Result<(), TransferError> {
+        let part = finished.map_err(|_| TransferError::Worker)??;
+        self.width.ended(part.size);
+        self.arrived.push(part);
         Ok(())
     }
 
     /// Waits for all parts and puts them together; or gives the upload up, or leaves it for later, and says why.
     pub(crate) async fn finish(
         mut self,
-        transfers: &Transfers,
         sent: Result<(), TransferError>,
         options: &PutOptions,
     ) -> Result<Done, TransferError> {
         let outcome = match sent {
-            Ok(()) => self.complete(transfers, options).await,
+            Ok(()) => self.complete(options).await,
             Err(error) => Err(error),
         };
         let error = match outcome {
@@ -105,10 +143,8 @@ impl PartsInFlight {
         Err(error)
     }
 
-    async fn complete(&mut self, transfers: &Transfers, options: &PutOptions) -> Result<Done, TransferError> {
-        while !self.tasks.is_empty() {
-            transfers.unless_stopped(self.wait_for_one()).await??;
-        }
+    async fn complete(&mut self, options: &PutOptions) -> Result<Done, TransferError> {
+        self.wait_for_all().await?;
         let mut parts = std::mem::take(&mut self.arrived);
         parts.sort_by_key(|part| part.number);
         let bytes = parts.iter().map(|part| part.size).sum();

@@ -9,9 +9,9 @@ pub struct Tuning {
     pub part_size: u64,
     /// What all parts in flight may hold together, in bytes.
     pub memory: u64,
-    /// Ranges of one object that are fetched at once.
+    /// The most ranges of one object that are fetched, or parts of one upload that are sent, at once.
     pub ranges: usize,
-    /// Files that are on their way at once, in a tree.
+    /// The most files that are on their way at once, in a tree.
     pub files: usize,
     /// Up to this size the store copies an object in one request, in bytes (5 GiB by S3's rules).
     pub copy_threshold: u64,
@@ -19,14 +19,18 @@ pub struct Tuning {
 
 pub(crate) const MIB: u64 = 1 << 20;
 
+/// Of `ranges` and `files`, so many to begin with.
+pub(crate) const FIRST_RANGES: usize = 4;
+pub(crate) const FIRST_FILES: usize = 16;
+
 impl Default for Tuning {
     fn default() -> Self {
         Self {
             threshold: 16 * MIB,
             part_size: 8 * MIB,
             memory: 64 * MIB,
-            ranges: 8,
-            files: 64,
+            ranges: 16,
+            files: 256,
             copy_threshold: 5 << 30,
         }
     }

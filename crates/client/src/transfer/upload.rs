@@ -95,6 +95,7 @@ impl Transfers {
                 (1..).zip((0..size).step_by(usize::try_from(part_size).unwrap_or(usize::MAX)))
             {
                 let length = part_size.min(size - offset);
+                parts.make_room().await?;
                 let memory = self.memory_for(length).await?;
                 let (file, progress) = (file.clone(), Arc::clone(&self.progress));
                 let stored = there.get(&number).filter(|part| part.size == length).cloned();
@@ -110,13 +111,11 @@ impl Transfers {
                     Ok(part)
                 })?;
             }
-            while parts.in_flight() > 0 {
-                self.unless_stopped(parts.wait_for_one()).await??;
-            }
+            parts.wait_for_all().await?;
             unchanged(path, before).await
         }
         .await;
-        parts.finish(self, sent, options).await
+        parts.finish(sent, options).await
     }
 
     /// The upload that an earlier run has left, with the parts that are there, or a new one.
@@ -143,7 +142,11 @@ impl Transfers {
                 match client.list_parts(&upload).await {
                     Ok(there) => {
                         let there = there.into_iter().map(|part| (part.number, part)).collect();
-                        return Ok((begun.part_size, PartsInFlight::of(client, upload, journal), there));
+                        return Ok((
+                            begun.part_size,
+                            PartsInFlight::of(self, client, upload, journal),
+                            there,
+                        ));
                     }
                     // It was completed, given up, or cleaned away.
                     Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -176,7 +179,7 @@ impl Transfers {
             Some(mut journal) => blocking(move || journal.begin(&begun).ok().map(|()| journal)).await?,
             None => None,
         };
-        Ok((part_size, PartsInFlight::of(client, upload, journal), BTreeMap::new()))
+        Ok((part_size, PartsInFlight::of(self, client, upload, journal), BTreeMap::new()))
     }
 
     /// Uploads a stream of any length: in one piece where it is short, in parts where it is long.
@@ -197,7 +200,7 @@ impl Transfers {
         if (first.len() as u64) < first_size {
             return self.put_whole(client, first, to, &options).await;
         }
-        let mut parts = PartsInFlight::begin(client, to, &options).await?;
+        let mut parts = PartsInFlight::begin(self, client, to, &options).await?;
         let sent = async {
             let mut next = Some((first, memory));
             for number in 1.. {
@@ -212,6 +215,7 @@ impl Transfers {
                     progress.moved(length);
                     Ok(part)
                 })?;
+                parts.make_room().await?;
                 let size = self.tuning.stream_part_size(number + 1);
                 let memory = self.memory_for(size).await?;
                 let body = self.unless_stopped(read_part(&mut stream, size)).await??;
@@ -220,7 +224,7 @@ impl Transfers {
             Ok(())
         }
         .await;
-        parts.finish(self, sent, &options).await
+        parts.finish(sent, &options).await
     }
 }
 
@@ -289,7 +293,8 @@ fn open(path: &Path) -> Result<(std::fs::File, std::fs::Metadata), TransferError
 
 /// Whether the file is still the one whose bytes were sent.
 async fn unchanged(path: &Path, before: &std::fs::Metadata) -> Result<(), TransferError> {
-    let after = tokio::fs::metadata(path).await;
+    let file = path.to_owned();
+    let after = blocking(move || std::fs::metadata(file)).await?;
     let same =
         after.is_ok_and(|now| now.len() == before.len() && now.modified().ok() == before.modified().ok());
     if same { Ok(()) } else { Err(TransferError::Changed(path.display().to_string())) }

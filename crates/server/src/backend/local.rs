@@ -70,7 +70,7 @@ pub mod version;
 
 pub mod error;
 
-pub mod lock;
+pub mod object_lock;
 
 pub mod attributes;
 
@@ -111,6 +111,8 @@ mod locks;
 mod objects;
 
 pub mod uploads;
+
+mod completing;
 
 mod completed;
 

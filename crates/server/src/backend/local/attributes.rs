@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::checksum::Checksums;
-use super::lock::Lock;
+use super::object_lock::Lock;
 
 /// An object's tags, by name.
 pub type Tags = BTreeMap<String, String>;

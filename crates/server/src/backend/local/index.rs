@@ -9,10 +9,10 @@ use super::attributes::{Attributes, StorageClass, Tags};
 use super::checksum::{ChecksumAlgorithm, ChecksumKind, Checksums};
 use super::error::{DeleteMarker, StoreError};
 use super::etag::ETag;
-use super::lock::Lock;
 use super::object::{
     BucketInfo, ObjectInfo, ObjectSummary, PartInfo, UploadId, UploadInfo, Usage, VersionSummary,
 };
+use super::object_lock::Lock;
 use super::places::ContentId;
 use super::version::{VersionId, Versioning};
 

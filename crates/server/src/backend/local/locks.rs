@@ -6,8 +6,8 @@ use wigeon_core::time::Timestamp;
 
 use super::error::StoreError;
 use super::index::{self, BucketRow, run};
-use super::lock::{DefaultRetention, Lock, Retention};
 use super::object::BucketLock;
+use super::object_lock::{DefaultRetention, Lock, Retention};
 use super::settings::{self, Setting};
 use super::version::{VersionId, Versioning};
 use super::versions::{find, update};

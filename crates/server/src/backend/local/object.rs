@@ -6,7 +6,7 @@ use wigeon_core::time::Timestamp;
 use super::attributes::{Attributes, StorageClass, Tags};
 use super::checksum::{ChecksumAlgorithm, ChecksumKind, Checksums};
 use super::etag::ETag;
-use super::lock::{DefaultRetention, Lock};
+use super::object_lock::{DefaultRetention, Lock};
 use super::version::{VersionId, Versioning};
 
 /// A bucket.

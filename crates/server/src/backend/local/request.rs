@@ -8,8 +8,8 @@ use super::attributes::{Attributes, StorageClass, Tags};
 use super::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind, Checksums};
 use super::conditions::{PutCondition, ReadConditions};
 use super::etag::ETag;
-use super::lock::Lock;
 use super::object::{ObjectInfo, ObjectSummary, PartInfo, UploadId, UploadInfo, VersionSummary};
+use super::object_lock::Lock;
 use super::version::VersionId;
 
 /// The most that one page of a listing holds, whatever is asked for (S3's limit).

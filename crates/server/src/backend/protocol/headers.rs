@@ -19,8 +19,8 @@ use crate::backend::local::attributes::{Attributes, StorageClass, SystemHeaders,
 use crate::backend::local::checksum::{ChecksumKind, Checksums};
 use crate::backend::local::conditions::{PutCondition, ReadConditions, TagMatch};
 use crate::backend::local::etag::ETag;
-use crate::backend::local::lock::{Lock, Retention, RetentionMode};
 use crate::backend::local::object::ObjectInfo;
+use crate::backend::local::object_lock::{Lock, Retention, RetentionMode};
 use crate::backend::local::request::Source;
 use crate::backend::local::version::VersionId;
 use crate::classify::CopySource;

@@ -8,7 +8,7 @@ use super::headers;
 use super::upload::checked_body;
 use super::xml::{self, Answer, LONGEST_BODY, Xml, child_text, children};
 use crate::authorize::Permit;
-use crate::backend::local::lock::{DefaultRetention, Lock, Period, Retention, RetentionMode};
+use crate::backend::local::object_lock::{DefaultRetention, Lock, Period, Retention, RetentionMode};
 use crate::backend::local::version::VersionId;
 use crate::backend::local::{Store, StoreError};
 use crate::body::{RequestBody, ResponseBody, empty};

@@ -3,9 +3,9 @@
 use wigeon_core::s3::{BucketName, ObjectKey};
 
 use super::super::error::StoreError;
-use super::super::lock::{DefaultRetention, Lock, Retention};
 use super::super::locks;
 use super::super::object::BucketLock;
+use super::super::object_lock::{DefaultRetention, Lock, Retention};
 use super::super::store::Store;
 use super::super::version::VersionId;
 

@@ -6,6 +6,7 @@ use wigeon_core::s3::{BucketName, ObjectKey};
 
 use super::super::checksum::Checksums;
 use super::super::completed;
+use super::super::completing;
 use super::super::conditions::ReadOutcome;
 use super::super::error::StoreError;
 use super::super::etag::ETag;
@@ -152,7 +153,7 @@ impl Store {
         let content = (self.shared.staging.next_id(), self.shared.options.min_part_size);
         self.write(move |index, effects, clock| {
             let now = clock.now();
-            match uploads::complete(index, effects, &at, &completion, content, now) {
+            match completing::complete(index, effects, &at, &completion, content, now) {
                 Ok((bucket, made)) => {
                     completed::remember(index, bucket, &at, &made, now)?;
                     Ok(made)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::backend::local::expire::Expired;
 use crate::backend::local::lifecycle::{Expiration, Filter, Lifecycle, Noncurrent, Rule};
-use crate::backend::local::lock::{Lock, Retention, RetentionMode};
+use crate::backend::local::object_lock::{Lock, Retention, RetentionMode};
 use crate::backend::local::request::{NewUpload, VersionQuery};
 use crate::backend::local::settings::Setting;
 use crate::backend::local::version::VersionId;

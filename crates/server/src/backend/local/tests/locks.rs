@@ -1,8 +1,8 @@
 //! Object lock: what is protected stays, whoever deletes, overwrites or suspends.
 
 use super::*;
-use crate::backend::local::lock::{DefaultRetention, Lock, Period, Retention, RetentionMode};
 use crate::backend::local::object::BucketLock;
+use crate::backend::local::object_lock::{DefaultRetention, Lock, Period, Retention, RetentionMode};
 use crate::backend::local::request::{CompletedPart, Completion, NewUpload};
 use crate::backend::local::version::VersionId;
 

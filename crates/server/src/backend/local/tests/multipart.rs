@@ -7,8 +7,8 @@ use crate::backend::local::attributes::StorageClass;
 use crate::backend::local::checksum::{Checksum, ChecksumAlgorithm, ChecksumKind, Checksums};
 use crate::backend::local::conditions::ReadConditions;
 use crate::backend::local::etag::ETag;
-use crate::backend::local::lock::Lock;
 use crate::backend::local::object::{PartInfo, UploadId};
+use crate::backend::local::object_lock::Lock;
 use crate::backend::local::request::{
     Completed, CompletedPart, Completion, CopyRequest, NewUpload, PartCopyRequest, Source, UploadQuery,
     VersionQuery,
