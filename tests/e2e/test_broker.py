@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -174,6 +175,46 @@ def test_systemd_hands_the_listeners_over(own, tmp_path):
     finally:
         activator.terminate()
         activator.communicate(timeout=20)
+
+
+USER_MANAGER = """
+set -e
+mount -t tmpfs tmpfs /run
+mkdir -p /run/systemd/system -m 755
+mkdir -p "$XDG_RUNTIME_DIR" -m 700
+dbus-daemon --session --address="unix:path=$XDG_RUNTIME_DIR/bus" --nofork --nopidfile >/dev/null 2>&1 &
+bus=$!
+/lib/systemd/systemd --user --log-target=null >/dev/null 2>&1 &
+manager=$!
+trap 'kill $manager $bus; wait' EXIT
+for i in $(seq 100); do systemctl --user is-system-running >/dev/null 2>&1 && break; sleep 0.1; done
+systemctl --user is-system-running >&2
+systemctl --user daemon-reload
+systemctl --user start wigeon-agent.socket
+"$WIGEON" credentials own
+systemctl --user show wigeon-agent.service -p ActiveState --value
+"$WIGEON" agent status
+systemctl --user stop wigeon-agent.socket wigeon-agent.service
+"""
+
+
+def test_a_user_manager_of_systemd_starts_the_agent(own):
+    """`wigeon setup systemd`, and a real manager, to which a namespace of mounts looks like a system that systemd has started."""
+    if os.geteuid() != 0 or not all(map(shutil.which, ("unshare", "systemctl", "dbus-daemon"))) or not os.path.exists("/lib/systemd/systemd"):
+        pytest.skip("there is no systemd here, or no way to a namespace of mounts")
+    if subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("there are no namespaces of mounts here")
+    own("setup", "systemd", "own")
+    env = environment(own.home, XDG_RUNTIME_DIR="/run/user/wigeon-e2e", WIGEON=str(BINARY))
+    done = subprocess.run(["unshare", "-m", "--propagation", "private", "sh", "-c", USER_MANAGER], env=env, cwd=own.home, stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=90)
+    own("setup", "systemd", "own", "--undo")
+    if "running" not in done.stderr:
+        pytest.skip(f"systemd does not start as a user's manager here: {done.stderr}")
+    lines = done.stdout.splitlines()
+    # The first question is answered by the agent that it starts; it then has the session.
+    assert json.loads(lines[0])["Version"] == 1 and lines[1] == "active", done.stdout
+    assert lines[2].startswith("The agent runs (process ") and "own: valid" in done.stdout
 
 
 def test_signing_out_empties_the_agent(tmp_path_factory, server, identity, admin, browse):

@@ -215,8 +215,11 @@ def test_some_of_many_fail(lab, bucket):
 def test_the_library_by_itself(rgw):
     """Operations and transfers that the commands do not show, with faults; see crates/client/tests/store.rs."""
     root = pathlib.Path(__file__).resolve().parents[2]
+    s3 = boto3.client("s3", endpoint_url=rgw["RGW_ENDPOINT"], region_name="us-east-1",
+                      aws_access_key_id=rgw["RGW_ACCESS_KEY"], aws_secret_access_key=rgw["RGW_SECRET_KEY"])
+    s3.create_bucket(Bucket="locking", ObjectLockEnabledForBucket=True)
     done = subprocess.run(["cargo", "test", "--quiet", "-p", "wigeon-client", "--test", "store", "--", "--ignored"], cwd=root,
-                          env={**os.environ, **rgw.values}, capture_output=True, text=True, timeout=600)
+                          env={**os.environ, **rgw.values, "LOCKING_BUCKET": "locking"}, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0 and "0 failed; 0 ignored" in done.stdout, done.stdout + done.stderr
 
 

@@ -2,12 +2,16 @@
 
 import datetime
 import json
+import os
+import pathlib
+import subprocess
 import uuid
 
 import botocore.exceptions
 import pytest
 
-from conftest import Server, client, exchanged
+from conftest import Certificates, Server, client, exchanged, runner
+from test_object_commands import Store
 
 NOW = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
 DAY = datetime.timedelta(days=1)
@@ -147,3 +151,22 @@ def test_policies_see_what_the_body_says(s3, server, alice, bucket):
     # Who may not read the retention does not see it with the object either.
     allow(s3, server, bucket, "s3:GetObject")
     assert "ObjectLockMode" not in alice.head_object(Bucket=bucket, Key="k")
+
+
+def test_changes_in_place_keep_the_lock(server, s3, bucket, tmp_path):
+    """In one piece and in parts, at any size: crates/client/tests/store.rs, and the command."""
+    root = pathlib.Path(__file__).resolve().parents[2]
+    variables = {"RGW_ENDPOINT": server.url, "RGW_REGION": "us-east-1", "RGW_CA_FILE": str(Certificates(tmp_path).ca),
+                 "RGW_ACCESS_KEY": server.root["aws_access_key_id"], "RGW_SECRET_KEY": server.root["aws_secret_access_key"],
+                 "LOCKING_BUCKET": bucket}
+    tests = ["what_is_locked_stays_so_in_its_next_version", "a_rewritten_object_keeps_what_was_not_changed", "copies_in_parts"]
+    done = subprocess.run(["cargo", "test", "--quiet", "-p", "wigeon-client", "--test", "store", "--", "--ignored", "--exact", *tests], cwd=root,
+                          env={**os.environ, **variables}, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0 and "3 passed; 0 failed" in done.stdout, done.stdout + done.stderr
+    k = Store(runner(tmp_path), "k", server.url, variables["RGW_ACCESS_KEY"], variables["RGW_SECRET_KEY"])
+    s3.put_object(Bucket=bucket, Key="a", Body=b"1", ObjectLockMode="GOVERNANCE", ObjectLockRetainUntilDate=NOW + DAY, ObjectLockLegalHoldStatus="ON", Tagging="p=q")
+    k("meta", "set", f"k:{bucket}/a", "who=ada")
+    k("mv", f"k:{bucket}/a", f"k:{bucket}/b")
+    head = s3.head_object(Bucket=bucket, Key="b")
+    assert (head["Metadata"], head["ObjectLockMode"], head["ObjectLockRetainUntilDate"], head["ObjectLockLegalHoldStatus"]) == ({"who": "ada"}, "GOVERNANCE", NOW + DAY, "ON")
+    assert s3.get_object_tagging(Bucket=bucket, Key="b")["TagSet"] == [{"Key": "p", "Value": "q"}]

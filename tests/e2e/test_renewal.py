@@ -23,7 +23,7 @@ class Between:
     """Passes the token endpoint's requests on."""
 
     def __init__(self, endpoint):
-        self.calls, self.down, self.id_tokens = [], False, True
+        self.calls, self.down, self.id_tokens, self.life = [], False, True, None
         between = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -39,6 +39,8 @@ class Between:
                         tokens = json.loads(answer.read())
                         if not between.id_tokens:
                             tokens.pop("id_token", None)
+                        if between.life:
+                            tokens["refresh_expires_in"] = between.life
                         self.answer(200, json.dumps(tokens).encode(), "application/json")
                 except urllib.error.HTTPError as refused:
                     self.answer(refused.code, refused.read(), refused.headers.get_content_type())
@@ -167,6 +169,25 @@ def test_a_provider_that_gives_no_new_id_token(own, between):
     # Why, for those who want to know.
     assert "because: the ID token ended" in own("credentials", "own", "-v", code=4).stderr
     assert "gives no new one" in json.loads(own("credentials", "own", "--json", code=4).stderr)["error"]["causes"][0]
+
+
+def test_a_refresh_token_that_ends_with_idleness_is_used_in_time(own, between, browse):
+    # As Keycloak's, without the scope `offline_access`.
+    between.life = 1800
+    login = own("login", "own", env={"BROWSER": str(browse), "TZ": "UTC"}).stdout
+    assert re.search(r"renews by itself until (\d{4}-\d\d-\d\d )?\d\d:\d\d UTC\.$", login.strip()), login
+    own("credentials", "own")
+    assert between.refreshes() == []
+    kept = Kept(own.home, "own")
+    record = json.loads(kept.read_text())
+    record["refresh_token_life"] = {"from": in_seconds(-1300), "until": in_seconds(500)}
+    kept.write_text(json.dumps(record))
+    for _ in range(3):
+        own("credentials", "own")
+    # The credentials were good for longer, and so was the ID token.
+    assert between.refreshes() == [record["refresh_token"]]
+    until = json.loads(own("status", "own", "--json").stdout)["renews_until"]
+    assert in_seconds(1700) < until < in_seconds(1810)
 
 
 def test_a_sign_in_that_the_provider_has_ended(own, between):

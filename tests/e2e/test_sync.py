@@ -9,6 +9,7 @@ import pytest
 
 from conftest import runner
 from test_client_with_wigeon import admin, own  # noqa: F401
+from test_object_commands import Store
 
 ODD = ["a", "a-b", "a.txt", "a0", "ü/日本 .txt", "with space/x y", "new\nline", ".hidden", "-dash", "deep/" * 12 + "end", "b/c", "b/c-d", "e+f&g=h?i#j%41"]
 
@@ -252,3 +253,153 @@ def test_between_stores_and_ceph(own, rgw, place, tmp_path):  # noqa: F811
     assert json.loads(run("sync", place.local, f"s3://{bucket}/x", "--delete", "--json", env=ceph).stdout)["removed"] == 1
     run("sync", f"s3://{bucket}/x", f"s3://{bucket}/y", env=ceph)
     run("check", "--download", f"s3://{bucket}/x", f"s3://{bucket}/y", env=ceph)
+
+
+# Everything that a key may be: all planes of Unicode, composed and not, spaces at either end, line breaks, leading dots and
+# dashes, names of folders, escapes, 1,024 bytes, and objects beside their folders.
+HARD = [
+    "a", "a/b", "a/b/c", "a-", "a.", "a0", "a//b", "a///", "/", "//x", ".", "..", "../up", "x/./y", "x/../z", "...",
+    " leading", "trailing ", "  ", "in side/of it", "new\nline", "tab\there", "-rf", "--delete", ".hidden", ".hidden/.deep",
+    "\u00e9", "e\u0301", "\u65e5\u672c\u8a9e", "\U0001f600/\U0001f4a9", "\u05e9\u05dc\u05d5\u05dd", "\ufffd", "\U0010ffff", "\u201b", "\u201b\u201b", "\u201b-", "a\u201bd", "a\u201bd/x",
+    "back\\slash", "quo\"te'", "st*r?", "pi|pe", "c:olon", "am&per", "per%cent", "%41", "pl+us", "h#sh", "<xml>&amp;", "$HOME", "`id`", "{brace}", "[bracket]", "s;emi,comma=",
+    "long" * 64, "u\u0308" * 100, "p/" * 400 + "end",
+]
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory, server, rgw):
+    """Two servers under two profiles: Wigeon's own, and Ceph RGW; a bucket in each."""
+    run = runner(tmp_path_factory.mktemp("two"))
+    stores = {"own": Store(run, "own", server.url, server.root["aws_access_key_id"], server.root["aws_secret_access_key"]),
+              "ceph": Store(run, "ceph", rgw["RGW_ENDPOINT"], rgw["RGW_ACCESS_KEY"], rgw["RGW_SECRET_KEY"])}
+    for name, store in stores.items():
+        store.boto.create_bucket(Bucket=f"two-{name}")
+    return stores
+
+
+def held(store, prefix):
+    bucket = f"two-{store.name}"
+    pages = store.boto.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+    return {key.removeprefix(prefix): store.boto.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
+
+
+@pytest.mark.parametrize("name", ["own", "ceph"])
+def test_every_name_goes_down_up_and_across(two, name, tmp_path):
+    store, other = two[name], two["ceph" if name == "own" else "own"]
+    longest = "n" * (1024 - len("hard/"))
+    content = {key: f"{index}".encode() for index, key in enumerate(HARD + [longest])}
+    for key, body in content.items():
+        store.boto.put_object(Bucket=f"two-{name}", Key=f"hard/{key}", Body=body)
+    assert held(store, "hard/") == content
+    store("sync", f"{name}:two-{name}/hard", tmp_path / "down")
+    again = store.json("sync", f"{name}:two-{name}/hard", tmp_path / "down", "--checksum")
+    assert (again["copied"], again["same"]) == (0, len(content))
+    store("sync", tmp_path / "down", f"{name}:two-{name}/back")
+    assert held(store, "back/") == content
+    # To another server, and a watch over it all finds nothing left to do.
+    store("sync", f"{name}:two-{name}/hard", f"{other.name}:two-{other.name}/from")
+    assert held(other, "from/") == content
+    assert store("check", f"{name}:two-{name}/hard", f"{other.name}:two-{other.name}/from", "--download").returncode == 0
+
+
+def test_two_servers_are_kept_alike(two):
+    own, ceph = two["own"], two["ceph"]
+    content = {f"d{index % 7}/f{index:03}": os.urandom(index * 50) for index in range(120)}
+    content["large"] = os.urandom(20 << 20)
+    for key, body in content.items():
+        own.boto.put_object(Bucket="two-own", Key=f"alike/{key}", Body=body, Metadata={"who": "ada"})
+    arguments = ("sync", "own:two-own/alike", "ceph:two-ceph/alike", "--delete")
+    assert own.json(*arguments)["copied"] == len(content)
+    assert held(ceph, "alike/") == content
+    assert ceph.boto.head_object(Bucket="two-ceph", Key="alike/large")["Metadata"]["who"] == "ada"
+    own.boto.delete_object(Bucket="two-own", Key="alike/d0/f000")
+    own.boto.put_object(Bucket="two-own", Key="alike/d1/f001", Body=b"changed")
+    ceph.boto.put_object(Bucket="two-ceph", Key="alike/stray", Body=b"?")
+    done = own.json(*arguments, "--backup-dir", "ceph:two-ceph/kept")
+    assert (done["copied"], done["removed"], done["failed"]) == (1, 2, 0)
+    assert held(ceph, "alike/") == held(own, "alike/")
+    assert set(held(ceph, "kept/")) == {"d0/f000", "d1/f001", "stray"}
+
+
+def test_ceph_in_bad_weather(two, rgw, storm, tmp_path):
+    """The proxy fails, cuts, throttles and stalls: what reports success is equal, and a rerun completes."""
+    run = runner(tmp_path)
+    rough = Store(run, "rough", storm(rgw["RGW_ENDPOINT"], per_mille=60), rgw["RGW_ACCESS_KEY"], rgw["RGW_SECRET_KEY"])
+    content = {f"d{index % 5}/f{index}": os.urandom(index * 100) for index in range(60)}
+    content["large"] = os.urandom(20 << 20)
+    write(tmp_path / "here", content)
+
+    def until_done(*arguments):
+        for _ in range(20):
+            done = run(*arguments, code=None)
+            if done.returncode == 0:
+                return
+            assert done.returncode in (3, 4, 6), done.stderr
+        raise AssertionError(done.stderr)
+
+    until_done("sync", tmp_path / "here", "rough:two-ceph/storm", "--delete")
+    assert held(two["ceph"], "storm/") == content
+    until_done("sync", "rough:two-ceph/storm", tmp_path / "back", "--delete")
+    assert read(tmp_path / "back") == content
+    for index in range(30):
+        (tmp_path / "here" / f"d{index % 5}" / f"f{index}").unlink()
+    until_done("sync", tmp_path / "here", "rough:two-ceph/storm", "--delete", "--checksum")
+    assert held(two["ceph"], "storm/") == read(tmp_path / "here")
+    until_done("sync", "rough:two-ceph/storm", "rough:two-ceph/storm-copy", "--delete")
+    assert held(two["ceph"], "storm-copy/") == read(tmp_path / "here")
+
+
+def test_mtime_is_that_of_the_writing_where_there_is_none(own, admin, place):  # noqa: F811
+    admin.put_object(Bucket="home", Key=f"{place.prefix}/plain", Body=b"no metadata")
+    down = ("sync", place.address, place.local, "--compare", "mtime", "--json")
+    assert json.loads(own(*down).stdout)["copied"] == 1
+    written = admin.head_object(Bucket="home", Key=f"{place.prefix}/plain")["LastModified"].timestamp()
+    assert (place.local / "plain").stat().st_mtime == written
+    assert json.loads(own(*down).stdout)["copied"] == 0
+    assert json.loads(own("sync", place.local, place.address, "--compare", "mtime", "--json").stdout)["copied"] == 0
+
+
+@pytest.mark.parametrize("verb", ["cp", "mv"])
+def test_filters_choose_what_is_copied_and_moved(own, admin, place, verb):  # noqa: F811
+    content = {"a.txt": b"1", "b.jpg": b"22", "d/c.txt": b"333", "d/e.jpg": b"4444", "skip/f.txt": b"5", "large.txt": bytes(3000)}
+    only = ["--include", "*.txt", "--filter", "- *", "--max-size", "1K"]
+    chosen = {name: content[name] for name in ("a.txt", "d/c.txt", "skip/f.txt")}
+    rest = {name: body for name, body in content.items() if name not in chosen}
+    write(place.local, content)
+    own(verb, "-r", place.local, place.address, *only)
+    assert place.objects() == chosen
+    assert read(place.local) == (content if verb == "cp" else rest)
+    # A folder goes that is empty because of that; others stay.
+    assert (place.local / "skip").exists() == (verb == "cp") and (place.local / "d").exists()
+    write(place.local, content)
+    own("cp", "-r", place.local, place.address)
+    own(verb, "-r", place.address, f"{place.address}-2", *only)
+    assert place.objects("-2") == chosen
+    own("cp", "-r", place.local, place.address)
+    own(verb, "-r", place.address, place.local.with_name(f"down-{verb}"), "--exclude", "skip/", "--exclude", "*.jpg", "--min-size", "2B")
+    assert read(place.local.with_name(f"down-{verb}")) == {"d/c.txt": b"333", "large.txt": bytes(3000)}
+    jobs = f"{verb} -r '{place.local}' '{place.address}-3' --include 'd/*.jpg'\nrm -r '{place.address}-2' --exclude /a.txt\n"
+    own("run", input=jobs)
+    assert place.objects("-3") == {"d/e.jpg": b"4444"} and place.objects("-2") == {"a.txt": b"1"}
+    assert "copy" not in own(verb, "-rn", place.address, f"{place.address}-4", "--include", "none").stdout
+
+
+def test_a_plan_of_a_profile_of_one_letter(tmp_path, server, place):  # noqa: F811
+    k = Store(runner(tmp_path), "k", server.url, server.root["aws_access_key_id"], server.root["aws_secret_access_key"])
+    write(place.local, {"a": b"1"})
+    k("sync", place.local, f"k:home/{place.prefix}", "--plan-out", "plan")
+    k("sync", "--apply", "plan")
+    assert place.objects() == {"a": b"1"}
+
+
+def test_what_a_rename_empties_goes(own, place):  # noqa: F811
+    write(place.local, {"old/deep/name": b"moved content", "stays": b"s"})
+    own("sync", place.local, place.address)
+    (place.local / "new").mkdir()
+    (place.local / "old" / "deep" / "name").rename(place.local / "new" / "name")
+    other = place.local.with_name("renamed-down")
+    own("sync", place.address, other)
+    own("sync", place.local, place.address, "--delete", "--track-renames", "-c")
+    assert json.loads(own("sync", place.address, other, "--delete", "--track-renames", "-c", "--json").stdout)["moved"] == 1
+    assert read(other) == read(place.local) and not (other / "old").exists()

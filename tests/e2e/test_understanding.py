@@ -57,7 +57,8 @@ def test_status_of_what_has_ended(own):
         record = json.loads(path.read_text())
         record["refresh_token"] = None
         path.write_text(json.dumps(record))
-        assert re.search(r"Ended, renews by itself until (\d\d\d\d-\d\d-\d\d )?\d\d:\d\d UTC\.", own("status", "own").stdout)
+        assert re.search(r"Ended, renews by itself until (\d\d\d\d-\d\d-\d\d )?\d\d:\d\d UTC\.", own("status", "own", env={"TZ": "UTC"}).stdout)
+        assert re.search(r"renews by itself until (\d\d\d\d-\d\d-\d\d )?\d\d:\d\d\.", own("status", "own", env={"TZ": "EST5"}).stdout)
         record["identity"]["expires_at"] = "2020-01-01T00:00:00Z"
         path.write_text(json.dumps(record))
         own("status", "own", code=4)

@@ -127,6 +127,22 @@ def test_a_chain_of_roles(chained, identity, made, wigeon, home):
     assert "AccessDenied" in refused and "keeper" in refused and "external id" in refused
 
 
+def test_a_profile_for_many_stores_is_asked_which(server, wigeon, home):
+    """Without the question, this store's keys would go to AWS."""
+    (home / "any.toml").write_text(
+        'protocol = "s3"\nvendor = "any"\nscheme = "http"\nhostname_configurable = true\nhostname_placeholder = "ID.store.example"\n')
+    assert "as in `ID.store.example`" in wigeon("profile", "check", "any.toml").stdout
+    wigeon("profile", "import", "any.toml", "--name", "any")
+    login = ["login", "any", "--access-key-id", server.root["aws_access_key_id"]]
+    secret = {"WIGEON_SECRET_KEY": server.root["aws_secret_access_key"]}
+    assert "give it with --hostname HOST" in wigeon(*login, env=secret, code=2).stderr
+    wigeon(*login, "--hostname", server.address, env=secret)
+    wigeon("ls", "s3://")
+    # It is saved: nobody is asked twice.
+    wigeon(*login, env=secret)
+    assert server.url in wigeon("profile", "show", "any").stdout
+
+
 def test_access_keys_are_asked_for_and_kept(server, made, wigeon, home):
     made(profile(server))
     assert "Run: wigeon login job" in wigeon("ls", "s3://", code=4).stderr

@@ -40,6 +40,8 @@ mod uploads;
 
 mod sync;
 
+mod watch;
+
 mod diff;
 
 mod check;
@@ -116,6 +118,8 @@ mod demo;
 
 use clap::Subcommand;
 
+pub(crate) use credentials::Args as CredentialsArgs;
+
 use crate::context::Context;
 use crate::errors::Failure;
 
@@ -167,6 +171,8 @@ pub(crate) enum Command {
     Uploads(uploads::Args),
     /// Make one side like the other: a folder, a prefix, another store
     Sync(Box<sync::Args>),
+    /// Keep one side in step with the other, as long as it runs
+    Watch(Box<watch::Args>),
     /// Show what differs between two sides
     Diff(Box<diff::Args>),
     /// Check that two sides hold the same bytes
@@ -259,6 +265,7 @@ pub(crate) async fn run(
         Command::Run(args) => run::run(args, context).await,
         Command::Uploads(args) => uploads::run(args, context).await,
         Command::Sync(args) => sync::run(*args, context).await,
+        Command::Watch(args) => watch::run(*args, context).await,
         Command::Diff(args) => diff::run(*args, context).await,
         Command::Check(args) => check::run(*args, context).await,
         Command::Cat(args) => cat::run(args, context).await,

@@ -21,6 +21,8 @@ mod brokered;
 
 mod commands;
 
+mod quick;
+
 mod completing;
 
 use std::process::ExitCode;
@@ -62,7 +64,10 @@ struct Cli {
 
 fn main() -> ExitCode {
     CompleteEnv::with_factory(|| completing::command(Cli::command())).complete();
-    let cli = Cli::parse();
+    let cli = match quick::read(std::env::args_os()) {
+        Some((global, command)) => Cli { global, command },
+        None => Cli::parse(),
+    };
     let environment = Environment::of_process();
     start_log(&environment, cli.global.verbose);
     let output = Output::of_process(&environment, cli.global.json, cli.global.quiet, cli.global.verbose > 0);

@@ -1,10 +1,11 @@
 //! Sentences that several commands say in the same words.
 
+use jiff::tz::{Offset, TimeZone};
 use wigeon_client::session::Record;
 use wigeon_core::arn::Arn;
 use wigeon_core::time::{SignedDuration, Timestamp};
 
-/// `Signed in as ada@example.org (lab). Role analyst. Valid 59 min, renews by itself until 18:00 UTC.`
+/// `Signed in as ada@example.org (lab). Role analyst. Valid 59 min, renews by itself until 18:00.`
 pub(crate) fn signed_in(profile: &str, record: &Record, now: Timestamp) -> String {
     let mut text = format!("Signed in as {} ({profile}).", record.identity.user);
     if let Some(role) = role_name(record) {
@@ -43,11 +44,16 @@ pub(crate) fn duration(duration: SignedDuration) -> String {
     }
 }
 
-/// `18:00 UTC`; with the day where it is another one.
+/// `18:00` by the person's own clock, `18:00 UTC` where that is UTC; with the day where it is another one.
 pub(crate) fn clock_time(at: Timestamp, now: Timestamp) -> String {
-    let day = |at: Timestamp| at.strftime("%Y-%m-%d").to_string();
-    let form = if day(at) == day(now) { "%H:%M UTC" } else { "%Y-%m-%d %H:%M UTC" };
-    at.strftime(form).to_string()
+    clock_time_in(at, now, &TimeZone::system())
+}
+
+fn clock_time_in(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+    let (at, now) = (at.to_zoned_datetime(zone.clone()), now.to_zoned_datetime(zone.clone()));
+    let form = if at.date() == now.date() { "%H:%M" } else { "%Y-%m-%d %H:%M" };
+    let of_all = if at.offset() == Offset::UTC { " UTC" } else { "" };
+    format!("{}{of_all}", at.strftime(form))
 }
 
 #[cfg(test)]
@@ -58,8 +64,12 @@ mod tests {
     fn times_of_the_clock() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let now = at("2026-11-23T12:00:00Z");
-        assert_eq!(clock_time(at("2026-11-23T18:00:59Z"), now), "18:00 UTC");
-        assert_eq!(clock_time(at("2026-11-24T08:05:00Z"), now), "2026-11-24 08:05 UTC");
+        let utc = |end: &str| clock_time_in(at(end), now, &TimeZone::UTC);
+        assert_eq!(utc("2026-11-23T18:00:59Z"), "18:00 UTC");
+        assert_eq!(utc("2026-11-24T08:05:00Z"), "2026-11-24 08:05 UTC");
+        let east = TimeZone::fixed(Offset::constant(9));
+        assert_eq!(clock_time_in(at("2026-11-23T14:59:00Z"), now, &east), "23:59");
+        assert_eq!(clock_time_in(at("2026-11-23T15:01:00Z"), now, &east), "2026-11-24 00:01");
     }
 
     #[test]

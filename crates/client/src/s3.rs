@@ -9,7 +9,7 @@
 //! Enters: an [`Endpoint`], a [`CredentialSource`] and typed operations, one file per group. Leaves: typed
 //! answers, or an [`S3Error`] with the store's own words. Every attempt asks for credentials and is signed
 //! anew, so a session that is renewed in the middle of a long transfer is not an event. What cannot be sent
-//! unchanged is refused before it is sent. No ACL header is sent unless somebody asks for one.
+//! unchanged is refused before it is sent. No ACL header is sent unless somebody asks for one, or an object has one to keep.
 
 mod endpoint;
 
@@ -37,6 +37,8 @@ mod tagging;
 
 mod lock;
 
+mod acl;
+
 mod state;
 
 mod object;
@@ -56,8 +58,6 @@ mod delete;
 mod list;
 
 mod versions;
-
-mod acl;
 
 mod restore;
 

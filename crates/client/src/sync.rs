@@ -6,6 +6,8 @@
 //! Side ─ scan ─► Scan ─┘                                                       └─ SavedPlan ─ apply
 //! ```
 //!
+//! [`Watch`] says when that is to be done again, and of which names.
+//!
 //! Both sides are read in the order of their keys and merged as they come, so the first file moves before either has
 //! been read to its end, and memory holds a few pages of each, however many there are. Each arrow's value is made only
 //! by its producer.
@@ -19,6 +21,8 @@ mod error;
 mod side;
 
 mod found;
+
+mod scope;
 
 mod walk;
 
@@ -38,6 +42,13 @@ mod saved;
 
 mod apply;
 
+mod settling;
+
+#[cfg(target_os = "linux")]
+mod notices;
+
+mod watch;
+
 pub use apply::{Applied, Apply, Late};
 pub use compare::{Comparison, Why};
 pub use diff::{Diff, Merged, Pair, diff};
@@ -47,7 +58,9 @@ pub use found::{Found, Trouble};
 pub use plan::{Change, Guard, Permitted, Plan, Policy, Removals, Told, Totals, plan};
 pub use saved::{Header, PlanWriter, SavedPlan};
 pub use scan::{Reading, Role, Scan, scan};
+pub use scope::Scope;
 pub use side::Side;
+pub use watch::{Watch, Watching};
 
 #[cfg(test)]
 mod tests;

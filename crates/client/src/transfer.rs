@@ -63,11 +63,12 @@ mod tree;
 pub use engine::Transfers;
 pub use error::TransferError;
 pub use file_time::{MTIME, mtime_of, mtime_text};
+pub(crate) use folder::remove_emptied;
 pub use item::{Address, After, Done, Item, Place, Planned, Prefix, Report, Step};
 pub use names::{NameRefused, Placer, local_path, relative_key};
 pub use progress::{Progress, Silent};
 pub use rewrite::{as_encrypted, as_written};
-pub use tree::{LINK_SUFFIX, Links, plan_copy, plan_download, plan_removal, plan_upload};
+pub use tree::{LINK_SUFFIX, Links, Meant, plan_copy, plan_download, plan_removal, plan_upload};
 pub use tuning::Tuning;
 
 #[cfg(test)]

@@ -20,8 +20,9 @@ use futures_util::TryStreamExt;
 use tokio_util::sync::CancellationToken;
 use wigeon_client::connect::{ConnectOptions, Connector};
 use wigeon_client::s3::{
-    Addressing, ByteRange, Client, Conditions, ETag, Endpoint, Entry, ErrorKind, GetOptions, ListQuery,
-    PresignMethod, PresignOptions, PutOptions, StaticCredentials, Verified,
+    Acl, Addressing, ByteRange, CannedAcl, Client, Conditions, ETag, Endpoint, Entry, ErrorKind, GetOptions,
+    ListQuery, PresignMethod, PresignOptions, PutOptions, Retention, RetentionMode, StaticCredentials,
+    Verified,
 };
 use wigeon_client::transfer::{
     Address, Links, Prefix, Progress, Silent, TransferError, Transfers, Tuning, as_written, plan_copy,
@@ -30,7 +31,7 @@ use wigeon_client::transfer::{
 use wigeon_core::credentials::Credentials;
 use wigeon_core::s3::{BucketName, ObjectKey};
 use wigeon_core::secret::Secret;
-use wigeon_core::time::{Clock, Timestamp};
+use wigeon_core::time::{Clock, SignedDuration, Timestamp};
 
 const MIB: u64 = 1 << 20;
 
@@ -273,7 +274,7 @@ async fn trees_both_ways_and_across() {
     let prefix = |text: &str| Prefix { bucket: bucket.name.clone(), prefix: text.to_owned() };
     let up = transfers
         .carry_out(
-            plan_upload(&source, &bucket.client, &prefix("a/"), &PutOptions::default(), Links::Skip)
+            plan_upload(&source, &bucket.client, &prefix("a/"), &PutOptions::default(), Links::Skip.into())
                 .await
                 .unwrap(),
         )
@@ -281,17 +282,19 @@ async fn trees_both_ways_and_across() {
         .unwrap();
     assert_eq!((up.done, up.failed, up.skipped), (200, 0, 1));
     let copied = transfers
-        .carry_out(plan_copy(&bucket.client, &prefix("a/"), &bucket.client, &prefix("b/")))
+        .carry_out(plan_copy(&bucket.client, &prefix("a/"), &bucket.client, &prefix("b/"), &Arc::default()))
         .await
         .unwrap();
     assert_eq!((copied.done, copied.failed), (200, 0));
     let other = tls_client();
-    let across =
-        transfers.carry_out(plan_copy(&bucket.client, &prefix("b/"), &other, &prefix("c/"))).await.unwrap();
+    let across = transfers
+        .carry_out(plan_copy(&bucket.client, &prefix("b/"), &other, &prefix("c/"), &Arc::default()))
+        .await
+        .unwrap();
     assert_eq!((across.done, across.bytes), (200, up.bytes));
     let target = folder.path().join("target");
     let down = transfers
-        .carry_out(plan_download(&bucket.client, &prefix("c/"), &target, Links::Skip))
+        .carry_out(plan_download(&bucket.client, &prefix("c/"), &target, Links::Skip.into()))
         .await
         .unwrap();
     assert_eq!((down.done, down.bytes, down.failed), (200, up.bytes, 0));
@@ -377,6 +380,10 @@ async fn a_rewritten_object_keeps_what_was_not_changed() {
         let (client, at) = (&bucket.client, address(&bucket.name, "k"));
         transfers.upload_stream(client, bytes.as_slice(), &at, &options).await.unwrap();
         client.set_object_tags(&at.bucket, &at.key, None, &tags).await.unwrap();
+        // A store may have no lists but the one that everything has.
+        let has_lists = client.set_object_acl(&at.bucket, &at.key, None, CannedAcl::PublicRead).await.is_ok();
+        let list = client.object_acl(&at.bucket, &at.key, None).await.unwrap();
+        assert_eq!(has_lists, !list.clone().beyond_default().is_empty());
         let before = client.head_object(&at.bucket, &at.key, &GetOptions::default()).await.unwrap();
         let mut wanted = as_written(&before);
         wanted.metadata = vec![("who".into(), "bob".into())];
@@ -386,6 +393,8 @@ async fn a_rewritten_object_keeps_what_was_not_changed() {
         assert_eq!(after.metadata, [("who".to_owned(), "bob".to_owned())]);
         assert_eq!(after.content_headers, before.content_headers);
         assert_eq!(client.object_tags(&at.bucket, &at.key, None).await.unwrap(), tags);
+        let kept = client.object_acl(&at.bucket, &at.key, None).await.unwrap();
+        assert_eq!(granted(&kept), granted(&list));
         let mut back = Vec::new();
         transfers.download_stream(client, &at, &mut back).await.unwrap();
         assert!(back == bytes);
@@ -400,6 +409,39 @@ async fn a_rewritten_object_keeps_what_was_not_changed() {
         assert_eq!(back, b"new");
     }
     bucket.remove().await;
+}
+
+fn granted(acl: &Acl) -> Vec<(String, String)> {
+    let mut granted: Vec<_> =
+        acl.grants.iter().map(|grant| (grant.grantee.clone(), grant.permission.clone())).collect();
+    granted.sort_unstable();
+    granted
+}
+
+/// In a bucket that locks, which whoever runs this has made.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a store"]
+async fn what_is_locked_stays_so_in_its_next_version() {
+    let (client, bucket) = (client(), BucketName::parse(&variable("LOCKING_BUCKET")).unwrap());
+    let bytes = pseudo_random(11 * MIB + 7, 6);
+    let until = Timestamp::now().checked_add(SignedDuration::from_hours(1)).unwrap();
+    let until = Timestamp::from_second(until.as_second()).unwrap();
+    let retention = Some(Retention { mode: RetentionMode::Governance, until });
+    for (number, copy_threshold) in [6 * MIB, 5 << 30].into_iter().enumerate() {
+        let transfers = transfers(Tuning { part_size: 5 * MIB, copy_threshold, ..Tuning::default() });
+        let at = address(&bucket, &format!("k{number}"));
+        transfers.upload_stream(&client, bytes.as_slice(), &at, &PutOptions::default()).await.unwrap();
+        client.set_retention(&at.bucket, &at.key, None, retention, false).await.unwrap();
+        client.set_legal_hold(&at.bucket, &at.key, None, true).await.unwrap();
+        let before = client.head_object(&at.bucket, &at.key, &GetOptions::default()).await.unwrap();
+        let wanted = PutOptions { metadata: vec![("who".into(), "bob".into())], ..as_written(&before) };
+        transfers.rewrite(&client, &at, &before, None, wanted).await.unwrap();
+        let after = client.head_object(&at.bucket, &at.key, &GetOptions::default()).await.unwrap();
+        assert_eq!(after.metadata, [("who".to_owned(), "bob".to_owned())]);
+        assert_ne!(after.version_id, before.version_id);
+        assert_eq!(client.retention(&at.bucket, &at.key, None).await.unwrap(), retention);
+        assert_eq!(client.legal_hold(&at.bucket, &at.key, None).await.unwrap(), Some(true));
+    }
 }
 
 #[tokio::test]

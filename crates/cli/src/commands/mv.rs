@@ -12,7 +12,7 @@ use crate::errors::Failure;
 #[command(after_help = "\
 Examples:
   wigeon mv s3://team/draft.txt s3://team/final.txt
-  wigeon mv -r results s3://home/ada/results      folders that become empty stay
+  wigeon mv -r results s3://home/ada/results      folders in it that become empty go, too
   wigeon mv -r s3://inbox lab:archive/inbox       to another profile's store")]
 pub(crate) struct Args {
     /// A file, a folder, s3://BUCKET/KEY or PROFILE:BUCKET/KEY
@@ -33,5 +33,5 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let (source, target) = (Place::parse(&args.source)?, Place::parse(&args.target)?);
     let stores = Stores::limited(args.run.limit());
     let plan = plan(&source, &target, &args.moving, &stores, context).await?;
-    Run::start(context, &args.run)?.carry_out(context, moving(plan)).await
+    Run::start(context, &args.run)?.carry_out(context, moving(plan, &source)).await
 }

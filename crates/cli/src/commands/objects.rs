@@ -32,6 +32,8 @@ pub(crate) mod sides;
 
 pub(crate) mod synced;
 
+pub(crate) mod syncing;
+
 pub(crate) mod compared;
 
 pub(crate) mod progress;

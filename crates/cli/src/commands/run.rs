@@ -5,6 +5,7 @@
 //! They are read as they are needed, so a million of them take no memory.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use futures_util::stream::{self, BoxStream, StreamExt};
@@ -12,6 +13,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use wigeon_client::transfer::{Item, Place as ObjectPlace, Planned, Step, TransferError, plan_removal};
 
 use super::objects::address::{Place, StorePlace};
+use super::objects::filters::FilterArgs;
 use super::objects::moving::{MoveOptions, Plan, moving, plan};
 use super::objects::progress::{Run, RunOptions};
 use super::objects::store::Stores;
@@ -22,9 +24,9 @@ use crate::errors::Failure;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 A line is one of:
-  cp [-r] [--content-type TYPE] [--links HOW] SOURCE TARGET
-  mv [-r] [--content-type TYPE] [--links HOW] SOURCE TARGET
-  rm [-r] ADDRESS...
+  cp [-r] [--content-type TYPE] [--links HOW] [FILTERS] SOURCE TARGET
+  mv [-r] [--content-type TYPE] [--links HOW] [FILTERS] SOURCE TARGET
+  rm [-r] [FILTERS] ADDRESS...
 
 Examples:
   wigeon run jobs.txt
@@ -69,6 +71,8 @@ struct Remove {
     addresses: Vec<String>,
     #[arg(long, short)]
     recursive: bool,
+    #[command(flatten)]
+    filters: FilterArgs,
 }
 
 /// Runs the command.
@@ -136,24 +140,32 @@ async fn plan_line(text: &str, stores: &Stores, context: &Context) -> Result<Pla
         Failure::usage(first.trim_start_matches("error: ").to_owned())
     })?;
     match line.verb {
-        Verb::Cp(args) => plan_move(&args, stores, context).await,
-        Verb::Mv(args) => Ok(moving(plan_move(&args, stores, context).await?)),
+        Verb::Cp(args) => Ok(plan_move(&args, stores, context).await?.0),
+        Verb::Mv(args) => {
+            let (plan, source) = plan_move(&args, stores, context).await?;
+            Ok(moving(plan, &source))
+        }
         Verb::Rm(args) => plan_remove(&args, stores, context),
     }
 }
 
-async fn plan_move(args: &Move, stores: &Stores, context: &Context) -> Result<Plan<'static>, Failure> {
+async fn plan_move(
+    args: &Move,
+    stores: &Stores,
+    context: &Context,
+) -> Result<(Plan<'static>, Place), Failure> {
     let (source, target) = (Place::parse(&args.source)?, Place::parse(&args.target)?);
-    plan(&source, &target, &args.options, stores, context).await
+    Ok((plan(&source, &target, &args.options, stores, context).await?, source))
 }
 
 fn plan_remove(args: &Remove, stores: &Stores, context: &Context) -> Result<Plan<'static>, Failure> {
+    let filter = Arc::new(args.filters.filter(context.clock.now())?);
     let mut plans: Vec<Plan<'static>> = Vec::new();
     for address in &args.addresses {
         let place = StorePlace::parse(address)?;
         let client = stores.open(context, &place)?;
         if args.recursive {
-            plans.push(plan_removal(&client, &place.folder()?).boxed());
+            plans.push(plan_removal(&client, &place.folder()?, &filter).boxed());
             continue;
         }
         let address = place.object()?;

@@ -139,7 +139,7 @@ fn document(name: &str, record: Option<&Record>, standing: Standing, place: Opti
     })
 }
 
-/// `Signed in as ada@example.org (lab). Role analyst. Valid 59 min, renews by itself until 18:00 UTC.`
+/// `Signed in as ada@example.org (lab). Role analyst. Valid 59 min, renews by itself until 18:00.`
 fn sentence(name: &str, record: Option<&Record>, standing: Standing, now: Timestamp) -> String {
     if record.is_none() && standing == Standing::Renewable {
         return format!("Profile \"{name}\" needs no person: it signs in when it is used.");

@@ -1,5 +1,8 @@
 //! A filter held against names that come in order: what it says of a folder is asked once per folder.
 
+use std::ops::Deref;
+use std::sync::Arc;
+
 use wigeon_core::time::Timestamp;
 
 use super::selection::Filter;
@@ -7,18 +10,41 @@ use super::selection::Filter;
 /// Holds a filter against names, most of which share their folder with the one before.
 #[derive(Debug)]
 pub struct Cursor<'a> {
-    filter: &'a Filter,
+    filter: Held<'a>,
     /// The folder of the last name, with its slash.
     folder: String,
     /// How much of it is kept out: up to the first folder that is not entered.
     kept_out: Option<usize>,
 }
 
+#[derive(Debug)]
+enum Held<'a> {
+    Borrowed(&'a Filter),
+    Shared(Arc<Filter>),
+}
+
+impl Deref for Held<'_> {
+    type Target = Filter;
+
+    fn deref(&self) -> &Filter {
+        match self {
+            Self::Borrowed(filter) => filter,
+            Self::Shared(filter) => filter,
+        }
+    }
+}
+
 impl Filter {
     /// Begins to hold the filter against names.
     #[must_use]
     pub fn cursor(&self) -> Cursor<'_> {
-        Cursor { filter: self, folder: String::new(), kept_out: None }
+        Cursor { filter: Held::Borrowed(self), folder: String::new(), kept_out: None }
+    }
+
+    /// The same for names that come one by one, from a stream.
+    #[must_use]
+    pub fn shared_cursor(self: &Arc<Self>) -> Cursor<'static> {
+        Cursor { filter: Held::Shared(Arc::clone(self)), folder: String::new(), kept_out: None }
     }
 }
 

@@ -102,6 +102,44 @@ pub struct Grant {
     pub permission: String,
 }
 
+impl Acl {
+    /// What others than the owner are granted, and what of the owner's is not everything: nothing in the list that
+    /// every object has by itself.
+    #[must_use]
+    pub fn beyond_default(self) -> Vec<Grant> {
+        let own = |grant: &Grant| grant.grantee == self.owner && grant.permission == "FULL_CONTROL";
+        if self.grants.iter().all(own) { Vec::new() } else { self.grants }
+    }
+}
+
+/// Grants as a new object takes them.
+pub(crate) fn with_grants(mut call: Call, grants: &[Grant]) -> Result<Call, S3Error> {
+    for (permission, header) in [
+        ("FULL_CONTROL", "x-amz-grant-full-control"),
+        ("READ", "x-amz-grant-read"),
+        ("READ_ACP", "x-amz-grant-read-acp"),
+        ("WRITE_ACP", "x-amz-grant-write-acp"),
+    ] {
+        let of_it = grants.iter().filter(|grant| grant.permission == permission);
+        let named: Vec<String> = of_it.map(|grant| named(&grant.grantee)).collect();
+        if !named.is_empty() {
+            call = call.header(header, &named.join(", "))?;
+        }
+    }
+    Ok(call)
+}
+
+fn named(grantee: &str) -> String {
+    let kind = if grantee.contains("://") {
+        "uri"
+    } else if grantee.contains('@') {
+        "emailAddress"
+    } else {
+        "id"
+    };
+    format!("{kind}=\"{grantee}\"")
+}
+
 impl Client {
     /// The list of an object (GetObjectAcl).
     ///
@@ -195,6 +233,13 @@ mod tests {
             (acl.owner.as_str(), acl.owner_name.as_deref(), acl.grants.len()),
             ("ada", Some("Ada"), 2)
         );
+        assert_eq!(
+            acl.grants.iter().map(|grant| named(&grant.grantee)).collect::<Vec<_>>(),
+            ["id=\"ada\"", "uri=\"http://acs.amazonaws.com/groups/global/AllUsers\""]
+        );
+        let mut own = acl.clone();
+        own.grants.truncate(1);
+        assert_eq!((own.beyond_default().len(), acl.clone().beyond_default().len()), (0, 2));
         let last = acl.grants.last().unwrap();
         assert_eq!((last.grantee.rsplit('/').next(), last.permission.as_str()), (Some("AllUsers"), "READ"));
     }

@@ -68,6 +68,14 @@ pub enum RetentionPeriod {
     Years(u32),
 }
 
+/// A lock as a new object takes it.
+pub(crate) fn with_lock(call: Call, retention: Option<Retention>, is_held: bool) -> Result<Call, S3Error> {
+    let until = retention.map(|retention| iso8601(retention.until));
+    call.maybe_header("x-amz-object-lock-mode", retention.map(|retention| retention.mode.name()))?
+        .maybe_header("x-amz-object-lock-retain-until-date", until.as_deref())?
+        .maybe_header("x-amz-object-lock-legal-hold", is_held.then_some("ON"))
+}
+
 impl Client {
     /// A version's retention (GetObjectRetention), if it has one.
     ///

@@ -10,10 +10,12 @@ use md5::{Digest as _, Md5};
 use wigeon_core::s3::{BucketName, ObjectKey};
 use wigeon_core::sigv4::canonical::hex;
 
+use super::acl::{Grant, with_grants};
 use super::call::Call;
 use super::checksum::{Checksum, ChecksumAlgorithm};
 use super::client::{Answer, Client};
 use super::error::{ErrorKind, S3Error};
+use super::lock::{Retention, with_lock};
 use super::object::{CONTENT_HEADERS, Conditions, ETag};
 use super::tagging::{Tag, as_header};
 
@@ -33,6 +35,12 @@ pub struct PutOptions {
     pub tags: Vec<Tag>,
     /// Where a website sends who asks for the object.
     pub redirect: Option<String>,
+    /// Until when it is kept, and how strictly: in place of what the bucket gives.
+    pub retention: Option<Retention>,
+    /// Whether somebody holds it.
+    pub legal_hold: bool,
+    /// Who may do what with it; without any, what the store gives by itself.
+    pub grants: Vec<Grant>,
     /// Only if these hold.
     pub conditions: Conditions,
 }
@@ -74,6 +82,7 @@ impl PutOptions {
         if !self.tags.is_empty() {
             call = call.header("x-amz-tagging", &as_header(&self.tags))?;
         }
+        call = with_lock(with_grants(call, &self.grants)?, self.retention, self.legal_hold)?;
         call.maybe_header("x-amz-storage-class", self.storage_class.as_deref())?
             .maybe_header("x-amz-website-redirect-location", self.redirect.as_deref())
     }

@@ -228,6 +228,7 @@ impl Contents {
         let upload = query.value("uploadId").map(str::to_owned);
         let number = query.value("partNumber").and_then(|number| number.parse::<u32>().ok());
         match (method.as_str(), upload, number) {
+            _ if query.has("acl") || query.has("tagging") => refusal(501, "NotImplemented"),
             ("POST", None, _) if query.has("uploads") => {
                 self.next_upload += 1;
                 let id = format!("u{}", self.next_upload);
@@ -323,13 +324,23 @@ impl Contents {
         let prefix = query.value("prefix").unwrap_or_default();
         let keys =
             self.objects.iter().filter_map(|(path, bytes)| Some((path.strip_prefix(&bucket)?, bytes.len())));
-        let listed: String = keys
-            .filter(|(key, _)| key.starts_with(prefix))
+        let after = query.value("continuation-token").or(query.value("start-after")).unwrap_or_default();
+        let most = query.value("max-keys").and_then(|most| most.parse().ok()).unwrap_or(1000);
+        let mut keys = keys.filter(|(key, _)| key.starts_with(prefix) && *key > after).peekable();
+        let page: Vec<_> = keys.by_ref().take(most).collect();
+        let more = page.last().filter(|_| keys.peek().is_some()).map_or_else(String::new, |(last, _)| {
+            format!(
+                "<IsTruncated>true</IsTruncated><NextContinuationToken>{}</NextContinuationToken>",
+                quick_xml::escape::escape(*last)
+            )
+        });
+        let listed: String = page
+            .into_iter()
             .map(|(key, size)| {
                 format!("<Contents><Key>{}</Key><Size>{size}</Size></Contents>", percent_encode(key, false))
             })
             .collect();
-        format!("<ListBucketResult><EncodingType>url</EncodingType>{listed}</ListBucketResult>")
+        format!("<ListBucketResult><EncodingType>url</EncodingType>{more}{listed}</ListBucketResult>")
             .into_response()
     }
 

@@ -2,13 +2,19 @@
 //! relying-party test modules (`oidcc-client-test-…`) as tables of our own, and what they leave out. Not among them:
 //! UserInfo, which is never asked, hybrid and implicit flows, which are never used, and form_post.
 
+use std::time::Duration;
+
 use rstest::rstest;
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
+use wigeon_core::secret::Secret;
 use wigeon_testkit::browser::Landed;
 
+use super::page::Page;
+use super::redirect::Listener;
 use super::*;
-use crate::profile::{ClientCredential, Flow};
+use crate::causes::with_causes;
+use crate::profile::{ClientCredential, Exchanged, Flow, OAuth, Redirect};
 use crate::testing::{Manners, OtherSide, Walker, connector};
 
 const LIMIT: Duration = Duration::from_secs(10);

@@ -19,7 +19,7 @@ use super::found::{Found, Trouble};
 use super::plan::{Change, Permitted, Told};
 use super::side::Side;
 use crate::s3::{ErrorKind, PutOptions};
-use crate::transfer::{Item, Planned, Report, Step, TransferError, Transfers};
+use crate::transfer::{Item, Planned, Report, Step, TransferError, Transfers, remove_emptied};
 
 /// Changes that are prepared beside each other: held against what is there, backed up.
 const PREPARED: usize = 16;
@@ -43,9 +43,20 @@ pub struct Apply {
     pub late: Late,
 }
 
-/// Files that come down where a folder stands: they wait until removals may have emptied it.
+/// Files that come down where a folder stands: they wait until removals may have emptied it. And folders that
+/// removals and moves may have emptied.
 #[derive(Debug, Default)]
-pub struct Late(Mutex<Vec<Change>>);
+pub struct Late {
+    files: Mutex<Vec<Change>>,
+    emptied: Mutex<BTreeSet<PathBuf>>,
+}
+
+impl Late {
+    fn note_parent(&self, file: &Path) {
+        let mut emptied = self.emptied.lock().unwrap_or_else(PoisonError::into_inner);
+        emptied.extend(file.parent().map(Path::to_owned));
+    }
+}
 
 /// What came of it, besides what the engine reports.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -71,23 +82,22 @@ impl Apply {
         Ok(Applied { report, moved: moved.into_inner() })
     }
 
-    /// Carries out removals, and removes the folders that they empty.
+    /// Carries out removals, and removes the folders that they and the moves before them have emptied.
     ///
     /// # Errors
     /// As [`Self::changes`].
     pub async fn removals(&self, permitted: Permitted) -> Result<Applied, SyncError> {
         let moved = AtomicU64::new(0);
-        let emptied: Mutex<BTreeSet<PathBuf>> = Mutex::default();
         let told = stream::iter(permitted).map_ok(|change| {
             if let (Some(folder), Change::Remove { target }) = (self.target.folder(), &change) {
-                let parent = folder.join(target.path()).parent().map(Path::to_owned);
-                emptied.lock().unwrap_or_else(PoisonError::into_inner).extend(parent);
+                self.late.note_parent(&folder.join(target.path()));
             }
             Told::Change(change)
         });
         let mut report = self.run(told, &moved).await?;
         if let Some(folder) = self.target.folder() {
-            let emptied = emptied.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let emptied =
+                std::mem::take(&mut *self.late.emptied.lock().unwrap_or_else(PoisonError::into_inner));
             remove_emptied(folder, emptied);
         }
         report.removed += moved.load(Ordering::Relaxed);
@@ -99,7 +109,7 @@ impl Apply {
     /// # Errors
     /// As [`Self::changes`].
     pub async fn late(&self) -> Result<Applied, SyncError> {
-        let late = std::mem::take(&mut *self.late.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let late = std::mem::take(&mut *self.late.files.lock().unwrap_or_else(PoisonError::into_inner));
         for path in late.iter().filter_map(|change| self.path_in_the_way(change)) {
             let beside = on_disk(&path, |path| std::fs::rename(path, beside(path)));
             beside.await?;
@@ -150,7 +160,7 @@ impl Apply {
             Told::Trouble(Trouble::Failed { name, error }) => return Some(Planned::failed(name, error)),
         };
         if self.path_in_the_way(&change).is_some() {
-            self.late.0.lock().unwrap_or_else(PoisonError::into_inner).push(change);
+            self.late.files.lock().unwrap_or_else(PoisonError::into_inner).push(change);
             return None;
         }
         let name = change.name().to_owned();
@@ -217,6 +227,7 @@ impl Apply {
             return Ok(Some(item.moving()));
         };
         let from = folder.join(target.path());
+        self.late.note_parent(&from);
         let to = folder.join(path.as_deref().unwrap_or(&source.name));
         on_disk(&to, move |to| {
             if to.symlink_metadata().is_ok() {
@@ -362,15 +373,4 @@ fn beside(folder: &Path) -> PathBuf {
 
 fn make_parent(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), std::fs::create_dir_all)
-}
-
-/// Removes folders that are empty now, and those above them, up to the root.
-fn remove_emptied(root: &Path, folders: BTreeSet<PathBuf>) {
-    for folder in folders.into_iter().rev() {
-        let mut at = folder.as_path();
-        while at != root && at.starts_with(root) && std::fs::remove_dir(at).is_ok() {
-            let Some(above) = at.parent() else { break };
-            at = above;
-        }
-    }
 }

@@ -3,7 +3,7 @@
 //! | comparison | the same is |
 //! |---|---|
 //! | `modified` | of one size, and not written later at the source than at the target; where it was, of one content |
-//! | `mtime` | of one size, and of one time: the file's own, which rclone and this keep in the object's metadata |
+//! | `mtime` | of one size, and of one time: the file's own, which rclone and this keep in the object's metadata; where there is none, when the object was written |
 //! | `checksum` | of one size and one content |
 //! | `size` | of one size |
 //!
@@ -121,7 +121,7 @@ pub(crate) fn is_newer(source: &Found, target: &Found) -> bool {
     }
 }
 
-/// The time of the file that an object came from, or else when it was written.
+/// The time of the file that an object came from, or else when it was written, to the second, as its head says.
 async fn file_time(side: &Side, found: &Found) -> Result<Option<Timestamp>, TransferError> {
     if side.folder().is_some() {
         return Ok(found.modified);
@@ -129,7 +129,7 @@ async fn file_time(side: &Side, found: &Found) -> Result<Option<Timestamp>, Tran
     let head = head(side, found).await?;
     let kept = head.metadata.iter().find(|(name, _)| name == MTIME);
     let kept = kept.and_then(|(_, text)| Timestamp::try_from(mtime_of(text)?).ok());
-    Ok(kept.or(found.modified).or(head.last_modified))
+    Ok(kept.or(head.last_modified).or(found.modified))
 }
 
 #[cfg(test)]

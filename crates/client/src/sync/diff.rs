@@ -1,13 +1,12 @@
 //! Two sides merged by name: what only one has, and what both have.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::hash::{DefaultHasher, Hasher as _};
 
 use super::error::SyncError;
 use super::found::{Found, Trouble};
 use super::scan::{Reading, Role, Scan, scan};
 use super::side::Side;
-use crate::filter::Filter;
 
 /// A name, and who has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +24,8 @@ pub enum Pair {
 pub struct Diff {
     source: Ordered,
     target: Ordered,
-    filter: Arc<Filter>,
-    source_only: bool,
+    reading: Reading,
+    left: Vec<String>,
 }
 
 /// One side, with what has been read of it.
@@ -65,9 +64,35 @@ pub fn diff(source: &Side, target: &Side, reading: &Reading) -> Diff {
     Diff {
         source: ordered(source, Role::Source),
         target: ordered(target, Role::Target),
-        filter: Arc::clone(&reading.filter),
-        source_only: reading.source_only,
+        reading: reading.clone(),
+        left: Vec::new(),
     }
+}
+
+/// What stands for all that a side's list tells: while it is the same, nothing has changed there.
+///
+/// # Errors
+/// Where the side cannot be read to its end.
+pub(crate) async fn fingerprint(side: &Side, reading: &Reading) -> Result<u64, SyncError> {
+    let (mut scan, mut seen) = (scan(side, Role::Source, reading), DefaultHasher::new());
+    while let Some(batch) = scan.next().await? {
+        batch.found.iter().for_each(|found| found.hash_into(&mut seen));
+    }
+    Ok(seen.finish())
+}
+
+/// Whether a side has anything at all.
+///
+/// # Errors
+/// Where it cannot be read.
+pub(crate) async fn is_empty(side: &Side, reading: &Reading) -> Result<bool, SyncError> {
+    let mut scan = scan(side, Role::Source, reading);
+    while let Some(batch) = scan.next().await? {
+        if !batch.found.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 impl Diff {
@@ -115,11 +140,33 @@ impl Diff {
         !self.source.any
     }
 
-    /// A file that the bounds of size and age leave out is left as it is, on both sides.
-    fn is_meant(&self, pair: &Pair) -> bool {
-        let admits = |found: &Found| self.filter.admits_measures(found.size, found.modified);
+    /// How the sides are read.
+    pub(crate) fn reading(&self) -> &Reading {
+        &self.reading
+    }
+
+    /// Files of the source that may still be written.
+    pub(crate) fn left(&self) -> &[String] {
+        &self.left
+    }
+
+    /// A file that the bounds of size and age leave out is left as it is, on both sides; so is one that may still be
+    /// written.
+    fn is_meant(&mut self, pair: &Pair) -> bool {
+        let source = match pair {
+            Pair::Source(source) => Some(source),
+            Pair::Both(both) => Some(&both.0),
+            Pair::Target(_) => None,
+        };
+        if let (Some(unsettled), Some(source)) = (&self.reading.unsettled, source)
+            && source.modified.is_some_and(|modified| unsettled.contains(&modified))
+        {
+            self.left.push(source.name.clone());
+            return false;
+        }
+        let admits = |found: &Found| self.reading.filter.admits_measures(found.size, found.modified);
         match pair {
-            Pair::Target(_) if self.source_only => false,
+            Pair::Target(_) if self.reading.source_only => false,
             Pair::Source(found) | Pair::Target(found) => admits(found),
             Pair::Both(both) => admits(&both.0),
         }

@@ -75,6 +75,17 @@ pub enum SyncError {
         /// What is wrong.
         what: String,
     },
+    /// The system watches no more folders for this person.
+    #[error("the system watches no more folders than {}, and there are more below `{}`", most.as_deref().unwrap_or("these"), path.display())]
+    TooManyFolders {
+        /// The folder that is watched.
+        path: PathBuf,
+        /// What the system says is the most.
+        most: Option<String>,
+    },
+    /// It was removed, moved away or unmounted.
+    #[error("the folder `{}` is not there any more", .0.display())]
+    Gone(PathBuf),
     /// Removals that wait for their turn are kept in a temporary file.
     #[error("cannot keep what is to be removed")]
     Spool(#[source] io::Error),

@@ -1,5 +1,7 @@
 //! What a side holds: a file or an object, by its name below the root, as far as a list tells.
 
+use std::hash::{Hash as _, Hasher};
+
 use serde::{Deserialize, Serialize};
 use wigeon_core::time::Timestamp;
 
@@ -24,6 +26,11 @@ pub struct Found {
 }
 
 impl Found {
+    /// What a list tells of it, for a sum over all.
+    pub(crate) fn hash_into(&self, sum: &mut impl Hasher) {
+        (&self.name, self.size, self.modified, &self.etag).hash(sum);
+    }
+
     /// Where the file lies below its folder.
     pub(crate) fn path(&self) -> &str {
         self.path.as_deref().unwrap_or(&self.name)

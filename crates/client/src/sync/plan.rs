@@ -15,10 +15,12 @@ use futures_util::stream;
 use serde::{Deserialize, Serialize};
 
 use super::compare::{Comparison, Glance, Why, is_newer};
-use super::diff::{Diff, Pair};
+use super::diff::{Diff, Pair, is_empty};
 use super::digest::same_content;
 use super::error::SyncError;
 use super::found::{Found, Trouble};
+use super::scan::Reading;
+use super::scope::Scope;
 use super::side::Side;
 use crate::transfer::{Placer, TransferError};
 
@@ -124,6 +126,7 @@ pub struct Plan {
     new: Vec<(Found, Option<String>)>,
     gone: Vec<Found>,
     ended: bool,
+    source_is_empty: bool,
 }
 
 /// Plans what makes the target like the source.
@@ -140,6 +143,7 @@ pub fn plan(diff: Diff, source: &Side, target: &Side, policy: Policy) -> Plan {
         new: Vec::new(),
         gone: Vec::new(),
         ended: false,
+        source_is_empty: false,
     }
 }
 
@@ -160,7 +164,11 @@ impl Plan {
                 return Ok(None);
             }
             self.ended = true;
-            return self.renames().await.map(Some);
+            let told = self.renames().await?;
+            if self.totals.removals > 0 {
+                self.source_is_empty = self.is_source_empty().await?;
+            }
+            return Ok(Some(told));
         };
         let mut told = Vec::new();
         for trouble in merged.source_troubles.into_iter().chain(merged.target_troubles) {
@@ -222,8 +230,22 @@ impl Plan {
     /// # Errors
     /// Where the temporary file cannot be read.
     pub fn into_removals(self) -> Result<Removals, SyncError> {
-        let source_is_empty = self.diff.source_is_empty();
-        Ok(Removals { count: self.removals.count, source_is_empty, changes: self.removals.into_changes()? })
+        let (count, source_is_empty) = (self.removals.count, self.source_is_empty);
+        Ok(Removals { count, source_is_empty, changes: self.removals.into_changes()? })
+    }
+
+    /// Files of the source that may still be written; the target's are as they were.
+    #[must_use]
+    pub fn left(&self) -> &[String] {
+        self.diff.left()
+    }
+
+    /// Where a run is about some names, their absence does not say that nothing is left.
+    async fn is_source_empty(&self) -> Result<bool, SyncError> {
+        if !self.diff.source_is_empty() || self.diff.reading().scope.is_everything() {
+            return Ok(self.diff.source_is_empty());
+        }
+        is_empty(&self.source, &Reading { scope: Scope::default(), ..self.diff.reading().clone() }).await
     }
 
     fn judge(

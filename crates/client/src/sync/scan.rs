@@ -4,13 +4,16 @@
 //! the listing goes on behind it. Bounds of size and age are left to the comparison, which must not take a file that
 //! they leave out for one that is missing.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
+use wigeon_core::time::Timestamp;
 
 use super::error::SyncError;
 use super::found::{Batch, Found};
+use super::scope::{Onward, Scope, just_before};
 use super::side::Side;
 use super::walk::Walk;
 use crate::filter::Filter;
@@ -19,6 +22,8 @@ use crate::transfer::Prefix;
 
 /// Pages that are read ahead.
 const AHEAD: usize = 4;
+/// Keys in a page.
+const MOST_LISTED: u16 = 1000;
 
 /// How sides are read.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +37,11 @@ pub struct Reading {
     pub folder_marks: bool,
     /// What only the target has is passed over.
     pub source_only: bool,
+    /// Which of them a run is about.
+    pub scope: Scope,
+    /// Files of the source that were changed in this time may still be written: they are left as they are at the
+    /// target, and told of ([`Plan::left`](super::Plan::left)).
+    pub unsettled: Option<RangeInclusive<Timestamp>>,
 }
 
 /// Which side it is.
@@ -85,7 +95,8 @@ fn walk(folder: PathBuf, role: Role, reading: &Reading, sender: &Sender) {
         return;
     }
     let mut tell = |batch| sender.blocking_send(Ok(batch)).is_ok();
-    let walked = Walk::new(&folder, reading.filter.cursor(), reading.follow_links, &mut tell).run();
+    let meant = (reading.filter.cursor(), &reading.scope);
+    let walked = Walk::new(&folder, meant, reading.follow_links, &mut tell).run();
     if let Err(source) = walked {
         let _ = sender.blocking_send(Err(SyncError::Folder { path: folder, source }));
     }
@@ -93,10 +104,25 @@ fn walk(folder: PathBuf, role: Role, reading: &Reading, sender: &Sender) {
 
 async fn list(client: &Client, from: &Prefix, reading: &Reading, sender: &Sender) -> Result<(), SyncError> {
     let mut query = ListQuery { prefix: from.prefix.clone(), ..ListQuery::default() };
-    let mut token: Option<String> = None;
+    let (mut token, mut last): (Option<String>, Option<String>) = (None, None);
+    let mut onward = reading.scope.onward(None);
     loop {
+        query.page_size = Some(match onward {
+            Onward::Nowhere => return Ok(()),
+            Onward::Here => MOST_LISTED,
+            Onward::At(name) => {
+                query.start_after = just_before(&format!("{}{name}", from.prefix)).max(last.take());
+                token = None;
+                // A name, and one behind it, which shows that nothing lies below it.
+                let names = reading.scope.len().unwrap_or_default().saturating_mul(2);
+                u16::try_from(names).map_or(MOST_LISTED, |names| names.min(MOST_LISTED))
+            }
+        });
         let page = client.list_page(&from.bucket, &query, token.as_deref()).await?;
         token = page.next.clone();
+        last = page.entries.last().map(|entry| entry.name().to_owned());
+        let name = last.as_deref().map(|key| key.strip_prefix(&from.prefix).unwrap_or_default());
+        onward = name.map_or(Onward::Here, |name| reading.scope.onward(Some(name)));
         let (batch, behind) = read_page(page, &from.prefix, reading);
         if let (Some(_), Some(behind)) = (&token, behind) {
             query.start_after = Some(behind);
@@ -121,7 +147,7 @@ fn read_page(page: ListPage, prefix: &str, reading: &Reading) -> (Batch, Option<
         let Entry::Object(object) = entry else { continue };
         let Some(name) = object.key.strip_prefix(prefix) else { continue };
         let is_mark = object.size == 0 && name.ends_with('/') && !reading.folder_marks;
-        if name.is_empty() || is_mark {
+        if name.is_empty() || is_mark || !reading.scope.admits(name) {
             continue;
         }
         if !cursor.admits_name(name) {

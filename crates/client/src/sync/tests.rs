@@ -60,8 +60,13 @@ async fn read_folder(folder: &Path) -> Files {
 
 /// A whole run; `Ok` is what a command reports as success.
 async fn run(source: &Side, target: &Side, delete: bool) -> Result<Totals, String> {
+    run_about(source, target, delete, Scope::default()).await
+}
+
+async fn run_about(source: &Side, target: &Side, delete: bool, scope: Scope) -> Result<Totals, String> {
     let policy = Policy { comparison: Comparison::Checksum, delete, ..Policy::default() };
-    let mut plan = plan(diff(source, target, &Reading::default()), source, target, policy);
+    let reading = Reading { scope, ..Reading::default() };
+    let mut plan = plan(diff(source, target, &reading), source, target, policy);
     let transfers = Transfers::new(TUNING, Arc::new(Silent), CancellationToken::new());
     let (source, target) = (source.clone(), target.clone());
     let apply = Apply {
@@ -168,6 +173,38 @@ proptest! {
             assert_eq!(unchanged, source, "the source");
             let totals = run(&from, &to, delete).await.unwrap();
             assert_eq!((totals.copies, totals.same), (0, source.len() as u64), "nothing is left to do");
+        });
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// After a whole run, one about the names that changed is enough, and it touches no others.
+    #[test]
+    fn a_run_about_what_changed_is_enough(before in files(), after in files(), up: bool) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let store = TestStore::start().await;
+            let root = tempfile::tempdir().unwrap();
+            let folder = root.path().join("folder");
+            let changed: Vec<String> = before.keys().chain(after.keys()).filter(|name| before.get(*name) != after.get(*name)).cloned().collect();
+            let stray = ("stray".to_owned(), b"of somebody else".to_vec());
+            let mut expected = after.clone();
+            expected.extend([stray.clone()]);
+            let mut target = before.clone();
+            target.extend([stray]);
+            let (here, there) = (Side::Folder(folder.clone()), store_side(&store));
+            let (source_side, target_side) = if up { (&here, &there) } else { (&there, &here) };
+            fill_folder(&folder, if up { &after } else { &target });
+            fill_store(&store, if up { &target } else { &after });
+            let requests = store.contents().seen.len();
+            let totals = run_about(source_side, target_side, true, Scope::of(changed.clone())).await.unwrap();
+            let now = if up { read_store(&store) } else { read_folder(&folder).await };
+            assert_eq!(now, expected);
+            if changed.is_empty() {
+                assert_eq!((totals.same, store.contents().seen.len()), (0, requests), "nothing was asked for");
+            }
         });
     }
 }

@@ -11,13 +11,14 @@ use std::path::{Path, PathBuf};
 use wigeon_core::time::Timestamp;
 
 use super::found::{Batch, Found, Trouble};
+use super::scope::Scope;
 use crate::filter::Cursor;
 use crate::transfer::{NameRefused, TransferError, relative_key};
 
 /// Files that are told together.
 const BATCH: usize = 1000;
-/// Folders in folders; more of them mean that followed links go round in a circle.
-const DEEPEST: usize = 256;
+/// Folders in folders; no key has more of them, and so followed links go round in a circle.
+const DEEPEST: usize = 513;
 /// Marks what was escaped.
 const ESCAPE: char = '‛';
 /// From this length on a folder whose name ends in the mark holds the rest of a long name.
@@ -29,6 +30,7 @@ pub(crate) type Tell<'a> = &'a mut dyn FnMut(Batch) -> bool;
 pub(crate) struct Walk<'a> {
     root: &'a Path,
     filter: Cursor<'a>,
+    scope: &'a Scope,
     follow_links: bool,
     batch: Batch,
     tell: Tell<'a>,
@@ -60,8 +62,13 @@ struct Entry {
 }
 
 impl<'a> Walk<'a> {
-    pub(crate) fn new(root: &'a Path, filter: Cursor<'a>, follow_links: bool, tell: Tell<'a>) -> Self {
-        Self { root, filter, follow_links, batch: Batch::default(), tell }
+    pub(crate) fn new(
+        root: &'a Path,
+        (filter, scope): (Cursor<'a>, &'a Scope),
+        follow_links: bool,
+        tell: Tell<'a>,
+    ) -> Self {
+        Self { root, filter, scope, follow_links, batch: Batch::default(), tell }
     }
 
     /// Walks through it all.
@@ -83,7 +90,7 @@ impl<'a> Walk<'a> {
         entries: Entries,
         depth: usize,
     ) -> bool {
-        for lost in &entries.not_text {
+        for lost in entries.not_text.iter().filter(|lost| self.scope.admits(&format!("{name}{lost}"))) {
             self.failed(&format!("{name}{lost}"), NameRefused::NotUtf8(lost.clone()).into());
         }
         for entry in &entries.entries {
@@ -107,18 +114,21 @@ impl<'a> Walk<'a> {
                 self.skipped(&name, why);
             }
             Kind::Folder => {
-                if !self.filter.enters(name.trim_end_matches('/')) {
+                let folder = name.strip_suffix('/').unwrap_or(&name);
+                if !self.scope.enters(folder) || !self.filter.enters(name.trim_end_matches('/')) {
                     return true;
                 }
                 return match self.read(path, &name) {
                     Ok(entries) => self.folder(path, &name, &format!("{place}/"), entries, depth + 1),
+                    // It went away since the folder above was read.
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
                     Err(source) => {
                         self.failed(&name, read_failed(path, source));
                         true
                     }
                 };
             }
-            _ if !self.filter.admits_name(&name) => {}
+            _ if !self.scope.admits(&name) || !self.filter.admits_name(&name) => {}
             Kind::File => match std::fs::symlink_metadata(&*path) {
                 Ok(metadata) => self.file(name, place, &metadata),
                 // It went away since the folder was read.
@@ -239,7 +249,7 @@ fn key_of(root: &Path, path: &Path, parent: &str, kind: Kind) -> String {
 }
 
 /// Downloads that are on their way.
-fn is_ours(name: &str) -> bool {
+pub(crate) fn is_ours(name: &str) -> bool {
     name.starts_with(".wigeon-") && name.ends_with(".part")
 }
 
@@ -256,12 +266,12 @@ mod tests {
     use crate::transfer::Placer;
 
     fn walked(root: &Path) -> Vec<Found> {
-        let (filter, mut found) = (Filter::default(), Vec::new());
+        let (filter, scope, mut found) = (Filter::default(), Scope::default(), Vec::new());
         let mut tell = |batch: Batch| {
             found.extend(batch.found);
             true
         };
-        Walk::new(root, filter.cursor(), false, &mut tell).run().unwrap();
+        Walk::new(root, (filter.cursor(), &scope), false, &mut tell).run().unwrap();
         found
     }
 

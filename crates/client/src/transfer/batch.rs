@@ -4,8 +4,10 @@
 //! asked for more only when there is room, so a plan of a million items takes no memory. One that fails does not
 //! stop the others: it is told, and counted. Removals of objects that follow each other go a thousand at a time.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use futures_util::StreamExt;
@@ -15,7 +17,7 @@ use tokio::task::JoinSet;
 use super::engine::Transfers;
 use super::error::TransferError;
 use super::file_slice::blocking;
-use super::folder::{make_folder, make_link};
+use super::folder::{make_folder, make_link, remove_emptied};
 use super::item::{After, Done, Item, Place, Planned, Report, Step};
 use super::tuning::FIRST_FILES;
 use super::width::Width;
@@ -41,6 +43,7 @@ impl Transfers {
             width: Width::new(FIRST_FILES, self.tuning.files),
             report: Report::default(),
             removals: Vec::new(),
+            emptied: BTreeMap::new(),
         };
         let broken = loop {
             let next = match self.unless_stopped(plan.next()).await {
@@ -61,6 +64,9 @@ impl Transfers {
         while !crew.tasks.is_empty() {
             crew.wait_for_one().await;
         }
+        let emptied = mem::take(&mut crew.emptied);
+        blocking(move || emptied.into_iter().for_each(|(root, folders)| remove_emptied(&root, folders)))
+            .await?;
         match broken {
             Some(error) => Err(error),
             None if self.is_stopped() => Err(TransferError::Interrupted),
@@ -104,7 +110,11 @@ impl Transfers {
             }
             Step::MakeFolder { to, within } => make_folder(within, to).await.map(|()| NOTHING),
             Step::Copy { from, to } if from.client.is_same(&to.client) => {
-                self.copy(&from.client, &from.address, Some(item.size), &to.address).await
+                if item.after == After::Keep {
+                    self.copy(&from.client, &from.address, Some(item.size), &to.address).await
+                } else {
+                    self.copy_to_move(&from.client, &from.address, &to.address).await
+                }
             }
             Step::Copy { from, to } => {
                 self.copy_across(&from.client, &from.address, &to.client, &to.address).await
@@ -133,6 +143,8 @@ struct Crew<'a> {
     report: Report,
     /// Removals in one bucket that wait to be a thousand.
     removals: Vec<(Item, Place)>,
+    /// Folders that files were moved out of, by the folder in which they lie.
+    emptied: BTreeMap<Arc<Path>, BTreeSet<PathBuf>>,
 }
 
 impl Crew<'_> {
@@ -190,6 +202,7 @@ impl Crew<'_> {
     fn note(&mut self, item: &Item, outcome: Result<Done, TransferError>) {
         match outcome {
             Ok(done) => {
+                self.note_source(item);
                 match &item.step {
                     Step::RemoveObject(_) | Step::RemoveFile(_) => self.report.removed += 1,
                     step if step.arrives() => {
@@ -204,6 +217,12 @@ impl Crew<'_> {
             Err(TransferError::Interrupted) if self.transfers.is_stopped() => {}
             Err(error) => self.fail(&item.name, &error),
         }
+    }
+
+    fn note_source(&mut self, item: &Item) {
+        let (Step::Upload { from, .. } | Step::Write { from, .. }) = &item.step else { return };
+        let After::RemoveSource { root: Some(root) } = &item.after else { return };
+        self.emptied.entry(Arc::clone(root)).or_default().extend(from.parent().map(Path::to_owned));
     }
 
     fn fail(&mut self, name: &str, error: &TransferError) {

@@ -56,7 +56,10 @@ impl Transfers {
             self.progress.moved(head.size);
             return Ok(Done { bytes: head.size, verified: stored.verified });
         }
-        match self.copy_parts(client, from, &head, to, &options, &described_by(&head)).await {
+        // In one piece they would go with the object by themselves.
+        let tags = self.tags_to_keep(client, from, &head, None, &PutOptions::default()).await?;
+        let put = PutOptions { tags, ..described_by(&head) };
+        match self.copy_parts(client, from, &head, to, &options, &put).await {
             // Some stores do not decode the name of a part's source (Ceph RGW 16), and find nothing there.
             Err(error) if error.kind() == Some(ErrorKind::NotFound) => {
                 self.copy_across(client, from, client, to).await

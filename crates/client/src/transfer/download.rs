@@ -14,6 +14,7 @@ use wigeon_core::sigv4::canonical::hex;
 use super::engine::Transfers;
 use super::error::TransferError;
 use super::file_slice::{SharedFile, blocking};
+use super::file_time::with_time;
 use super::folder::no_links_below;
 use super::item::{Address, Done};
 use super::partial::{self, Partial, Range, place};
@@ -81,7 +82,7 @@ impl Transfers {
     ) -> Result<Done, TransferError> {
         let (head, mut reader) = self.unless_stopped(ObjectReader::whole(client, from, None)).await??;
         let mut proof = Proof::new(&head);
-        let times = self.times.then(|| head.metadata.clone());
+        let times = self.times.then(|| with_time(&head));
         if head.size <= WRITE_SIZE as u64 {
             let mut content = Vec::new();
             while let Some(chunk) = reader.next().await? {
@@ -126,7 +127,7 @@ impl Transfers {
         };
         match checked {
             Ok(verified) => {
-                partial.persist(to, self.times.then_some(head.metadata)).await?;
+                partial.persist(to, self.times.then(|| with_time(&head))).await?;
                 Ok(Done { bytes: head.size, verified })
             }
             Err(error) => {

@@ -76,6 +76,11 @@ pub enum TransferError {
     /// A stream with more than 10,000 parts of the largest size.
     #[error("the stream is longer than an object can be")]
     TooLong,
+    /// To lose it silently would open or unlock the object.
+    #[error(
+        "`{0}` has an access control list or a lock, which its new form would lose: writing them is denied"
+    )]
+    Guarded(String, #[source] S3Error),
     /// What was asked for cannot be planned.
     #[error("{0}")]
     Plan(String),
@@ -114,6 +119,7 @@ impl TransferError {
             | Self::Changed(_)
             | Self::Corrupt { .. }
             | Self::TooLong
+            | Self::Guarded(..)
             | Self::Plan(_)
             | Self::Worker => false,
         }
@@ -123,7 +129,7 @@ impl TransferError {
     #[must_use]
     pub fn kind(&self) -> Option<ErrorKind> {
         match self {
-            Self::Store(error) => Some(error.kind()),
+            Self::Store(error) | Self::Guarded(_, error) => Some(error.kind()),
             _ => None,
         }
     }

@@ -4,6 +4,8 @@ use std::fs::{File, FileTimes, Metadata};
 use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::s3::ObjectHead;
+
 /// The metadata's name, without `x-amz-meta-`.
 pub const MTIME: &str = "mtime";
 
@@ -40,6 +42,18 @@ pub fn mtime_of(text: &str) -> Option<SystemTime> {
     if negative { UNIX_EPOCH.checked_sub(distance) } else { UNIX_EPOCH.checked_add(distance) }
 }
 
+/// The metadata of an object with its time: the one that it carries, or else when it was written, as rclone has it.
+pub(crate) fn with_time(head: &ObjectHead) -> Vec<(String, String)> {
+    let mut metadata = head.metadata.clone();
+    let carries = metadata.iter().any(|(name, text)| name == MTIME && mtime_of(text).is_some());
+    if let Some(written) = head.last_modified.filter(|_| !carries) {
+        metadata.retain(|(name, _)| name != MTIME);
+        metadata
+            .push((MTIME.to_owned(), format!("{}.{:09}", written.as_second(), written.subsec_nanosecond())));
+    }
+    metadata
+}
+
 /// Gives a file the time that its object carries, if it carries one.
 pub(crate) fn restore(file: &File, metadata: &[(String, String)]) -> io::Result<()> {
     let carried = metadata.iter().find(|(name, _)| name == MTIME);
@@ -52,6 +66,21 @@ pub(crate) fn restore(file: &File, metadata: &[(String, String)]) -> io::Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_object_without_a_time_has_that_of_its_writing() {
+        let written = "2026-11-03T04:05:06Z".parse().unwrap();
+        let head = |time: Option<&str>| ObjectHead {
+            metadata: time.map(|time| (MTIME.to_owned(), time.to_owned())).into_iter().collect(),
+            last_modified: Some(written),
+            ..ObjectHead::default()
+        };
+        let time_of =
+            |head: &ObjectHead| with_time(head).into_iter().map(|(_, text)| text).collect::<Vec<_>>();
+        assert_eq!(time_of(&head(Some("1.5"))), ["1.5"]);
+        assert_eq!(time_of(&head(None)), ["1793678706.000000000"]);
+        assert_eq!(time_of(&head(Some("no time"))), ["1793678706.000000000"]);
+    }
 
     #[test]
     fn times_as_rclone_writes_them() {

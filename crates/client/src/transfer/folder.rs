@@ -3,6 +3,7 @@
 //! A symbolic link on the way could lead anywhere, so none is written through; and a link that is made points
 //! only into the folder: it first goes up, as far as the folder itself at most, and then down.
 
+use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use super::error::TransferError;
@@ -54,6 +55,17 @@ pub(crate) async fn make_link(root: &Path, link: &Path, target: String) -> Resul
     });
     let failed = |source| TransferError::File { action: "make the link", path: link.to_owned(), source };
     made.await?.map_err(failed)
+}
+
+/// Removes folders that are empty now, and those above them, up to the root, which stays.
+pub(crate) fn remove_emptied(root: &Path, folders: BTreeSet<PathBuf>) {
+    for folder in folders.into_iter().rev() {
+        let mut at = folder.as_path();
+        while at != root && at.starts_with(root) && std::fs::remove_dir(at).is_ok() {
+            let Some(above) = at.parent() else { break };
+            at = above;
+        }
+    }
 }
 
 /// Relative, first up by `depth` folders at most, then only down.

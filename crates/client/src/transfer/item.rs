@@ -112,12 +112,15 @@ pub enum Step {
 }
 
 /// What is done with the source of an item that has arrived.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum After {
     /// It stays: a copy.
     Keep,
     /// It is removed, if it is still what was copied: a move.
-    RemoveSource,
+    RemoveSource {
+        /// Folders below this one that are empty then go, too.
+        root: Option<Arc<Path>>,
+    },
 }
 
 /// What a plan says next.
@@ -192,7 +195,14 @@ impl Item {
     /// The same as a move.
     #[must_use]
     pub fn moving(mut self) -> Self {
-        self.after = After::RemoveSource;
+        self.after = After::RemoveSource { root: None };
+        self
+    }
+
+    /// The same as a move out of a folder: what is empty in it at the end goes, too.
+    #[must_use]
+    pub fn moving_out_of(mut self, root: Arc<Path>) -> Self {
+        self.after = After::RemoveSource { root: Some(root) };
         self
     }
 }

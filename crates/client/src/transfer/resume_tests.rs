@@ -257,7 +257,7 @@ proptest! {
             let whole = (model.len() - empty) as u64;
 
             // Down: each file that is there is whole.
-            let down = transfers().carry_out(plan_download(&client, &prefix("from/"), &files, Links::Skip)).await;
+            let down = transfers().carry_out(plan_download(&client, &prefix("from/"), &files, Links::Skip.into())).await;
             let mut placer = Placer::new(&files);
             let mut there = 0;
             for (key, length) in &model {
@@ -274,7 +274,7 @@ proptest! {
                 assert_eq!((report.done, report.done + report.failed), (there, whole));
             }
             proxy.set(Weather::calm());
-            let down = transfers().carry_out(plan_download(&client, &prefix("from/"), &files, Links::Skip)).await;
+            let down = transfers().carry_out(plan_download(&client, &prefix("from/"), &files, Links::Skip.into())).await;
             assert_eq!(down.unwrap().done, whole);
 
             // Up again, to another place where something old stands.
@@ -282,7 +282,7 @@ proptest! {
                 store.contents().objects.insert(format!("/bucket/to/{key}"), b"old".to_vec());
             }
             proxy.set(Weather::storm(per_mille));
-            let plan = plan_upload(&files, &client, &prefix("to/"), &options, Links::Skip).await.unwrap();
+            let plan = plan_upload(&files, &client, &prefix("to/"), &options, Links::Skip.into()).await.unwrap();
             let up = transfers().carry_out(plan).await.unwrap();
             let mut equal = 0;
             for (key, length) in &model {
@@ -293,7 +293,7 @@ proptest! {
             // An answer that is lost may hide a success, never the other way round.
             assert!(up.done <= equal + empty as u64 && up.done + up.failed == whole);
             proxy.set(Weather::calm());
-            let plan = plan_upload(&files, &client, &prefix("to/"), &options, Links::Skip).await.unwrap();
+            let plan = plan_upload(&files, &client, &prefix("to/"), &options, Links::Skip.into()).await.unwrap();
             assert_eq!(transfers().carry_out(plan).await.unwrap().done, whole);
             for (key, length) in &model {
                 if *length > 0 || !key.ends_with('/') {

@@ -1,14 +1,20 @@
-//! An object changed where it lies: copied onto itself with other metadata, another class or another encryption.
+//! An object changed where it lies: copied onto itself with other metadata, another class or another encryption; or
+//! moved inside its store.
 //!
 //! Enters: the object's head as it is now, and everything that is to go with it from now on. What S3 drops with such a
-//! copy unless it is said again is said again: content headers, storage class, encryption, tags, redirect. The access
-//! control list is the one thing that a copy does not keep. Refused: an object that changed since its head was read.
+//! copy unless it is said again is said again: content headers, storage class, encryption, tags, redirect, retention,
+//! legal hold, and an access control list that is not the one that every object has. A list that the caller may not read
+//! is lost, as S3 has it. Refused: an object that changed since its head was read, and one whose list or lock the caller
+//! may not write again.
 
 use super::engine::Transfers;
 use super::error::TransferError;
 use super::item::{Address, Done};
 use super::reader::changed;
-use crate::s3::{Client, CopyOptions, Encryption, ErrorKind, KmsKey, ObjectHead, PutOptions, Tag};
+use crate::s3::{
+    Client, CopyOptions, Encryption, ErrorKind, GetOptions, KmsKey, ObjectEncryption, ObjectHead, PutOptions,
+    Retention, S3Error, Tag,
+};
 
 /// What goes with an object now, as one would write it anew.
 #[must_use]
@@ -42,10 +48,11 @@ pub fn as_encrypted(head: &ObjectHead) -> Option<Encryption> {
 
 impl Transfers {
     /// Writes an object anew from a version of it: the one that is there, or an older one. `options` is all that goes
-    /// with it; its tags are the version's where it names none.
+    /// with it; its tags are the version's where it names none. What guards the version that is there guards the new one.
     ///
     /// # Errors
-    /// [`TransferError::Changed`] where the object is not the one of `head` any more.
+    /// [`TransferError::Changed`] where the object is not the one of `head` any more, [`TransferError::Guarded`] where
+    /// it would lose its list or its lock.
     pub async fn rewrite(
         &self,
         client: &Client,
@@ -54,53 +61,126 @@ impl Transfers {
         version: Option<&str>,
         options: PutOptions,
     ) -> Result<Done, TransferError> {
+        let options = match version {
+            None => self.guarded(client, at, head, options).await?,
+            Some(_) => options,
+        };
+        let tags = self.tags_to_keep(client, at, head, version, &options).await?;
+        let done = self.copy_as(client, (at, at), head, version, &options, &tags).await?;
+        self.see_tags(client, at, &tags).await?;
+        self.see_lock(client, at, &options).await?;
+        Ok(done)
+    }
+
+    /// Copies an object inside its store with everything that goes with it, for a move.
+    ///
+    /// # Errors
+    /// As [`Self::rewrite`].
+    pub(crate) async fn copy_to_move(
+        &self,
+        client: &Client,
+        from: &Address,
+        to: &Address,
+    ) -> Result<Done, TransferError> {
+        let get = GetOptions::default();
+        let head = self.unless_stopped(client.head_object(&from.bucket, &from.key, &get)).await??;
+        let client = match as_encrypted(&head).filter(|_| !client.has_encryption()) {
+            None => client.clone(),
+            written => client.with_encryption(ObjectEncryption { written, read: None })?,
+        };
+        let options = self.guarded(&client, from, &head, as_written(&head)).await?;
+        // In one piece they go with the object by themselves.
+        let tags = if head.size > self.tuning.copy_threshold {
+            self.tags_to_keep(&client, from, &head, None, &options).await?
+        } else {
+            Vec::new()
+        };
+        let done = self.copy_as(&client, (from, to), &head, None, &options, &tags).await?;
+        self.see_lock(&client, to, &options).await?;
+        Ok(done)
+    }
+
+    /// The object of this head, as `options` and `tags` have it.
+    async fn copy_as(
+        &self,
+        client: &Client,
+        (from, to): (&Address, &Address),
+        head: &ObjectHead,
+        version: Option<&str>,
+        options: &PutOptions,
+        tags: &[Tag],
+    ) -> Result<Done, TransferError> {
         let copy = CopyOptions {
             source_if_match: head.etag.clone(),
             source_version_id: version.map(str::to_owned),
             storage_class: options.storage_class.clone(),
             replace: None,
         };
-        let tags = self.tags_to_keep(client, at, head, version, &options).await?;
-        let done = match self.copy_onto_itself(client, at, head, copy, &options, &tags).await {
-            // What a store does not encrypt while it copies, it encrypts when it is sent (Ceph RGW 16).
-            Err(error)
-                if error.kind() == Some(ErrorKind::NotSupported)
-                    && client.has_encryption()
-                    && version.is_none() =>
-            {
-                let options = PutOptions { tags: tags.clone(), ..options };
-                self.pass_through(client, at, head.etag.clone(), client, at, &options).await?
-            }
-            other => other?,
+        let in_parts = head.size > self.tuning.copy_threshold;
+        let copied = if in_parts {
+            let options = PutOptions { tags: tags.to_vec(), ..options.clone() };
+            self.copy_parts(client, from, head, to, &copy, &options).await
+        } else {
+            self.copy_whole(client, (from, to), head, copy, options).await
         };
-        self.see_tags(client, at, &tags).await?;
-        Ok(done)
+        let passes_through = |error: &TransferError| match error.kind() {
+            // What a store does not encrypt while it copies, it encrypts when it is sent (Ceph RGW 16).
+            Some(ErrorKind::NotSupported) => client.has_encryption(),
+            // Some do not decode the name of a part's source, and find nothing there (Ceph RGW 16, too).
+            Some(ErrorKind::NotFound) => in_parts,
+            _ => false,
+        };
+        match copied {
+            Err(error) if version.is_none() && passes_through(&error) => {
+                let options = PutOptions { tags: tags.to_vec(), ..options.clone() };
+                self.pass_through(client, from, head.etag.clone(), client, to, &options).await
+            }
+            Err(TransferError::Store(error)) if error.kind() == ErrorKind::Denied && is_guarded(options) => {
+                Err(TransferError::Guarded(from.to_string(), error))
+            }
+            other => other,
+        }
     }
 
-    async fn copy_onto_itself(
+    async fn copy_whole(
         &self,
         client: &Client,
-        at: &Address,
+        (from, to): (&Address, &Address),
         head: &ObjectHead,
         copy: CopyOptions,
         options: &PutOptions,
-        tags: &[Tag],
     ) -> Result<Done, TransferError> {
-        if head.size > self.tuning.copy_threshold {
-            let options = PutOptions { tags: tags.to_vec(), ..options.clone() };
-            return self.copy_parts(client, at, head, at, &copy, &options).await;
-        }
         // The source's tags stay by themselves.
         let copy = CopyOptions { replace: Some(options.clone()), ..copy };
-        let stored = self.unless_stopped(client.copy_object(at.pair(), at.pair(), &copy)).await?;
-        let stored = stored.map_err(changed(at))?;
+        let stored = self.unless_stopped(client.copy_object(from.pair(), to.pair(), &copy)).await?;
+        let stored = stored.map_err(changed(from))?;
         self.progress.moved(head.size);
         Ok(Done { bytes: head.size, verified: stored.verified })
     }
 
+    /// What keeps an object from being removed, and others from it or at it, as far as the caller may know.
+    async fn guarded(
+        &self,
+        client: &Client,
+        at: &Address,
+        head: &ObjectHead,
+        mut options: PutOptions,
+    ) -> Result<PutOptions, TransferError> {
+        let (mode, until) = (head.state.retention_mode, head.state.retained_until);
+        let retention = mode.zip(until).map(|(mode, until)| Retention { mode, until });
+        options.retention = retention.filter(|retention| retention.until > client.now());
+        options.legal_hold = head.state.legal_hold == Some(true);
+        options.grants = match self.unless_stopped(client.object_acl(&at.bucket, &at.key, None)).await? {
+            Ok(acl) => acl.beyond_default(),
+            Err(error) if is_without(&error) => Vec::new(),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(options)
+    }
+
     /// The tags that the object is to have. A store without tags, or one that does not show them, has none that
     /// could be kept here.
-    async fn tags_to_keep(
+    pub(crate) async fn tags_to_keep(
         &self,
         client: &Client,
         at: &Address,
@@ -112,11 +192,33 @@ impl Transfers {
             return Ok(options.tags.clone());
         }
         match self.unless_stopped(client.object_tags(&at.bucket, &at.key, version)).await? {
-            Err(error) if matches!(error.kind(), ErrorKind::NotSupported | ErrorKind::Denied) => {
-                Ok(Vec::new())
-            }
+            Err(error) if is_without(&error) => Ok(Vec::new()),
             other => Ok(other?),
         }
+    }
+
+    /// Some stores lose locks while they copy, or while they put parts together (Ceph RGW 16): then they are written again.
+    async fn see_lock(
+        &self,
+        client: &Client,
+        at: &Address,
+        options: &PutOptions,
+    ) -> Result<(), TransferError> {
+        if options.retention.is_none() && !options.legal_hold {
+            return Ok(());
+        }
+        let (bucket, key) = at.pair();
+        let get = GetOptions::default();
+        let there = self.unless_stopped(client.head_object(bucket, key, &get)).await??.state;
+        let guarded = |error: S3Error| TransferError::Guarded(at.to_string(), error);
+        if options.retention.is_some() && there.retention_mode.is_none() {
+            let set = client.set_retention(bucket, key, None, options.retention, false);
+            self.unless_stopped(set).await?.map_err(guarded)?;
+        }
+        if options.legal_hold && there.legal_hold != Some(true) {
+            self.unless_stopped(client.set_legal_hold(bucket, key, None, true)).await?.map_err(guarded)?;
+        }
+        Ok(())
     }
 
     /// Some stores lose tags, or garble them, while they copy (Ceph RGW 16): then they are written again.
@@ -132,4 +234,13 @@ impl Transfers {
         }
         Ok(())
     }
+}
+
+fn is_guarded(options: &PutOptions) -> bool {
+    options.retention.is_some() || options.legal_hold || !options.grants.is_empty()
+}
+
+/// A store that has no such thing, or does not show it.
+fn is_without(error: &S3Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotSupported | ErrorKind::Denied | ErrorKind::Invalid)
 }

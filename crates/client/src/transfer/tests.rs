@@ -148,7 +148,7 @@ async fn nothing_is_written_outside_the_folder() {
     std::fs::create_dir(&outside).unwrap();
     std::fs::create_dir(&target).unwrap();
     std::os::unix::fs::symlink(&outside, target.join("link")).unwrap();
-    let plan = plan_download(&store.client(), &prefix(""), &target, Links::Skip);
+    let plan = plan_download(&store.client(), &prefix(""), &target, Links::Skip.into());
     let report = transfers().carry_out(plan).await.unwrap();
     assert_eq!((report.done, report.failed), (5, 2));
     assert!(files(&outside).is_empty());
@@ -197,12 +197,13 @@ async fn every_name_goes_down_and_up_again() {
             .insert(format!("/bucket/from/{key}"), format!("content of {key}").into_bytes());
     }
     let folder = tempfile::tempdir().unwrap();
-    let down = plan_download(&store.client(), &prefix("from/"), folder.path(), Links::Skip);
+    let down = plan_download(&store.client(), &prefix("from/"), folder.path(), Links::Skip.into());
     let report = transfers().carry_out(down).await.unwrap();
     assert_eq!((report.done, report.failed), (keys.len() as u64, 0));
     let options = PutOptions::default();
-    let up =
-        plan_upload(folder.path(), &store.client(), &prefix("to/"), &options, Links::Skip).await.unwrap();
+    let up = plan_upload(folder.path(), &store.client(), &prefix("to/"), &options, Links::Skip.into())
+        .await
+        .unwrap();
     let report = transfers().carry_out(up).await.unwrap();
     assert_eq!((report.done, report.failed), (keys.len() as u64, 0));
     let contents = store.contents();
@@ -223,8 +224,9 @@ async fn a_tree_goes_on_past_a_file_that_fails() {
     }
     store.fail("/f4", Fault::Refuse(403, "AccessDenied", &[]));
     let options = PutOptions::default();
-    let plan =
-        plan_upload(folder.path(), &store.client(), &prefix("p/"), &options, Links::Skip).await.unwrap();
+    let plan = plan_upload(folder.path(), &store.client(), &prefix("p/"), &options, Links::Skip.into())
+        .await
+        .unwrap();
     let moved = futures_util::StreamExt::map(plan, |planned| {
         planned.map(|planned| match planned {
             Planned::Item(item) => Planned::item(item.moving()),
@@ -245,7 +247,8 @@ async fn objects_are_removed_together() {
         store.contents().objects.insert(format!("/bucket/p/{number}"), Vec::new());
     }
     store.contents().objects.insert("/bucket/q".to_owned(), Vec::new());
-    let report = transfers().carry_out(plan_removal(&store.client(), &prefix("p/"))).await.unwrap();
+    let report =
+        transfers().carry_out(plan_removal(&store.client(), &prefix("p/"), &Arc::default())).await.unwrap();
     assert_eq!((report.removed, report.failed), (2500, 0));
     assert_eq!(store.contents().objects.len(), 1);
     assert_eq!(store.count("delete="), 3);
@@ -264,15 +267,17 @@ async fn links_as_asked() {
     let (client, options) = (store.client(), PutOptions::default());
     for (links, done, skipped) in [(Links::Skip, 1, 2), (Links::Follow, 3, 0), (Links::Store, 3, 0)] {
         let to = prefix(&format!("{links:?}/"));
-        let plan = plan_upload(&from, &client, &to, &options, links).await.unwrap();
+        let plan = plan_upload(&from, &client, &to, &options, links.into()).await.unwrap();
         let report = transfers().carry_out(plan).await.unwrap();
         assert_eq!((report.done, report.skipped, report.failed), (done, skipped, 0), "{links:?}");
     }
     assert_eq!(store.contents().objects["/bucket/Follow/d/link"], b"content");
     assert_eq!(store.contents().objects["/bucket/Store/d/link.rclonelink"], b"../file");
     let to = folder.path().join("to");
-    let report =
-        transfers().carry_out(plan_download(&client, &prefix("Store/"), &to, Links::Store)).await.unwrap();
+    let report = transfers()
+        .carry_out(plan_download(&client, &prefix("Store/"), &to, Links::Store.into()))
+        .await
+        .unwrap();
     assert_eq!((report.done, report.failed), (2, 1));
     assert_eq!(std::fs::read_link(to.join("d/link")).unwrap(), Path::new("../file"));
     assert!(!to.join("d/out").exists());
@@ -287,7 +292,8 @@ async fn a_stop_ends_a_tree() {
     stop.cancel();
     let transfers = Transfers::new(TUNING, Arc::new(Silent), stop);
     let options = PutOptions::default();
-    let plan = plan_upload(folder.path(), &store.client(), &prefix(""), &options, Links::Skip).await.unwrap();
+    let plan =
+        plan_upload(folder.path(), &store.client(), &prefix(""), &options, Links::Skip.into()).await.unwrap();
     let stopped = transfers.carry_out(plan).await;
     assert!(matches!(stopped, Err(TransferError::Interrupted)));
     assert!(store.contents().objects.is_empty());

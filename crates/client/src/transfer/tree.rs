@@ -10,11 +10,13 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, Stream};
 use tokio::sync::mpsc;
 use wigeon_core::s3::ObjectKey;
+use wigeon_core::time::Timestamp;
 
 use super::error::TransferError;
 use super::file_slice::blocking;
 use super::item::{Address, Item, Place, Planned, Prefix, Step};
 use super::names::{Placer, relative_key};
+use crate::filter::{Cursor, Filter};
 use crate::s3::{Client, Entry, ListQuery, ObjectSummary, PutOptions};
 
 /// What is done with symbolic links.
@@ -30,10 +32,25 @@ pub enum Links {
     Store,
 }
 
+/// What of a tree is meant.
+#[derive(Debug, Clone, Default)]
+pub struct Meant {
+    /// Which names, sizes and times; names are keys below the tree's root.
+    pub filter: Arc<Filter>,
+    /// What is done with symbolic links.
+    pub links: Links,
+}
+
+impl From<Links> for Meant {
+    fn from(links: Links) -> Self {
+        Self { links, ..Self::default() }
+    }
+}
+
 /// The end of the key of an object that holds a link's target.
 pub const LINK_SUFFIX: &str = ".rclonelink";
 
-/// Plans the upload of a folder: each file in it, under its path below the folder.
+/// Plans the upload of a folder: each file in it that is meant, under its path below the folder.
 ///
 /// # Errors
 /// Where the folder cannot be read at all.
@@ -42,9 +59,9 @@ pub async fn plan_upload(
     client: &Client,
     to: &Prefix,
     options: &PutOptions,
-    links: Links,
+    meant: Meant,
 ) -> Result<impl Stream<Item = Result<Planned, TransferError>> + Send + Unpin + use<>, TransferError> {
-    let found = walk(folder, links).await?;
+    let found = walk(folder, meant).await?;
     let (root, client, to, options) =
         (folder.to_owned(), client.clone(), to.clone(), Arc::new(options.clone()));
     let found = stream::unfold(found, |mut found| async { Some((found.recv().await?, found)) });
@@ -77,7 +94,7 @@ fn plan_file(
     };
     let (to, options) = (Place { client: client.clone(), address }, Arc::clone(options));
     match kind {
-        Kind::File(size) => Planned::item(Item::new(name, size, Step::Upload { from: path, to, options })),
+        Kind::File(size, _) => Planned::item(Item::new(name, size, Step::Upload { from: path, to, options })),
         Kind::Link(target) => {
             let size = target.len() as u64;
             let content = Bytes::from(target);
@@ -87,17 +104,17 @@ fn plan_file(
     }
 }
 
-/// Plans the download of all objects under a prefix into a folder.
+/// Plans the download of all objects that are meant under a prefix into a folder.
 pub fn plan_download(
     client: &Client,
     from: &Prefix,
     folder: &Path,
-    links: Links,
+    meant: Meant,
 ) -> impl Stream<Item = Result<Planned, TransferError>> + Send + Unpin + use<> {
     let (client, from, mut placer) = (client.clone(), from.clone(), Placer::new(folder));
     let root: Arc<Path> = Arc::from(folder);
-    let objects = list(&client, &from);
-    objects.map(move |object| Ok(plan_object(object?, &client, &from, &root, &mut placer, links)))
+    let objects = list_meant(&client, &from, &meant.filter);
+    objects.map(move |object| Ok(plan_object(object?, &client, &from, &root, &mut placer, meant.links)))
 }
 
 fn plan_object(
@@ -137,15 +154,16 @@ fn plan_object(
     Planned::item(Item::new(object.key, object.size, step))
 }
 
-/// Plans the copy of all objects under a prefix to another, inside one store or across two.
+/// Plans the copy of all objects that are meant under a prefix to another, inside one store or across two.
 pub fn plan_copy(
     client: &Client,
     from: &Prefix,
     to_client: &Client,
     to: &Prefix,
+    filter: &Arc<Filter>,
 ) -> impl Stream<Item = Result<Planned, TransferError>> + Send + Unpin + use<> {
     let (client, from, to_client, to) = (client.clone(), from.clone(), to_client.clone(), to.clone());
-    list(&client, &from).map(move |object| {
+    list_meant(&client, &from, filter).map(move |object| {
         let object = object?;
         let below = object.key.strip_prefix(&from.prefix).unwrap_or(&object.key);
         let addresses = ObjectKey::parse(object.key.as_str()).map_err(TransferError::from);
@@ -164,13 +182,14 @@ pub fn plan_copy(
     })
 }
 
-/// Plans the removal of all objects under a prefix.
+/// Plans the removal of all objects that are meant under a prefix.
 pub fn plan_removal(
     client: &Client,
     from: &Prefix,
+    filter: &Arc<Filter>,
 ) -> impl Stream<Item = Result<Planned, TransferError>> + Send + Unpin + use<> {
     let (client, from) = (client.clone(), from.clone());
-    list(&client, &from).map(move |object| {
+    list_meant(&client, &from, filter).map(move |object| {
         let object = object?;
         Ok(match ObjectKey::parse(object.key.as_str()) {
             Ok(key) => {
@@ -180,6 +199,22 @@ pub fn plan_removal(
             }
             Err(error) => Planned::failed(object.key, error),
         })
+    })
+}
+
+/// The objects that a filter means. The empty objects that stand for folders have no names to be meant by: they come
+/// where all is meant.
+fn list_meant(
+    client: &Client,
+    from: &Prefix,
+    filter: &Arc<Filter>,
+) -> impl Stream<Item = Result<ObjectSummary, TransferError>> + Send + Unpin + use<> {
+    let (prefix, mut cursor, all) = (from.prefix.clone(), filter.shared_cursor(), filter.is_everything());
+    list(client, from).filter(move |object| {
+        let Ok(object) = object else { return std::future::ready(true) };
+        let name = object.key.strip_prefix(&prefix).unwrap_or(&object.key);
+        let is_file = object.size > 0 || !(name.is_empty() || name.ends_with('/'));
+        std::future::ready(all || (is_file && cursor.admits(name, object.size, object.last_modified)))
     })
 }
 
@@ -204,23 +239,30 @@ struct Found {
 }
 
 enum Kind {
-    File(u64),
+    /// Its size, and when it was changed.
+    File(u64, Option<Timestamp>),
     Link(String),
     Other(&'static str),
 }
 
-/// All files below a folder, in the order of their names; folders are read as they are needed.
+/// All files that are meant below a folder, in the order of their names; folders are read as they are needed.
 async fn walk(
     folder: &Path,
-    links: Links,
+    Meant { filter, links }: Meant,
 ) -> Result<mpsc::Receiver<Result<Found, TransferError>>, TransferError> {
     let (sender, receiver) = mpsc::channel(1024);
     let root = folder.to_owned();
-    let first = blocking(move || read_folder(&root)).await??;
+    let first = blocking({
+        let root = root.clone();
+        move || read_folder(&root)
+    })
+    .await??;
     tokio::task::spawn_blocking(move || {
+        let mut cursor = filter.cursor();
         let mut pending: Vec<(PathBuf, usize)> = first.into_iter().rev().map(|path| (path, 1)).collect();
         while let Some((path, depth)) = pending.pop() {
             let found = match look(&path, links, depth) {
+                Ok(None) if !enters(&mut cursor, &root, &path) => continue,
                 Ok(None) => match read_folder(&path) {
                     Ok(inside) => {
                         pending.extend(inside.into_iter().rev().map(|path| (path, depth + 1)));
@@ -228,6 +270,7 @@ async fn walk(
                     }
                     Err(error) => Err(error),
                 },
+                Ok(Some(kind)) if !admits(&mut cursor, &root, &path, &kind) => continue,
                 Ok(Some(kind)) => Ok(Found { path, kind }),
                 Err(error) => Err(error),
             };
@@ -239,8 +282,24 @@ async fn walk(
     Ok(receiver)
 }
 
-/// Folders in folders; more of them mean that followed links go round in a circle.
-const DEEPEST: usize = 256;
+/// Whether a folder may hold what is meant.
+fn enters(cursor: &mut Cursor<'_>, root: &Path, folder: &Path) -> bool {
+    // Its key is what the keys of its files begin with. What has none is told as the error that it is.
+    let inside = relative_key(root, &folder.join("x"));
+    inside.map_or(true, |inside| cursor.enters(inside.strip_suffix("/x").unwrap_or(&inside)))
+}
+
+fn admits(cursor: &mut Cursor<'_>, root: &Path, path: &Path, kind: &Kind) -> bool {
+    let Ok(name) = relative_key(root, path) else { return true };
+    match kind {
+        Kind::File(size, modified) => cursor.admits(&name, *size, *modified),
+        Kind::Link(target) => cursor.admits(&format!("{name}{LINK_SUFFIX}"), target.len() as u64, None),
+        Kind::Other(_) => cursor.admits_name(&name),
+    }
+}
+
+/// Folders in folders; no key has more of them, and so followed links go round in a circle.
+const DEEPEST: usize = 513;
 
 /// What stands at a path; `None` for a folder.
 fn look(path: &Path, links: Links, depth: usize) -> Result<Option<Kind>, TransferError> {
@@ -263,7 +322,8 @@ fn look(path: &Path, links: Links, depth: usize) -> Result<Option<Kind>, Transfe
     } else if kind.is_dir() {
         None
     } else if kind.is_file() {
-        Some(Kind::File(metadata.len()))
+        let modified = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
+        Some(Kind::File(metadata.len(), modified))
     } else {
         Some(Kind::Other("it is a device, a socket or a pipe"))
     })

@@ -120,9 +120,11 @@ fn split(text: &str) -> Option<(Option<&str>, &str)> {
         return Some((None, rest));
     }
     let (profile, rest) = text.split_once(':')?;
-    // One letter before a colon is a drive.
-    let named =
-        profile.len() > 1 && profile.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    // Where there are drives, one letter before a colon is one; `C:\` is a path everywhere.
+    let is_drive = profile.len() == 1 && (cfg!(windows) || rest.starts_with('\\'));
+    let named = !profile.is_empty()
+        && !is_drive
+        && profile.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     (named && !profile.starts_with('.') && !rest.starts_with("//")).then_some((Some(profile), rest))
 }
 
@@ -148,8 +150,13 @@ mod tests {
         assert_eq!(store("lab-2:bucket//k:1"), of(Some("lab-2"), Some("bucket"), "/k:1"));
         assert_eq!(store("lab:"), of(Some("lab"), None, ""));
         assert_eq!(Place::parse("-").unwrap(), Place::Stream);
-        for path in ["file", "./a:b", "/tmp/a:b", "C:\\x", "C:/x", "a b:c", ".hidden:x", "http://x"] {
+        for path in ["file", "./a:b", "/tmp/a:b", "C:\\x", "a b:c", ".hidden:x", "http://x", ":x"] {
             assert_eq!(Place::parse(path).unwrap(), Place::Local(PathBuf::from(path)), "{path}");
+        }
+        if cfg!(windows) {
+            assert_eq!(Place::parse("C:/x").unwrap(), Place::Local(PathBuf::from("C:/x")));
+        } else {
+            assert_eq!(store("k:bucket/x"), of(Some("k"), Some("bucket"), "x"));
         }
         for bad in ["", "s3://../x", "s3:///key", "lab:a b/k"] {
             assert!(Place::parse(bad).is_err(), "{bad}");

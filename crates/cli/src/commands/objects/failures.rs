@@ -56,6 +56,7 @@ fn judged(kind: ErrorKind) -> (Kind, Option<&'static str>) {
 fn kind_of(error: &TransferError) -> Kind {
     match error {
         TransferError::Store(_) => Kind::Error,
+        TransferError::Guarded(..) => Kind::Denied,
         TransferError::NotRemoved(kept) if kept.code == "AccessDenied" => Kind::Denied,
         TransferError::Changed(_) | TransferError::Outdated(_) | TransferError::Corrupt { .. } => Kind::Retry,
         TransferError::File { .. }

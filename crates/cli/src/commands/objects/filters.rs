@@ -9,7 +9,7 @@ use wigeon_core::time::Timestamp;
 use crate::errors::{Failure, Kind};
 
 /// What the command line says. Rules act in this order: inclusions, exclusions, filter rules.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Filters (as rclone's)")]
 pub(crate) struct FilterArgs {
     /// Only files that match: *.jpg, /photos/**, {a,b}/*.txt, {{regular expression}}

@@ -7,12 +7,13 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use wigeon_client::s3::{Client, GetOptions, PutOptions};
 use wigeon_client::transfer::{
-    Address, Item, Links, Place as ObjectPlace, Planned, Step, TransferError, local_path, plan_copy,
+    Address, Item, Links, Meant, Place as ObjectPlace, Planned, Step, TransferError, local_path, plan_copy,
     plan_download, plan_upload,
 };
 
 use super::address::{Place, StorePlace};
 use super::encryption::EncryptionArgs;
+use super::filters::FilterArgs;
 use super::store::Stores;
 use crate::context::Context;
 use crate::errors::{Failure, Kind};
@@ -38,6 +39,9 @@ pub(crate) struct MoveOptions {
 
     #[command(flatten)]
     pub(crate) encryption: EncryptionArgs,
+
+    #[command(flatten)]
+    pub(crate) filters: FilterArgs,
 }
 
 /// What is done with symbolic links.
@@ -65,6 +69,12 @@ impl MoveOptions {
     /// What goes with each object.
     pub(crate) fn put(&self) -> PutOptions {
         PutOptions { content_type: self.content_type.clone(), ..PutOptions::default() }
+    }
+
+    /// What is meant below a source. One that is named itself is meant whatever the filters.
+    fn meant(&self, context: &Context) -> Result<Meant, Failure> {
+        let filter = Arc::new(self.filters.filter(context.clock.now())?);
+        Ok(Meant { filter, links: self.links.into() })
     }
 }
 
@@ -105,7 +115,7 @@ async fn up(
     }
     let client = options.encryption.on(stores.open(context, to)?)?;
     if metadata.is_dir() {
-        let plan = plan_upload(from, &client, &to.folder()?, &options.put(), options.links.into()).await?;
+        let plan = plan_upload(from, &client, &to.folder()?, &options.put(), options.meant(context)?).await?;
         return Ok(plan.boxed());
     }
     let address = if to.is_folder() {
@@ -130,7 +140,7 @@ async fn down(
     from.bucket()?;
     let client = options.encryption.on(stores.open(context, from)?)?;
     if options.recursive {
-        return Ok(plan_download(&client, &from.folder()?, to, options.links.into()).boxed());
+        return Ok(plan_download(&client, &from.folder()?, to, options.meant(context)?).boxed());
     }
     let object = from.object()?;
     let to = target_file(to, &object)?;
@@ -173,7 +183,7 @@ async fn across(
         if same_store && source.bucket == target.bucket && target.prefix.starts_with(&source.prefix) {
             return Err(Failure::usage("the target lies in the source"));
         }
-        return Ok(plan_copy(&client, &source, &other, &target).boxed());
+        return Ok(plan_copy(&client, &source, &other, &target, &options.meant(context)?.filter).boxed());
     }
     let source = from.object()?;
     let target = if to.is_folder() {
@@ -197,11 +207,18 @@ fn one(item: Item) -> Plan<'static> {
     stream::iter([Ok(Planned::item(item))]).boxed()
 }
 
-/// The same plan, whose sources are removed once they have arrived.
-pub(crate) fn moving(plan: Plan<'static>) -> Plan<'static> {
-    plan.map(|planned| {
+/// The same plan, whose sources are removed once they have arrived, and with them folders that are empty then.
+pub(crate) fn moving(plan: Plan<'static>, source: &Place) -> Plan<'static> {
+    let root: Option<Arc<Path>> = match source {
+        Place::Local(path) if path.is_dir() => Some(Arc::from(path.as_path())),
+        Place::Local(_) | Place::Store(_) | Place::Stream => None,
+    };
+    plan.map(move |planned| {
         planned.map(|planned| match planned {
-            Planned::Item(item) => Planned::item(item.moving()),
+            Planned::Item(item) => Planned::item(match &root {
+                Some(root) => item.moving_out_of(Arc::clone(root)),
+                None => item.moving(),
+            }),
             other => other,
         })
     })

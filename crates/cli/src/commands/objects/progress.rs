@@ -75,13 +75,19 @@ pub(crate) struct Run {
 impl Run {
     /// Begins; with a bar where standard error is a terminal.
     pub(crate) fn start(context: &Context, options: &RunOptions) -> Result<Self, Failure> {
-        let stop = CancellationToken::new();
-        if !options.dry_run {
-            tokio::spawn(stop_on_interrupt(stop.clone(), context.detached().output));
-        }
+        let stop = if options.dry_run { CancellationToken::new() } else { Stop::on_interrupt(context) };
+        Self::until(context, options, &stop)
+    }
+
+    /// Begins one of several that end when `stop` says so.
+    pub(crate) fn until(
+        context: &Context,
+        options: &RunOptions,
+        stop: &CancellationToken,
+    ) -> Result<Self, Failure> {
         let shown = Shown::start(context, options.events);
         let progress: Arc<dyn Progress> = Arc::clone(&shown) as _;
-        let mut transfers = Transfers::new(Tuning::default(), progress, stop);
+        let mut transfers = Transfers::new(Tuning::default(), progress, stop.clone());
         if !options.no_resume && !options.dry_run {
             transfers = transfers.resuming(context.environment.state_dir()?.join("transfers"));
         }
@@ -173,6 +179,44 @@ impl Run {
         }
     }
 
+    /// The report of a round of several: nothing where nothing was done, but for the first. Gives what failed.
+    pub(crate) fn finish_round(
+        self,
+        context: &Context,
+        synced: &Synced,
+        first: bool,
+    ) -> Result<Vec<String>, Failure> {
+        let seen = self.shown.finish();
+        let seconds = self.begun.elapsed().as_secs_f64();
+        let anything = first || synced.did_anything();
+        if context.output.is_json() && anything {
+            let mut summary = json!({"event": "round"});
+            for more in [document(&synced.report, &seen, seconds), synced.document()] {
+                if let (Some(summary), Value::Object(more)) = (summary.as_object_mut(), more) {
+                    summary.extend(more);
+                }
+            }
+            context.output.item(&summary, |_| String::new())?;
+        } else if !context.output.is_json() {
+            tell_failures(context, true, &seen);
+            if anything {
+                let time = human::time(Some(context.clock.now()));
+                let sentence = sentence(&Report { removed: 0, ..synced.report }, &seen, seconds);
+                let more = if first { synced.sentence() } else { synced.changes() };
+                context.output.note(format!("{time}  {sentence} {more}").trim_end());
+            }
+        }
+        Ok(seen.failures.into_iter().map(|(name, _)| name).collect())
+    }
+
+    /// The end of one that failed as a whole: what failed alone is told.
+    pub(crate) fn give_up(self, context: &Context) {
+        let seen = self.shown.finish();
+        if !context.output.is_json() {
+            tell_failures(context, true, &seen);
+        }
+    }
+
     fn report(&self, context: &Context, report: Report, seen: &Seen) -> Result<(), Failure> {
         let seconds = self.begun.elapsed().as_secs_f64();
         if context.output.is_json() {
@@ -189,6 +233,18 @@ impl Run {
             }
         }
         verdict(&report, seen)
+    }
+}
+
+/// What ends transfers in good order.
+pub(crate) struct Stop;
+
+impl Stop {
+    /// Says so at the first interrupt; the second ends the process.
+    pub(crate) fn on_interrupt(context: &Context) -> CancellationToken {
+        let stop = CancellationToken::new();
+        tokio::spawn(stop_on_interrupt(stop.clone(), context.detached().output));
+        stop
     }
 }
 
@@ -218,7 +274,7 @@ async fn print_plan(context: &Context, mut plan: Plan<'_>) -> Result<(), Failure
             Planned::Item(item) => {
                 files += 1;
                 bytes += item.size;
-                let moves = item.after == After::RemoveSource;
+                let moves = item.after != After::Keep;
                 let data = json!({
                     "would": item.step.verb(), "source": item.name, "target": item.step.target(),
                     "bytes": item.size, "then_remove_source": moves,

@@ -111,7 +111,7 @@ pub(crate) fn reading(
         filter: Arc::new(filters.filter(context.clock.now())?),
         follow_links,
         folder_marks,
-        source_only: false,
+        ..Reading::default()
     })
 }
 
@@ -127,6 +127,11 @@ impl From<SyncError> for Failure {
             SyncError::NotRemoved { .. } => {
                 Self::because(Kind::Partial, &error).hint("the same command again tries the rest again")
             }
+            SyncError::TooManyFolders { .. } => Self::because(Kind::Error, &error)
+                .hint("allow more: sysctl fs.inotify.max_user_watches=1048576 (docs/sync.md)")
+                .hint("keep folders out that need not be watched, with --exclude FOLDER/")
+                .hint("or look every --interval instead, with --poll"),
+            SyncError::Gone(_) => Self::because(Kind::Retry, &error),
             SyncError::Folder { .. }
             | SyncError::Order { .. }
             | SyncError::PlanFile { .. }

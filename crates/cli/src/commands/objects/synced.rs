@@ -40,19 +40,24 @@ impl Synced {
 
     /// For people.
     pub(crate) fn sentence(&self) -> String {
-        let mut text = human::count(self.totals.same, "file is the same", "files are the same");
-        for (count, what) in [
+        let same = human::count(self.totals.same, "file is the same", "files are the same");
+        let counts = [
             (self.moved, "moved"),
             (self.report.removed, "removed"),
             (self.totals.extra, "only at the target"),
             (self.totals.conflicts, "left because the target's is newer"),
-        ] {
-            if count > 0 {
-                text.push_str(&format!("; {count} {what}"));
-            }
-        }
-        text.push('.');
-        text
+        ];
+        enumerated(Some(same), &counts)
+    }
+
+    /// For people, who know already what stays the same.
+    pub(crate) fn changes(&self) -> String {
+        enumerated(None, &[(self.moved, "moved"), (self.report.removed, "removed")])
+    }
+
+    /// Whether anything came of it.
+    pub(crate) fn did_anything(&self) -> bool {
+        self.report.done + self.report.removed + self.report.failed + self.moved > 0
     }
 
     /// For programs, beside what the engine says.
@@ -77,6 +82,14 @@ impl Synced {
             .hint("without --update the source's take their place")),
         }
     }
+}
+
+/// `1 file is the same; 2 moved.`: what there is none of is not said.
+fn enumerated(first: Option<String>, counts: &[(u64, &str)]) -> String {
+    let counts = counts.iter().filter(|(count, _)| *count > 0);
+    let parts: Vec<String> =
+        first.into_iter().chain(counts.map(|(count, what)| format!("{count} {what}"))).collect();
+    if parts.is_empty() { String::new() } else { format!("{}.", parts.join("; ")) }
 }
 
 /// Prints a change that would be made.
