@@ -40,25 +40,22 @@ pub fn amz_date(at: Timestamp) -> String {
 /// Year, month, day, hour, minute, second and millisecond, each with so many digits, and what stands between them. By
 /// hand, because every request needs several of these and a format that is read at run time costs as much as a hash.
 fn digits(at: Timestamp, form: &[u8]) -> String {
+    const POWERS: [u16; 4] = [1, 10, 100, 1000];
     let civil = TimeZone::UTC.to_datetime(at);
     let fields = [civil.month(), civil.day(), civil.hour(), civil.minute(), civil.second()];
-    let year = civil.year().max(0);
-    let mut fields = [year].into_iter().chain(fields.map(i16::from)).chain([civil.millisecond()]);
-    let mut text = String::with_capacity(24);
+    let mut fields = [civil.year()].into_iter().chain(fields.map(i16::from)).chain([civil.millisecond()]);
+    let mut text = Vec::with_capacity(24);
     for &part in form {
-        if part.is_ascii_graphic() {
-            text.push(char::from(part));
+        let Some(powers) = POWERS.get(..usize::from(part)) else {
+            text.push(part);
             continue;
-        }
-        let mut divisor = 10_i16.pow(u32::from(part) - 1);
-        let mut rest = fields.next().unwrap_or_default();
-        while divisor > 0 {
-            text.push(char::from(b'0' + u8::try_from(rest / divisor).unwrap_or_default()));
-            rest %= divisor;
-            divisor /= 10;
-        }
+        };
+        let field = u16::try_from(fields.next().unwrap_or_default()).unwrap_or_default();
+        text.extend(
+            powers.iter().rev().map(|power| b'0' + u8::try_from(field / power % 10).unwrap_or_default()),
+        );
     }
-    text
+    String::from_utf8(text).unwrap_or_default()
 }
 
 /// `Mon, 23 Nov 2026 20:07:00 GMT`: the HTTP form (RFC 9110, section 5.6.7).

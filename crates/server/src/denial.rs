@@ -40,7 +40,8 @@ impl Denial {
         let action = request.action;
         let because = match explanation.decision {
             Decision::ExplicitDeny(statement) => {
-                format!("with an explicit deny in a {}", layer(statement.layer))
+                let article = if statement.layer == Layer::Identity { "an" } else { "a" };
+                format!("with an explicit deny in {article} {}", layer(statement.layer))
             }
             Decision::ImplicitDeny(at) => format!("because no {} allows the {action} action", layer(at)),
             Decision::Allow(_) => "for an unknown reason".to_owned(),

@@ -15,12 +15,12 @@ use std::sync::Arc;
 
 use wigeon_core::jwt::UnverifiedToken;
 use wigeon_core::policy::{Context, Document, Explanation, Kind};
-use wigeon_core::sts::IdentityError;
+use wigeon_core::sts::{IdentityError, issuer_of};
 
 pub use step::{Step, advice, judged};
 
 use crate::chain::chain;
-use crate::directory::{BuiltIn, Snapshot};
+use crate::directory::{BuiltIn, Provider, Snapshot};
 use crate::issue::{Grant, KeyRing, Sealer};
 use crate::rights::Rights;
 use crate::session::Caller;
@@ -79,20 +79,16 @@ pub async fn token(
     let identity = match verified {
         Ok(identity) => identity,
         Err(error) => {
+            // Claims are looked at last: what comes before them was in order.
+            let claimed = matches!(error, VerifyError::Identity(_));
+            let provider = claimed.then(|| provider_of(snapshot, text)).flatten();
+            steps.extend(provider.into_iter().flat_map(|provider| vouched(provider, question)));
             steps.push(unverified(&error, snapshot));
             return steps;
         }
     };
     let (provider, token) = (identity.provider(), identity.token());
-    steps.push(Step::good(
-        "issuer",
-        format!("`{}` is registered as `{}`", provider.url, provider.principal()),
-    ));
-    let vouched = match question.provider_id {
-        Some(_) => "the service vouches for the token",
-        None => "it holds under the provider's keys",
-    };
-    steps.push(Step::good("signature", vouched));
+    steps.extend(vouched(provider, question));
     steps.push(Step::good(
         "claims",
         format!("subject `{}`, audience `{}`", token.subject(), token.audience()),
@@ -115,6 +111,22 @@ pub async fn token(
         Err(error) => steps.push(refused(&error, &explained)),
     }
     steps
+}
+
+/// The provider that a signed token names.
+fn provider_of<'s>(snapshot: &'s Snapshot, text: &str) -> Option<&'s Arc<Provider>> {
+    let token = UnverifiedToken::parse(text).ok()?;
+    snapshot.provider(issuer_of(&token).ok()?)
+}
+
+/// A provider is known, and vouches for the token.
+fn vouched(provider: &Provider, question: &Question<'_>) -> [Step; 2] {
+    let issuer = format!("`{}` is registered as `{}`", provider.url, provider.principal());
+    let how = match question.provider_id {
+        Some(_) => "the service vouches for the token",
+        None => "it holds under the provider's keys",
+    };
+    [Step::good("issuer", issuer), Step::good("signature", how)]
 }
 
 /// The session that the role would give, and whether its policies allow what is asked.
@@ -282,6 +294,13 @@ mod tests {
         let last = steps.last().unwrap();
         assert_eq!((last.name, last.good), (step, false), "{steps:?}");
         assert!(last.advice.as_ref().unwrap().contains(advice), "{last:?}");
+        // Everything before was in order, and is said.
+        let order = ["token", "issuer", "signature", "claims", "role", "trust"];
+        let names: Vec<&str> = steps.iter().map(|step| step.name).filter(|name| *name != "role").collect();
+        let until = order.iter().position(|name| *name == step).unwrap();
+        let expected = order.iter().take(until + 1).filter(|name| **name != "role");
+        assert!(step == "role" || names.iter().eq(expected), "{steps:?}");
+        assert!(steps.iter().rev().skip(1).all(|step| step.good));
     }
 
     #[rstest]

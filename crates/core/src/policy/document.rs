@@ -109,11 +109,12 @@ impl Document {
     /// about them, need not enter those that it does not read.
     #[must_use]
     pub fn may_read(&self, service: &str, name: &str) -> bool {
+        // Names differ sooner than services do.
         let is_it = |key: &str| {
             key.len() == service.len() + 1 + name.len()
                 && key.split_at_checked(service.len()).is_some_and(|(before, after)| {
-                    before.eq_ignore_ascii_case(service)
-                        && after.strip_prefix(':').is_some_and(|after| after.eq_ignore_ascii_case(name))
+                    after.strip_prefix(':').is_some_and(|after| after.eq_ignore_ascii_case(name))
+                        && before.eq_ignore_ascii_case(service)
                 })
         };
         self.keys.as_ref().is_none_or(|keys| keys.iter().any(|key| is_it(key)))

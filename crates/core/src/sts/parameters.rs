@@ -87,7 +87,8 @@ impl Parameters {
     /// The value of a parameter; an empty one is a value.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&str> {
-        self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+        let candidates = self.pairs.iter().filter(|pair| pair.name.len() == name.len());
+        candidates.map(|pair| self.texts(pair)).find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
     /// `Action`, if there is one.

@@ -38,16 +38,16 @@ impl Wanted<'_> {
         assumed: &AssumedRole,
     ) -> Result<(Grant, Option<u32>), StsError> {
         let duration = self.duration_seconds.unwrap_or(DEFAULT_DURATION);
-        if duration > assumed.role().max_session_duration {
-            return Err(StsError::new(
-                FaultCode::ValidationError,
-                "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
-            ));
-        }
         if duration > CHAINED_DURATION && matches!(assumed.by(), By::Session { .. }) {
             return Err(StsError::new(
                 FaultCode::ValidationError,
                 "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining",
+            ));
+        }
+        if duration > assumed.role().max_session_duration {
+            return Err(StsError::new(
+                FaultCode::ValidationError,
+                "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
             ));
         }
         let policy = session_policy(snapshot, self)?;
