@@ -49,7 +49,8 @@ class Postgres:
         command = [*self.owner, self.programs / "postgres", "-D", self.folder / "data", "-h", "127.0.0.1", "-p", str(self.port), "-k", "", "-c", "fsync=off"]
         self.process = subprocess.Popen(command, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         ready = [self.programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port), "-U", "wigeon", "-d", "postgres"]
-        for _ in range(200):
+        # On a busy machine that takes a while.
+        for _ in range(1200):
             if subprocess.run(ready).returncode == 0:
                 return
             time.sleep(0.05)
