@@ -314,7 +314,7 @@ impl Tree {
                 return Err(SyncError::TooManyFolders { path: self.root.clone(), most });
             }
             Err(error) if below.as_os_str().is_empty() => {
-                return Err(SyncError::Folder { path, source: error.into() });
+                return Err(SyncError::Folder { path: self.root.clone(), source: error.into() });
             }
             // It went away, or nobody may read it: the kernel tells of the former, a run of the latter.
             Err(_) => return Ok(false),

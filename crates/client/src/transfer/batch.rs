@@ -65,8 +65,11 @@ impl Transfers {
             crew.wait_for_one().await;
         }
         let emptied = mem::take(&mut crew.emptied);
-        blocking(move || emptied.into_iter().for_each(|(root, folders)| remove_emptied(&root, folders)))
-            .await?;
+        if !emptied.is_empty() {
+            let remove =
+                move || emptied.into_iter().for_each(|(root, folders)| remove_emptied(&root, folders));
+            blocking(remove).await?;
+        }
         match broken {
             Some(error) => Err(error),
             None if self.is_stopped() => Err(TransferError::Interrupted),

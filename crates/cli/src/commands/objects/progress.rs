@@ -201,9 +201,13 @@ impl Run {
             tell_failures(context, true, &seen);
             if anything {
                 let time = human::time(Some(context.clock.now()));
-                let sentence = sentence(&Report { removed: 0, ..synced.report }, &seen, seconds);
+                let copied = sentence(&Report { removed: 0, ..synced.report }, &seen, seconds);
+                let copied = if first || synced.report.done > 0 { copied } else { String::new() };
                 let more = if first { synced.sentence() } else { synced.changes() };
-                context.output.note(format!("{time}  {sentence} {more}").trim_end());
+                let text = [copied, more].join(" ");
+                if !text.trim().is_empty() {
+                    context.output.note(&format!("{time}  {}", text.trim()));
+                }
             }
         }
         Ok(seen.failures.into_iter().map(|(name, _)| name).collect())
