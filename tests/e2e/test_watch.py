@@ -253,3 +253,40 @@ def test_a_store_is_looked_at(own, admin, place, watching):  # noqa: F811
     watch.until(lambda: not (place.local / "b" / "c").is_file())
     own("check", place.address, place.local)
     assert watch.stop() == 0
+
+
+def test_what_the_kernel_could_not_tell_is_found(own, admin, place, watching):  # noqa: F811
+    most = int(pathlib.Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    if most > 20_000:
+        pytest.skip("its queue takes more events than there are files here")
+    place.local.joinpath("first").write_bytes(b"1")
+    watch = watching(place.local, place.address).begun()
+    watch.process.send_signal(signal.SIGSTOP)
+    files = most // 3 + 500
+    for number in range(files):
+        (place.local / f"f{number}").write_bytes(b"%d" % number)
+    # Nobody hears of this one: it has a watch all the same, once everything has been looked at.
+    write(place.local, {"late/folder/file": b"l"})
+    watch.process.send_signal(signal.SIGCONT)
+
+    def count():
+        pages = admin.get_paginator("list_objects_v2").paginate(Bucket="home", Prefix=place.prefix)
+        return sum(page["KeyCount"] for page in pages)
+
+    watch.until(lambda: count() == files + 2, seconds=200)
+    write(place.local, {"late/folder/second": b"s"})
+    watch.until(lambda: count() == files + 3)
+    assert watch.stop() == 0
+
+
+def test_the_limit_of_watches_is_explained(own, place):  # noqa: F811
+    for number in range(9):
+        (place.local / f"{number}").mkdir()
+    inside = 'echo 5 > /proc/sys/user/max_inotify_watches && exec "$@"'
+    command = ["unshare", "--user", "--map-root-user", "sh", "-c", inside, "sh", BINARY, "watch", place.local, place.address]
+    if subprocess.run([*command[:5], "exit 0", "sh"], capture_output=True).returncode != 0:
+        pytest.skip("there are no user namespaces here")
+    done = subprocess.run(command, cwd=own.home, env=environment(own.home), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1, done.stderr
+    for words in ("the system watches no more folders", "fs.inotify.max_user_watches", "--poll", "--exclude"):
+        assert words in done.stderr
