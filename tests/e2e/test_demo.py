@@ -66,7 +66,7 @@ def test_the_whole_of_it(demo):
     said = demo.text()
     assert "Signed in as alice@example.org (demo). Role analyst. Valid" in said
     assert "welcome.txt" in said and "Hello from alice." in said
-    assert "refused:" in said and "because no identity-based policy allows the s3:PutObject action" in said
+    assert "AccessDenied" in said and "because no identity-based policy allows the s3:PutObject action" in said
     addresses = listening(demo.process.pid)
     assert len(addresses) == 2 and {address for address, _ in addresses} == {"127.0.0.1"}
 
@@ -93,7 +93,7 @@ def test_the_whole_of_it(demo):
     # Started again over the same folder it finds things as they were.
     again = Demo(demo.home, "--user", "alice", "--once")
     assert again.process.wait(timeout=60) == 0, again.text()
-    assert "refused:" in again.text()
+    assert "AccessDenied" in again.text()
 
 
 def test_an_unknown_user_is_told(home):

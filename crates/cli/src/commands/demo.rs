@@ -95,9 +95,9 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
 
     let settings = context.settings_of(context.stored(Some(PROFILE))?)?;
     let user = sign_in(context, &settings, args.user.as_deref()).await?;
-    tour::show(context, &user).await?;
-
     let wigeon = std::env::current_exe().map_err(failed)?;
+    tour::show(context, &wigeon, &place.folder, &user).await?;
+
     let aws_config = place.write_aws_config(&wigeon, address).map_err(failed)?;
     say(&tour::next_steps(&wigeon, &user, address, &aws_config));
     if !args.once {

@@ -3,16 +3,16 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Stdio;
 
 use bytes::Bytes;
-use futures_util::TryStreamExt;
-use wigeon_client::s3::{Client, Entry, ErrorKind, GetOptions, ListQuery, PutOptions};
+use tokio::process::Command;
+use wigeon_client::s3::{Client, ErrorKind, PutOptions};
 use wigeon_core::s3::{BucketName, ObjectKey};
 
 use super::place::PROFILE;
-use crate::commands::objects::store;
 use crate::context::Context;
-use crate::errors::Failure;
+use crate::errors::{Failure, Kind};
 use crate::output::printable;
 
 const WELCOME: &str =
@@ -42,51 +42,37 @@ pub(super) async fn furnish(client: &Client) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The user's part.
-pub(super) async fn show(context: &Context, user: &str) -> Result<(), Failure> {
-    let client = store::of_profile(context, Some(PROFILE))?;
-    let say = |text: &str| context.output.note(text);
-    let (shared, home) = (name("shared")?, name("home")?);
-
-    say("\n$ wigeon ls --recursive s3://shared");
-    let mut entries = client.list(&shared, ListQuery::default());
-    while let Some(entry) = entries.try_next().await? {
-        if let Entry::Object(object) = entry {
-            say(&format!("{:>9}  {}", object.size, printable(&object.key)));
+/// The user's part: the commands themselves, in a folder with something to upload.
+pub(super) async fn show(context: &Context, wigeon: &Path, folder: &Path, user: &str) -> Result<(), Failure> {
+    std::fs::write(folder.join("hello.txt"), format!("Hello from {user}.\n"))
+        .map_err(|error| Failure::because(Kind::Error, &error))?;
+    let other = if user == "alice" { "bob" } else { "alice" };
+    let denied = i32::from(Kind::Denied.exit_code());
+    for (line, expected) in [
+        ("ls --recursive s3://shared".to_owned(), 0),
+        (format!("cp hello.txt s3://home/{user}/hello.txt"), 0),
+        (format!("cat s3://home/{user}/hello.txt"), 0),
+        (format!("cp hello.txt s3://home/{other}/hello.txt"), denied),
+    ] {
+        context.output.note(&format!("\n$ wigeon {line}"));
+        let mut command = Command::new(wigeon);
+        command.args(line.split(' ')).env("WIGEON_PROFILE", PROFILE).current_dir(folder);
+        let done = command
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .map_err(|error| Failure::because(Kind::Error, &error))?;
+        for said in [&done.stdout, &done.stderr] {
+            let said = printable(String::from_utf8_lossy(said).trim_end());
+            if !said.is_empty() {
+                context.output.note(&said);
+            }
+        }
+        if done.status.code() != Some(expected) {
+            return Err(Failure::error(format!("`wigeon {line}` ended with {}", done.status)));
         }
     }
-
-    let mine = key(&format!("{user}/hello.txt"))?;
-    let text = format!("Hello from {user}.\n");
-    say(&format!("\n$ wigeon cp hello.txt s3://home/{mine}"));
-    client.put_object(&home, &mine, Bytes::from(text.clone()), &PutOptions::default()).await?;
-    say(&format!("uploaded {} bytes", text.len()));
-
-    say(&format!("\n$ wigeon cat s3://home/{mine}"));
-    let read = whole(&client, &home, &mine).await?;
-    say(String::from_utf8_lossy(&read).trim_end());
-    if read != text.as_bytes() {
-        return Err(Failure::error("what came back is not what was uploaded"));
-    }
-
-    let other = if user == "alice" { "bob" } else { "alice" };
-    let theirs = key(&format!("{other}/hello.txt"))?;
-    say(&format!("\n$ wigeon cp hello.txt s3://home/{theirs}"));
-    match client.put_object(&home, &theirs, Bytes::from(text), &PutOptions::default()).await {
-        Err(error) if error.kind() == ErrorKind::Denied => say(&format!("refused: {error}")),
-        Err(error) => return Err(error.into()),
-        Ok(_) => return Err(Failure::error("the server let the user write into another's folder")),
-    }
     Ok(())
-}
-
-async fn whole(client: &Client, bucket: &BucketName, key: &ObjectKey) -> Result<Vec<u8>, Failure> {
-    let mut body = client.get_object(bucket, key, &GetOptions::default()).await?.body;
-    let mut bytes = Vec::new();
-    while let Some(piece) = body.try_next().await? {
-        bytes.extend_from_slice(&piece);
-    }
-    Ok(bytes)
 }
 
 /// What to try next, and how to point other tools here.
