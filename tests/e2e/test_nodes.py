@@ -34,9 +34,7 @@ class Postgres:
         if os.geteuid() == 0:
             self.owner = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups"]
             subprocess.run(["chown", "postgres", folder], check=True)
-            for parent in folder.parents:
-                if parent.stat().st_uid == 0 and parent != pathlib.Path("/") and not parent.stat().st_mode & 0o001:
-                    parent.chmod(parent.stat().st_mode | 0o011)
+        self.let_in()
         self.run("initdb", "--auth=trust", "--username=wigeon", "--no-sync", "-D", folder / "data")
         self.start()
         self.run("psql", "-q", "-h", "127.0.0.1", "-p", self.port, "-U", "wigeon", "-d", "postgres", "-c", "CREATE DATABASE wigeon")
@@ -45,7 +43,14 @@ class Postgres:
         done = subprocess.run([*self.owner, self.programs / program, *map(str, arguments)], cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
 
+    def let_in(self):
+        """Its user has to get through to its folder; another run of pytest closes the one that they share."""
+        for parent in self.folder.parents:
+            if self.owner and parent.stat().st_uid == 0 and parent != pathlib.Path("/") and not parent.stat().st_mode & 0o001:
+                parent.chmod(parent.stat().st_mode | 0o011)
+
     def start(self):
+        self.let_in()
         command = [*self.owner, self.programs / "postgres", "-D", self.folder / "data", "-h", "127.0.0.1", "-p", str(self.port), "-k", "", "-c", "fsync=off"]
         self.process = subprocess.Popen(command, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         ready = [self.programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port), "-U", "wigeon", "-d", "postgres"]
