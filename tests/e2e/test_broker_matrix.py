@@ -56,7 +56,8 @@ def own(tmp_path_factory, server, identity, browse):
     run = signed_in(tmp_path_factory.mktemp("matrix"), browse, server, identity.issuer)
     run("setup", "aws", "own")
     run("setup", "rclone", "own")
-    return run
+    yield run
+    root(server).delete_object(Bucket="shared", Key="terraform.tfstate")
 
 
 def python_of(tool):

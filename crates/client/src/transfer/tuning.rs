@@ -40,6 +40,12 @@ impl Default for Tuning {
 const MOST_PARTS: u64 = 10_000;
 
 impl Tuning {
+    /// For a limit of bytes a second: few fill it, and more would only come to their ends later.
+    #[must_use]
+    pub fn within_a_limit() -> Self {
+        Self { ranges: FIRST_RANGES, files: FIRST_FILES, ..Self::default() }
+    }
+
     /// The size of the parts of an object of known size: the smallest that needs no more than 10,000.
     pub(crate) fn part_size_for(&self, size: u64) -> u64 {
         let least = size.div_ceil(MOST_PARTS);

@@ -87,7 +87,8 @@ impl Run {
     ) -> Result<Self, Failure> {
         let shown = Shown::start(context, options.events);
         let progress: Arc<dyn Progress> = Arc::clone(&shown) as _;
-        let mut transfers = Transfers::new(Tuning::default(), progress, stop.clone());
+        let tuning = if options.limit_rate.is_some() { Tuning::within_a_limit() } else { Tuning::default() };
+        let mut transfers = Transfers::new(tuning, progress, stop.clone());
         if !options.no_resume && !options.dry_run {
             transfers = transfers.resuming(context.environment.state_dir()?.join("transfers"));
         }
