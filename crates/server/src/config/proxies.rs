@@ -12,18 +12,7 @@ use crate::proxies::{Proxies, ProxyHeader};
 pub struct ProxiesTable {
     trusted: Vec<String>,
     #[serde(default)]
-    header: HeaderKey,
-}
-
-/// Which header they write.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum HeaderKey {
-    /// `X-Forwarded-For`
-    #[default]
-    XForwardedFor,
-    /// `Forwarded`
-    Forwarded,
+    header: ProxyHeader,
 }
 
 impl ProxiesTable {
@@ -41,11 +30,7 @@ impl ProxiesTable {
                 place.malformed("proxies.trusted names no proxy; leave [proxies] out where there is none")
             );
         }
-        let header = match self.header {
-            HeaderKey::XForwardedFor => ProxyHeader::XForwardedFor,
-            HeaderKey::Forwarded => ProxyHeader::Forwarded,
-        };
-        Ok(Proxies { trusted, header })
+        Ok(Proxies { trusted, header: self.header })
     }
 }
 
