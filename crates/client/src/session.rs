@@ -1,6 +1,6 @@
 //! The session: the one place that gives valid credentials, and renews them ahead of their end.
 //!
-//! Enters: a profile's settings, a store, once a [`TokenSet`] from a sign-in. Leaves: credentials, for as long as
+//! Enters: a profile's settings, a store, once a [`TokenSet`](crate::sign_in::TokenSet) from a sign-in. Leaves: credentials, for as long as
 //! the sign-in lives; then [`SessionError::SignInNeeded`], never a browser window.
 //!
 //! ```text

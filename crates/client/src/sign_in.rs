@@ -1,6 +1,6 @@
 //! Sign-in: a person at their identity provider becomes a [`TokenSet`].
 //!
-//! Enters: the profile's [`OAuth`] settings, the client, a browser. Leaves: a verified ID token, and the tokens that
+//! Enters: the profile's [`OAuth`](crate::profile::OAuth) settings, the client, a browser. Leaves: a verified ID token, and the tokens that
 //! keep the sign-in alive. Refused: whatever does not answer exactly this attempt (`state`, `nonce`, PKCE, `iss`), a
 //! code that arrives twice, an ID token that does not hold, and waiting beyond the time limit.
 //!

@@ -4,7 +4,7 @@
 //! one piece, to whoever writes them; then the connections may send. Requests that became ready together so share a
 //! write, and their answers go one after the other, while each answer still goes only after what is said about it was
 //! written. Nothing waits for a clock: the write comes as soon as the thread has done what was ready, and at the latest
-//! with [`MOST_BYTES`].
+//! with `MOST_BYTES`.
 //!
 //! A thread gathers while [`gather`] runs on it; on other threads [`keep`] takes nothing.
 

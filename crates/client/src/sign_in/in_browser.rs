@@ -24,7 +24,7 @@ use crate::profile::Redirect;
 pub struct WayBack {
     /// Lines that a person pastes; closed where nobody can.
     pub pasted: mpsc::Receiver<String>,
-    /// Where the desktop's handler looks for the sign-in that waits ([`hand_over`]); `None` where there is no handler.
+    /// Where the desktop's handler looks for the sign-in that waits ([`hand_over`](super::doorway::hand_over)); `None` where there is no handler.
     pub doorway: Option<PathBuf>,
 }
 
