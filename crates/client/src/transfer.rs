@@ -62,6 +62,7 @@ mod tree;
 
 pub use engine::Transfers;
 pub use error::TransferError;
+pub(crate) use file_slice::blocking;
 pub use file_time::{MTIME, mtime_of, mtime_text};
 pub(crate) use folder::remove_emptied;
 pub use item::{Address, After, Done, Item, Place, Planned, Prefix, Report, Step};

@@ -19,7 +19,7 @@ use super::found::{Found, Trouble};
 use super::plan::{Change, Permitted, Told};
 use super::side::Side;
 use crate::s3::{ErrorKind, PutOptions};
-use crate::transfer::{Item, Planned, Report, Step, TransferError, Transfers, remove_emptied};
+use crate::transfer::{Item, Planned, Report, Step, TransferError, Transfers, blocking, remove_emptied};
 
 /// Changes that are prepared beside each other: held against what is there, backed up.
 const PREPARED: usize = 16;
@@ -359,9 +359,11 @@ async fn on_disk(
     work: impl FnOnce(&Path) -> io::Result<()> + Send + 'static,
 ) -> Result<(), TransferError> {
     let owned = path.to_owned();
-    let outcome = tokio::task::spawn_blocking(move || work(&owned)).await;
-    let outcome = outcome.map_err(|_| TransferError::Worker)?;
-    outcome.map_err(|source| TransferError::File { action: "write", path: path.to_owned(), source })
+    blocking(move || work(&owned)).await?.map_err(|source| TransferError::File {
+        action: "write",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// The name of a folder beside a file that has its name.

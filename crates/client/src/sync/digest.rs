@@ -19,7 +19,7 @@ use wigeon_core::sigv4::canonical::hex;
 use super::found::Found;
 use super::side::Side;
 use crate::s3::{Checksum, ChecksumAlgorithm, Digest, GetOptions, ObjectHead};
-use crate::transfer::{TransferError, Transfers};
+use crate::transfer::{TransferError, Transfers, blocking};
 
 const BUFFER: usize = 1 << 20;
 /// Where rclone keeps the MD5 of an object of several parts, in base64.
@@ -188,5 +188,5 @@ async fn read<T: Send + 'static>(
             }
         }
     };
-    tokio::task::spawn_blocking(work).await.map_err(|_| TransferError::Worker)?
+    blocking(work).await?
 }

@@ -23,14 +23,12 @@ use tokio::task::spawn_blocking;
 
 use super::error::SyncError;
 use super::settling::{Notice, Settling};
-use super::walk::is_ours;
+use super::walk::{DEEPEST, is_ours};
 use crate::filter::Filter;
 use crate::transfer::{TransferError, relative_key};
 
 /// Room for events that are read at once.
 const BUFFER: usize = 64 << 10;
-/// Folders in folders; no key has more of them, and so followed links go round in a circle.
-const DEEPEST: usize = 513;
 const NO_MORE_INSTANCES: &str = "the system lets nobody watch more (fs.inotify.max_user_instances)";
 
 /// Notices on their way, until this is dropped.

@@ -18,7 +18,7 @@ use crate::transfer::{NameRefused, TransferError, relative_key};
 /// Files that are told together.
 const BATCH: usize = 1000;
 /// Folders in folders; no key has more of them, and so followed links go round in a circle.
-const DEEPEST: usize = 513;
+pub(crate) const DEEPEST: usize = 513;
 /// Marks what was escaped.
 const ESCAPE: char = '‛';
 /// From this length on a folder whose name ends in the mark holds the rest of a long name.
