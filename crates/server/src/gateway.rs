@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, RETRY_AFTER, SERVER, USER_AGENT};
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, RETRY_AFTER, SERVER, USER_AGENT,
+};
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderValue, Method, Response, StatusCode};
@@ -51,6 +53,8 @@ use crate::session::Caller;
 use crate::sts::{Outcome, StsCall, StsResponse, StsService};
 use crate::trace::Step;
 use crate::trace::parent::TRACEPARENT;
+
+const AMZ_REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 
 /// The longest STS or IAM request, in bytes: a token of 20,000 characters, policies and tags fit well.
 const LONGEST_QUERY_BODY: usize = 256 << 10;
@@ -131,7 +135,7 @@ impl Gateway {
         let headers = response.headers_mut();
         headers.insert(SERVER, HeaderValue::from_static("Wigeon"));
         if let Ok(id) = HeaderValue::from_str(&id) {
-            headers.insert("x-amz-request-id", id);
+            headers.insert(AMZ_REQUEST_ID, id);
         }
         recording.answer(&parts.method, response)
     }
@@ -283,6 +287,9 @@ impl Gateway {
 
     /// The bucket that the host names, if it names one.
     fn bucket_of_host(&self, request: &Request) -> Option<String> {
+        if self.domains.is_empty() {
+            return None;
+        }
         let target = Target::parse(&request.host, "/", &self.domains).ok()?;
         target.bucket().map(|bucket| bucket.as_str().to_owned())
     }

@@ -4,6 +4,7 @@
 //! Enters: what each step finds out. Leaves: one audit record per request, whatever becomes of the request: a
 //! [`Recording`] that is dropped writes it, and it travels with the answer's body.
 
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,7 +21,7 @@ use wigeon_core::s3::uri::Target;
 use wigeon_core::time::Clock;
 
 use crate::arriving::Arriving;
-use crate::audit::{Audit, Ended, Record, Verdict, Who, time_of};
+use crate::audit::{Audit, Ended, Record, Verdict, Who};
 use crate::body::{BodyError, ResponseBody};
 use crate::decided::DecidedBy;
 use crate::figures::{Done, Figures, Outcome, Row};
@@ -86,7 +87,7 @@ pub struct Remark {
 impl Recording {
     /// Of a request that has just arrived.
     #[must_use]
-    pub fn begin(parts: &Parts, arrival: &Arrival, service: Service, observers: Arc<Observers>) -> Self {
+    pub fn begin(parts: &Parts, arrival: &Arrival, service: Service, observers: Arc<Observers>) -> Box<Self> {
         observers.figures.begun(service);
         let agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
         let trace = observers
@@ -96,13 +97,13 @@ impl Recording {
             .map(Box::new);
         let parent = || Parent::of(&parts.headers).map(|parent| parent.trace.to_string());
         let record = Record {
-            time: time_of(arrival.at),
+            time: arrival.at,
             request_id: arrival.id.clone(),
             service: service.name(),
-            source_ip: arrival.source_ip.to_string(),
+            source_ip: arrival.source_ip,
             user_agent: agent.map(|agent| cut(agent, 200)),
             who: None,
-            operation: cut(parts.method.as_str(), LONGEST_STRANGER),
+            operation: method(&parts.method),
             resource: cut(parts.uri.path(), 2048),
             bucket: None,
             key: None,
@@ -120,7 +121,8 @@ impl Recording {
             trace_id: trace.as_ref().map(|trace| trace.id()).or_else(parent),
         };
         let row = observers.figures.other(service);
-        Self {
+        // It goes with the request and its answer from hand to hand.
+        Box::new(Self {
             record,
             service,
             row,
@@ -130,7 +132,7 @@ impl Recording {
             began: Instant::now(),
             received: Arc::default(),
             observers,
-        }
+        })
     }
 
     /// The request's body, counted.
@@ -176,14 +178,14 @@ impl Recording {
     /// What is asked of STS or IAM, in the words of the request.
     pub fn asks(&mut self, operation: &str, resource: &str) {
         self.row = self.observers.figures.named(self.service, operation);
-        self.record.operation = cut(operation, 64);
+        self.record.operation = Cow::Owned(cut(operation, 64));
         self.record.resource = cut(resource, LONGEST_STRANGER);
     }
 
     /// What is asked of S3.
     pub fn classified(&mut self, operation: Operation, target: &Target, version_id: Option<&str>) {
         self.row = Figures::of_s3(operation);
-        operation.name().clone_into(&mut self.record.operation);
+        self.record.operation = Cow::Borrowed(operation.name());
         self.record.resource = target.arn();
         self.record.bucket = target.bucket().map(|bucket| bucket.as_str().to_owned());
         self.record.key = match target {
@@ -216,7 +218,11 @@ impl Recording {
     }
 
     /// The answer, whose end ends the recording.
-    pub fn answer(mut self, method: &Method, response: Response<ResponseBody>) -> Response<Recorded> {
+    pub fn answer(
+        mut self: Box<Self>,
+        method: &Method,
+        response: Response<ResponseBody>,
+    ) -> Response<Recorded> {
         self.record.status = Some(response.status().as_u16());
         self.record.micros = micros(self.began.elapsed());
         self.record.ended = Ended::Cut;
@@ -255,7 +261,7 @@ impl Recording {
             bucket: record.bucket.as_deref(),
             status: record.status,
             code: record.code.as_deref(),
-            peer: &record.source_ip,
+            peer: record.source_ip,
             request_id: &record.request_id,
             failed: record.status.is_none_or(|status| status >= 500) || record.ended == Ended::Failed,
         };
@@ -291,6 +297,18 @@ impl Drop for Recording {
     }
 }
 
+/// What stands for the operation until that is known.
+fn method(method: &Method) -> Cow<'static, str> {
+    match *method {
+        Method::GET => Cow::Borrowed("GET"),
+        Method::PUT => Cow::Borrowed("PUT"),
+        Method::HEAD => Cow::Borrowed("HEAD"),
+        Method::POST => Cow::Borrowed("POST"),
+        Method::DELETE => Cow::Borrowed("DELETE"),
+        _ => Cow::Owned(cut(method.as_str(), LONGEST_STRANGER)),
+    }
+}
+
 fn cut(text: &str, most: usize) -> String {
     // No text has more characters than bytes.
     if text.len() <= most { text.to_owned() } else { text.chars().take(most).collect() }
@@ -306,7 +324,7 @@ pub struct Recorded {
     /// How many bytes it has, if that is known: the network takes no more than that, and does not ask for the end.
     expected: Option<u64>,
     /// None where nothing is recorded.
-    recording: Option<Recording>,
+    recording: Option<Box<Recording>>,
 }
 
 impl Recorded {
@@ -325,11 +343,12 @@ impl Body for Recorded {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if let Some(Recording { purse: Some(purse), .. }) = &mut self.recording {
+        if let Some(purse) = self.recording.as_mut().and_then(|recording| recording.purse.as_mut()) {
             ready!(purse.poll_paid(context));
         }
         let polled = Pin::new(&mut self.body).poll_frame(context);
-        let Some(Recording { record, purse, .. }) = &mut self.recording else { return polled };
+        let Some(recording) = &mut self.recording else { return polled };
+        let Recording { record, purse, .. } = &mut **recording;
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
@@ -359,7 +378,8 @@ impl Body for Recorded {
 
 impl Drop for Recorded {
     fn drop(&mut self) {
-        let Some(Recording { record, .. }) = &mut self.recording else { return };
+        let Some(recording) = &mut self.recording else { return };
+        let record = &mut recording.record;
         let whole = self.body.is_end_stream() || self.expected.is_some_and(|bytes| record.bytes_out >= bytes);
         if record.ended == Ended::Cut && whole {
             record.ended = Ended::Complete;

@@ -173,7 +173,9 @@ impl Canonical<'_> {
             to.extend_from_slice(self.host.trim().as_bytes());
             return;
         }
-        for (index, value) in self.headers.get_all(name).iter().enumerate() {
+        // A request has few headers: going through them costs less than making a key of the name to look them up by.
+        let named = self.headers.iter().filter(|(header, _)| header.as_str() == name);
+        for (index, (_, value)) in named.enumerate() {
             if index > 0 {
                 to.push(b',');
             }
@@ -335,9 +337,9 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     let digit = |half: u8| if half < 10 { b'0' + half } else { b'a' + half - 10 };
-    let mut text = Vec::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        text.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+    let mut text = vec![0; bytes.len() * 2];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
     }
     String::from_utf8(text).unwrap_or_default()
 }

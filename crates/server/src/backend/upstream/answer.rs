@@ -5,8 +5,8 @@
 //! remarked for the audit record.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, SERVER, SET_COOKIE, TRAILER, TRANSFER_ENCODING,
-    UPGRADE,
+    ALT_SVC, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, PROXY_AUTHENTICATE, SERVER, SET_COOKIE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderValue, Response};
 use http_body_util::BodyExt;
@@ -70,17 +70,31 @@ pub(super) fn with_document(
     response
 }
 
+/// What belongs to the upstream's own connection, or would say who it is.
+const STAYING: [HeaderName; 11] = [
+    CONNECTION,
+    TRANSFER_ENCODING,
+    TRAILER,
+    UPGRADE,
+    SERVER,
+    SET_COOKIE,
+    HeaderName::from_static("keep-alive"),
+    PROXY_AUTHENTICATE,
+    HeaderName::from_static("proxy-connection"),
+    ALT_SVC,
+    HeaderName::from_static("x-amz-request-id"),
+];
+
+const AMZ_BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
+
 fn cleaned(mut headers: HeaderMap, region: &str) -> HeaderMap {
-    for name in [CONNECTION, TRANSFER_ENCODING, TRAILER, UPGRADE, SERVER, SET_COOKIE] {
+    for name in STAYING {
         headers.remove(name);
     }
-    for name in ["keep-alive", "proxy-authenticate", "proxy-connection", "alt-svc", "x-amz-request-id"] {
-        headers.remove(name);
-    }
-    if headers.contains_key("x-amz-bucket-region") {
+    if headers.contains_key(AMZ_BUCKET_REGION) {
         match HeaderValue::from_str(region) {
-            Ok(region) => headers.insert("x-amz-bucket-region", region),
-            Err(_) => headers.remove("x-amz-bucket-region"),
+            Ok(region) => headers.insert(AMZ_BUCKET_REGION, region),
+            Err(_) => headers.remove(AMZ_BUCKET_REGION),
         };
     }
     headers

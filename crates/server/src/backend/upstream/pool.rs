@@ -53,7 +53,7 @@ impl Pool {
 
     /// Keeps one whose answer has been read to its end.
     pub(super) fn put(&self, authority: &str, mut link: Link) {
-        link.reused = true;
+        link.was_used();
         let Some(shelf) = self.shelf() else { return };
         let mut stale = Vec::new();
         {

@@ -9,6 +9,7 @@ use http::header::{AUTHORIZATION, HeaderName, InvalidHeaderValue};
 use http::{HeaderMap, HeaderValue, Method};
 use wigeon_core::credentials::Credentials;
 use wigeon_core::sigv4::canonical::{ALGORITHM, Canonical, Query, Scope, SigningKey};
+use wigeon_core::sigv4::headers::{AMZ_CONTENT_SHA256, AMZ_DATE, AMZ_SECURITY_TOKEN};
 use wigeon_core::time::{self, Timestamp};
 
 /// Signs for one upstream. The key of a day and region is derived once.
@@ -33,13 +34,13 @@ impl Signing {
         payload: &str,
     ) -> Result<(), InvalidHeaderValue> {
         let amz_date = time::amz(at);
-        headers.insert("x-amz-date", HeaderValue::from_str(&amz_date)?);
-        headers.insert("x-amz-content-sha256", HeaderValue::from_str(payload)?);
-        headers.remove("x-amz-security-token");
+        headers.insert(AMZ_DATE, HeaderValue::from_str(&amz_date)?);
+        headers.insert(AMZ_CONTENT_SHA256, HeaderValue::from_str(payload)?);
+        headers.remove(AMZ_SECURITY_TOKEN);
         if let Some(token) = &credentials.session_token {
             let mut value = HeaderValue::from_str(token.expose())?;
             value.set_sensitive(true);
-            headers.insert("x-amz-security-token", value);
+            headers.insert(AMZ_SECURITY_TOKEN, value);
         }
         let derived = self.derived(credentials, region, amz_date.get(..8).unwrap_or_default());
         let signed_headers = signed_headers(headers);
