@@ -573,6 +573,58 @@ public = true
         assert store.stop() == 0
 
 
+def test_the_root_key_domains_and_proxies_are_taken_up(tmp_path, identity):
+    server = Server(tmp_path, identity, domains=())
+    config, secret = server.folder / "serve.toml", server.folder / "root-secret"
+    before = config.read_text()
+    once = Config(retries={"max_attempts": 1, "mode": "standard"})
+
+    def status(url=None, path="/home", secret=server.root["aws_secret_access_key"], **headers):
+        root = client(server, {**server.root, "aws_secret_access_key": secret}, url, config=once)
+        address = root.generate_presigned_url("head_bucket", Params={"Bucket": "home"})
+        try:
+            with urllib.request.urlopen(urllib.request.Request(address, headers=headers, method="HEAD"), timeout=10) as answer:
+                return answer.status
+        except urllib.error.HTTPError as refused:
+            return refused.code
+
+    def bucket_of_host():
+        port = server.address.rsplit(":", 1)[1]
+        virtual = Config(s3={"addressing_style": "virtual"}, retries={"max_attempts": 1, "mode": "standard"})
+        root = client(server, url=f"http://localhost:{port}", config=virtual)
+        try:
+            return root.head_bucket(Bucket="home")["ResponseMetadata"]["HTTPStatusCode"]
+        except ClientError as refused:
+            return refused.response["ResponseMetadata"]["HTTPStatusCode"]
+
+    try:
+        client(server).create_bucket(Bucket="home")
+        assert status() == 200 and bucket_of_host() != 200
+        config.write_text(before.replace("domains = []", 'domains = ["localhost"]'))
+        until(lambda: bucket_of_host() == 200, 20)
+        # Proxies: their word counts from now on.
+        status(**{"X-Forwarded-For": "203.0.113.9"})
+        until(lambda: sources(server)[-1] == "127.0.0.1")
+        config.write_text(before + '[proxies]\ntrusted = ["127.0.0.1"]\n')
+        until(lambda: status(**{"X-Forwarded-For": "203.0.113.9"}) == 200 and sources(server)[-1] == "203.0.113.9", 20)
+        until(lambda: bucket_of_host() != 200, 20)
+        # The file of the root key alone.
+        secret.write_text("another-root-secret-key-0000")
+        until(lambda: status(secret="another-root-secret-key-0000") == 200, 20)
+        assert status() == 403
+        # One that is too short to be one changes nothing.
+        secret.write_text("short")
+        until(lambda: "root-secret" in (server.folder / "serve.log").read_text(), 20)
+        assert status(secret="another-root-secret-key-0000") == 200
+        # Without it nobody is the account.
+        secret.write_text("another-root-secret-key-0000")
+        config.write_text(before.split("[root]")[0])
+        until(lambda: status(secret="another-root-secret-key-0000") == 403, 20)
+        assert "restart" not in (server.folder / "serve.log").read_text()
+    finally:
+        assert server.stop() == 0
+
+
 def test_how_full_the_buckets_are(tmp_path, identity):
     monitor = f"127.0.0.1:{free_port()}"
     server = Server(tmp_path, identity, tables=f'[metrics]\nlisten = "{monitor}"\n')

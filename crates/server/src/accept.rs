@@ -130,7 +130,7 @@ impl House {
         let limits = &self.gateway.limits;
         let visitor = match &accepted {
             // A proxy brings those of everybody.
-            Accepted::Tcp(..) if self.gateway.proxies.trust(peer) => None,
+            Accepted::Tcp(..) if self.gateway.proxies.load().trust(peer) => None,
             Accepted::Tcp(..) => {
                 let most = limits.allowances().connections_per_address;
                 let Some(visitor) = self.visitors.enter(network(peer), most) else {

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use bytes::Bytes;
 use http::header::{
@@ -78,14 +79,14 @@ pub struct Gateway {
     pub backend: Stores,
     /// What one client may use.
     pub limits: Limits,
-    /// Who is believed about whose requests it brings.
-    pub proxies: Proxies,
+    /// Who is believed about whose requests it brings, as it is configured by now.
+    pub proxies: ArcSwap<Proxies>,
     /// Whether the server should be sent requests.
     pub readiness: Readiness,
     /// Who wants to know of requests.
     pub observers: Arc<Observers>,
-    /// Names under which buckets are hosts.
-    pub domains: Vec<String>,
+    /// Names under which buckets are hosts, as they are configured by now.
+    pub domains: ArcSwap<Vec<String>>,
 }
 
 impl Gateway {
@@ -95,11 +96,13 @@ impl Gateway {
         if let Some(answer) = self.about_itself(&parts).await {
             return answer.map(Recorded::unrecorded);
         }
-        let client = self.proxies.client(through.peer, &parts.headers);
+        let client = self.proxies.load().client(through.peer, &parts.headers);
+        // The same for all of the request.
+        let domains = self.domains.load_full();
         let source_ip = client.unwrap_or(through.peer);
         let arrival = Arrival { id: request_id(), at: self.clock.now(), source_ip, tls: through.tls };
         let id = arrival.id.clone();
-        let service = service(&parts, &self.domains);
+        let service = service(&parts, &domains);
         let mut recording = Recording::begin(&parts, &arrival, service, Arc::clone(&self.observers));
         let mut incoming = recording.arriving(incoming);
         let mut response = match service {
@@ -114,18 +117,21 @@ impl Gateway {
             // Each way on the heap: a request would else be as large as the largest, and be moved so.
             Service::Sts => Box::pin(self.sts(&parts, incoming, arrival, &mut recording)).await,
             Service::Iam => Box::pin(self.iam(&parts, incoming, arrival, &mut recording)).await,
-            Service::S3 => match Box::pin(self.s3(&parts, &mut incoming, arrival, &mut recording)).await {
-                Ok(response) => response,
-                Err(refusal) => {
-                    Box::pin(drain(&parts, incoming)).await;
-                    let denial = refusal.denial.as_deref().filter(|_| parts.method != Method::HEAD);
-                    let encoded = denial.and_then(|document| self.sts.encode(document));
-                    refused(&parts, refusal, encoded, &id, &mut recording)
+            Service::S3 => {
+                let answered = Box::pin(self.s3(&parts, &domains, &mut incoming, arrival, &mut recording));
+                match answered.await {
+                    Ok(response) => response,
+                    Err(refusal) => {
+                        Box::pin(drain(&parts, incoming)).await;
+                        let denial = refusal.denial.as_deref().filter(|_| parts.method != Method::HEAD);
+                        let encoded = denial.and_then(|document| self.sts.encode(document));
+                        refused(&parts, refusal, encoded, &id, &mut recording)
+                    }
                 }
-            },
+            }
         };
         if service == Service::S3
-            && let Some(rules) = self.cors_rules(&parts)
+            && let Some(rules) = self.cors_rules(&parts, &domains)
         {
             cors::mark(&rules, &parts, response.headers_mut());
         }
@@ -168,6 +174,7 @@ impl Gateway {
     async fn s3(
         &self,
         parts: &Parts,
+        domains: &[String],
         incoming: &mut Arriving,
         arrival: Arrival,
         recording: &mut Recording,
@@ -178,10 +185,10 @@ impl Gateway {
         }
         let mut request = Request::read(parts, arrival)?;
         if parts.method == Method::OPTIONS {
-            return self.preflight(parts, recording);
+            return self.preflight(parts, domains, recording);
         }
         if is_form(parts)
-            && let Ok(Target::Bucket(bucket)) = Target::parse(&request.host, &request.path, &self.domains)
+            && let Ok(Target::Bucket(bucket)) = Target::parse(&request.host, &request.path, domains)
         {
             return Box::pin(self.form(parts, incoming, request, bucket, recording)).await;
         }
@@ -189,18 +196,17 @@ impl Gateway {
             request.carry(TRACEPARENT, onward);
         }
         recording.enter(Step::Authenticate);
-        let bucket_of_host = self.bucket_of_host(&request);
+        let bucket_of_host = bucket_of_host(&request, domains);
         let authenticated =
             self.authenticator.authenticate_or_anonymous(&request, bucket_of_host.as_deref())?;
         recording.who(Who::of(authenticated.caller(), authenticated.access_key_id()));
         let up = self.identify(recording)?;
         recording.enter(Step::Classify);
-        let classified =
-            classify(&request, &self.domains).map_err(|refusal| match authenticated.caller() {
-                // Strangers do not learn what there is.
-                Caller::Anonymous => Refusal::access_denied(refusal.message),
-                _ => refusal,
-            })?;
+        let classified = classify(&request, domains).map_err(|refusal| match authenticated.caller() {
+            // Strangers do not learn what there is.
+            Caller::Anonymous => Refusal::access_denied(refusal.message),
+            _ => refusal,
+        })?;
         let version = request.query.value("versionId");
         recording.classified(classified.operation, &classified.target, version);
         recording.enter(Step::Authorize);
@@ -216,9 +222,14 @@ impl Gateway {
     }
 
     /// A browser asks before it sends a page's request; it signs nothing, and learns only what the rules say.
-    fn preflight(&self, parts: &Parts, recording: &mut Recording) -> Result<Response<ResponseBody>, Refusal> {
+    fn preflight(
+        &self,
+        parts: &Parts,
+        domains: &[String],
+        recording: &mut Recording,
+    ) -> Result<Response<ResponseBody>, Refusal> {
         recording.asks("PreflightRequest", parts.uri.path());
-        let rules = self.cors_rules(parts).ok_or_else(cors::not_enabled)?;
+        let rules = self.cors_rules(parts, domains).ok_or_else(cors::not_enabled)?;
         let mut response = Response::new(empty());
         *response.headers_mut() = rules.preflight(&parts.headers)?;
         recording.allowed(None);
@@ -226,8 +237,8 @@ impl Gateway {
     }
 
     /// The rules for pages of the bucket that a request names, whoever sent it.
-    fn cors_rules(&self, parts: &Parts) -> Option<Arc<CorsRules>> {
-        let target = Target::parse(host_of(parts), parts.uri.path(), &self.domains).ok()?;
+    fn cors_rules(&self, parts: &Parts, domains: &[String]) -> Option<Arc<CorsRules>> {
+        let target = Target::parse(host_of(parts), parts.uri.path(), domains).ok()?;
         self.backend.cors(target.bucket()?)
     }
 
@@ -283,15 +294,6 @@ impl Gateway {
         let Some((up, down)) = self.limits.purses(&identity) else { return Ok(None) };
         recording.pay_from(down);
         Ok(Some(up))
-    }
-
-    /// The bucket that the host names, if it names one.
-    fn bucket_of_host(&self, request: &Request) -> Option<String> {
-        if self.domains.is_empty() {
-            return None;
-        }
-        let target = Target::parse(&request.host, "/", &self.domains).ok()?;
-        target.bucket().map(|bucket| bucket.as_str().to_owned())
     }
 
     async fn sts(
@@ -487,6 +489,15 @@ fn length_of_head(parts: &Parts) -> usize {
 
 fn length_of_headers(parts: &Parts) -> usize {
     parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
+}
+
+/// The bucket that the host names, if it names one.
+fn bucket_of_host(request: &Request, domains: &[String]) -> Option<String> {
+    if domains.is_empty() {
+        return None;
+    }
+    let target = Target::parse(&request.host, "/", domains).ok()?;
+    target.bucket().map(|bucket| bucket.as_str().to_owned())
 }
 
 /// The Host header or `:authority`. That the two agree is seen to where a request is read.
