@@ -93,7 +93,10 @@ impl Request {
     /// # Errors
     /// 400 where it is ambiguous.
     pub fn read(parts: &Parts, arrival: Arrival) -> Result<Self, Refusal> {
-        percent_decode(parts.uri.path()).ok_or(UriError::Encoding)?;
+        let path = parts.uri.path();
+        if path.contains('%') {
+            percent_decode(path).ok_or(UriError::Encoding)?;
+        }
         let query = Query::parse(parts.uri.query().unwrap_or_default())?;
         let moved = with_moved_headers(&parts.headers, &query)?;
         Ok(Self {

@@ -245,8 +245,11 @@ impl SigningKey {
     /// Signs a request: `amz_date` is `20261123T200700Z`.
     #[must_use]
     pub fn sign_request(&self, amz_date: &str, scope: &Scope, canonical: &[u8]) -> Signature {
+        let Scope { date, region, service } = scope;
         let hash = sha256_hex(canonical);
-        self.sign([ALGORITHM, "\n", amz_date, "\n", &scope.text(), "\n", &hash].concat().as_bytes())
+        let parts =
+            [ALGORITHM, "\n", amz_date, "\n", date, "/", region, "/", service, "/aws4_request\n", &hash];
+        self.sign(parts.concat().as_bytes())
     }
 }
 
@@ -337,9 +340,10 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     let digit = |half: u8| if half < 10 { b'0' + half } else { b'a' + half - 10 };
-    let mut text = vec![0; bytes.len() * 2];
-    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
-        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+    let mut text = Vec::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
     }
     String::from_utf8(text).unwrap_or_default()
 }

@@ -411,12 +411,12 @@ fn check_names(signed_headers: &str) -> Result<(), &'static str> {
 /// The request's time: `x-amz-date`, else `date`.
 fn header_date(headers: &HeaderMap) -> Result<(String, Timestamp), SignatureError> {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let at = match (text(AMZ_DATE), text(DATE)) {
-        (Some(amz), _) => time::parse_amz(amz),
-        (None, Some(date)) => time::parse_amz(date).or_else(|| time::parse_http_date(date)),
-        (None, None) => None,
+    let written = text(AMZ_DATE).or(text(DATE)).ok_or(SignatureError::NoDate)?;
+    if let Some(at) = time::parse_amz(written) {
+        return Ok((written.to_owned(), at));
     }
-    .ok_or(SignatureError::NoDate)?;
+    let otherwise = text(AMZ_DATE).is_none().then(|| time::parse_http_date(written));
+    let at = otherwise.flatten().ok_or(SignatureError::NoDate)?;
     Ok((time::amz(at), at))
 }
 

@@ -4,10 +4,7 @@
 //! is the gateway's here, and for errors about buckets that have other names there. What the upstream refused is
 //! remarked for the audit record.
 
-use http::header::{
-    ALT_SVC, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, PROXY_AUTHENTICATE, SERVER, SET_COOKIE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Response};
 use http_body_util::BodyExt;
 use wigeon_core::s3::error::ErrorDocument;
@@ -71,24 +68,28 @@ pub(super) fn with_document(
 }
 
 /// What belongs to the upstream's own connection, or would say who it is.
-const STAYING: [HeaderName; 11] = [
-    CONNECTION,
-    TRANSFER_ENCODING,
-    TRAILER,
-    UPGRADE,
-    SERVER,
-    SET_COOKIE,
-    HeaderName::from_static("keep-alive"),
-    PROXY_AUTHENTICATE,
-    HeaderName::from_static("proxy-connection"),
-    ALT_SVC,
-    HeaderName::from_static("x-amz-request-id"),
-];
+fn stays(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "transfer-encoding"
+            | "trailer"
+            | "upgrade"
+            | "server"
+            | "set-cookie"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-connection"
+            | "alt-svc"
+            | "x-amz-request-id"
+    )
+}
 
 const AMZ_BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
 
 fn cleaned(mut headers: HeaderMap, region: &str) -> HeaderMap {
-    for name in STAYING {
+    let staying: Vec<HeaderName> = headers.keys().filter(|name| stays(name)).cloned().collect();
+    for name in staying {
         headers.remove(name);
     }
     if headers.contains_key(AMZ_BUCKET_REGION) {

@@ -56,9 +56,9 @@ impl Head {
     pub(super) fn path(&self, bucket: Option<&str>) -> String {
         let key = percent_encode(&self.key, true);
         match bucket {
-            Some(bucket) if key.is_empty() => format!("/{bucket}"),
-            Some(bucket) => format!("/{bucket}/{key}"),
-            None => format!("/{key}"),
+            Some(bucket) if key.is_empty() => ["/", bucket].concat(),
+            Some(bucket) => ["/", bucket, "/", &key].concat(),
+            None => ["/", &key].concat(),
         }
     }
 

@@ -72,7 +72,15 @@ pub(super) struct Origin {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Location {
     address: Address,
+    /// The address's.
+    authority: Arc<str>,
     region: String,
+}
+
+impl Location {
+    fn new(address: Address, region: String) -> Self {
+        Self { authority: address.authority().into(), address, region }
+    }
 }
 
 /// An upstream's answer.
@@ -124,7 +132,7 @@ impl Origin {
         let (source, region) = (settings.credentials.clone(), settings.region.clone());
         let credentials = Renewing::new(source, environment.clone(), region.clone(), Arc::clone(&clock))
             .map_err(|error| UpstreamError::Credentials(name.clone(), error))?;
-        let home = Arc::new(Location { address: settings.address.clone(), region: region.clone() });
+        let home = Arc::new(Location::new(settings.address.clone(), region.clone()));
         Ok(Self {
             name,
             address: settings.address.clone(),
@@ -205,7 +213,10 @@ impl Origin {
         fresh: bool,
     ) -> Result<Received, Failed> {
         let (address, in_path) = self.addressed(bucket, &location.address);
-        let authority = address.authority();
+        let authority = match &address {
+            Cow::Borrowed(_) => Arc::clone(&location.authority),
+            Cow::Owned(address) => address.authority().into(),
+        };
         let (mut request, pieces, go) = self
             .request(head, body, (&authority, in_path), (&location.region, credentials))
             .map_err(|reason| Failed::Refused(Refusal::internal(reason)))?;
@@ -343,7 +354,7 @@ impl Origin {
         head: &Head,
         answer: Response<Incoming>,
         link: Link,
-        authority: String,
+        authority: Arc<str>,
     ) -> Result<Received, Failed> {
         let (parts, body) = answer.into_parts();
         let (status, headers) = (parts.status, parts.headers);
@@ -476,9 +487,9 @@ impl Origin {
             let domain =
                 if self.address.host.ends_with(".cn") { "amazonaws.com.cn" } else { "amazonaws.com" };
             let address = self.address.with_host(format!("s3.{region}.{domain}"));
-            return Some(Location { address, region: region.to_owned() });
+            return Some(Location::new(address, region.to_owned()));
         }
-        let mut next = used.clone();
+        let (mut address, mut next_region) = (used.address.clone(), used.region.clone());
         if let Some(place) = place {
             let text = if place.contains("://") {
                 place.to_owned()
@@ -491,16 +502,13 @@ impl Origin {
             let host = named.as_deref().and_then(|named| host.strip_prefix(named)).unwrap_or(host);
             let ours = host == self.address.host || host.ends_with(&format!(".{}", self.address.host));
             let same = ours && url.scheme() == scheme(&self.address);
-            next.address = Some(Address {
-                port: url.port_or_known_default()?,
-                ..self.address.with_host(host.to_owned())
-            })
-            .filter(|_| same)?;
+            let port = url.port_or_known_default()?;
+            address = same.then(|| Address { port, ..self.address.with_host(host.to_owned()) })?;
         }
         if let Some(region) = region {
-            region.clone_into(&mut next.region);
+            region.clone_into(&mut next_region);
         }
-        Some(next)
+        Some(Location::new(address, next_region))
     }
 
     /// 503, with the reason for the operator.

@@ -24,7 +24,7 @@ pub(super) struct Relay {
     /// Only ever reached through `&mut`: the lock is there because connections are not shared between threads.
     link: Mutex<Option<Link>>,
     home: Arc<Pool>,
-    authority: String,
+    authority: Arc<str>,
     patience: Duration,
     /// When the upstream was last waited for anew.
     silent_since: Option<Instant>,
@@ -41,7 +41,7 @@ impl Relay {
         body: Incoming,
         link: Link,
         home: Arc<Pool>,
-        authority: String,
+        authority: Arc<str>,
         patience: Duration,
     ) -> Self {
         Self { body, link: Mutex::new(Some(link)), home, authority, patience, silent_since: None }

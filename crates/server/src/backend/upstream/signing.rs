@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderName, InvalidHeaderValue};
 use http::{HeaderMap, HeaderValue, Method};
 use wigeon_core::credentials::Credentials;
@@ -49,12 +50,24 @@ impl Signing {
             Canonical { method, path, query, leave_out: None, headers, host, signed_headers, payload };
         let canonical = canonical.text().unwrap_or_default();
         let signature = derived.key.sign_request(&amz_date, &derived.scope, &canonical);
-        let mut value = HeaderValue::from_str(&format!(
-            "{ALGORITHM} Credential={}/{}, SignedHeaders={signed_headers}, Signature={}",
-            credentials.access_key_id,
-            derived.scope.text(),
-            signature.as_str()
-        ))?;
+        let (key_id, signature) = (credentials.access_key_id.as_str(), signature.as_str());
+        let Scope { date, region, service } = &derived.scope;
+        let parts = [
+            ALGORITHM,
+            " Credential=",
+            key_id,
+            "/",
+            date,
+            "/",
+            region,
+            "/",
+            service,
+            "/aws4_request, SignedHeaders=",
+            signed_headers,
+            ", Signature=",
+            signature,
+        ];
+        let mut value = HeaderValue::from_maybe_shared(Bytes::from(parts.concat()))?;
         value.set_sensitive(true);
         headers.insert(AUTHORIZATION, value);
         Ok(())
