@@ -208,11 +208,10 @@ where
     let pulse = Pulse::start();
     let (gateway, entrance, answering) = (Arc::clone(&guest.gateway), guest.entrance, pulse.clone());
     let service = service_fn(move |request: Request<Incoming>| {
-        let (gateway, pulse) = (Arc::clone(&gateway), answering.clone());
-        async move {
-            let version = request.version();
-            Ok::<_, Infallible>(pulse.answer(version, gateway.handle(request, entrance)).await)
-        }
+        let (pulse, version) = (answering.clone(), request.version());
+        // On the heap: the network's library moves what it is given several times.
+        let answer = Box::pin(Arc::clone(&gateway).handle(request, entrance));
+        async move { Ok::<_, Infallible>(pulse.answer(version, answer).await) }
     });
     let mut builder = Builder::new(TokioExecutor::new());
     // That a head comes in time is the pulse's affair, which needs no timer of each request.

@@ -93,12 +93,12 @@ impl Recording {
         let trace = observers
             .tracer
             .as_ref()
-            .and_then(|tracer| tracer.begin(&parts.headers, &arrival.id, arrival.at))
+            .and_then(|tracer| tracer.begin(&parts.headers, arrival.id, arrival.at))
             .map(Box::new);
         let parent = || Parent::of(&parts.headers).map(|parent| parent.trace.to_string());
         let record = Record {
             time: arrival.at,
-            request_id: arrival.id.clone(),
+            request_id: arrival.id,
             service: service.name(),
             source_ip: arrival.source_ip,
             user_agent: agent.map(|agent| cut(agent, 200)),
@@ -196,9 +196,9 @@ impl Recording {
     }
 
     /// Policies allow it, by this statement.
-    pub fn allowed(&mut self, by: Option<&DecidedBy>) {
+    pub fn allowed(&mut self, by: Option<DecidedBy>) {
         self.record.decision = Some(Verdict::Allowed);
-        self.record.by = by.cloned();
+        self.record.by = by;
     }
 
     /// The answer is not from here, and says this.
@@ -262,7 +262,7 @@ impl Recording {
             status: record.status,
             code: record.code.as_deref(),
             peer: record.source_ip,
-            request_id: &record.request_id,
+            request_id: record.request_id.as_str(),
             failed: record.status.is_none_or(|status| status >= 500) || record.ended == Ended::Failed,
         };
         tracer.end(*trace, &ended);
@@ -343,12 +343,11 @@ impl Body for Recorded {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if let Some(purse) = self.recording.as_mut().and_then(|recording| recording.purse.as_mut()) {
+        if let Some(Recording { purse: Some(purse), .. }) = self.recording.as_deref_mut() {
             ready!(purse.poll_paid(context));
         }
         let polled = Pin::new(&mut self.body).poll_frame(context);
-        let Some(recording) = &mut self.recording else { return polled };
-        let Recording { record, purse, .. } = &mut **recording;
+        let Some(Recording { record, purse, .. }) = self.recording.as_deref_mut() else { return polled };
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
@@ -378,8 +377,7 @@ impl Body for Recorded {
 
 impl Drop for Recorded {
     fn drop(&mut self) {
-        let Some(recording) = &mut self.recording else { return };
-        let record = &mut recording.record;
+        let Some(Recording { record, .. }) = self.recording.as_deref_mut() else { return };
         let whole = self.body.is_end_stream() || self.expected.is_some_and(|bytes| record.bytes_out >= bytes);
         if record.ended == Ended::Cut && whole {
             record.ended = Ended::Complete;

@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 use wigeon_core::time::{Timestamp, iso8601_millis};
 
 use crate::decided::DecidedBy;
+use crate::request_id::RequestId;
 use crate::session::{Caller, Origin, Session};
 
 /// The record of one request. Never a token, a key, a signature or the query of an address.
@@ -17,7 +18,7 @@ pub struct Record {
     #[serde(serialize_with = "in_milliseconds")]
     pub time: Timestamp,
     /// As in the answer.
-    pub request_id: String,
+    pub request_id: RequestId,
     /// `s3`, `sts` or `iam`.
     pub service: &'static str,
     /// The peer's address.
