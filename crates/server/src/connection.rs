@@ -7,7 +7,7 @@
 //!   for a minute, whatever a peer sends to keep it open (pings, the first bytes of a head);
 //! - while an answer goes out, some byte has to move every minute.
 //!
-//! It is looked every [`LOOK`] seconds whether that holds, so all of it may take so much longer.
+//! It is looked every ten seconds whether that holds, so all of it may take so much longer.
 //!
 //! What is recorded of requests is written before their answers go ([`crate::gathered`]). Bodies have a limit of their own
 //! at [`crate::body`].
