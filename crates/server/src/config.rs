@@ -182,8 +182,10 @@ impl Config {
     /// # Errors
     /// [`ConfigError`]
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = read(path)?;
-        let place = Place(path);
+        // What stands beside it is named by whole paths, wherever this process was started.
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let text = read(&path)?;
+        let place = Place(&path);
         let malformed = |error: toml::de::Error| place.malformed(error.to_string());
         let file: File = toml::from_str(&text).map_err(malformed)?;
         let says = toml::from_str(&text).map_err(malformed)?;
@@ -208,7 +210,7 @@ impl Config {
             lifecycle_every: file
                 .lifecycle_every_seconds
                 .map_or(plain.lifecycle_every, |seconds| Duration::from_secs(seconds.get().into())),
-            files: [path.to_owned()].into_iter().chain(secret).chain(upstreams.files.clone()).collect(),
+            files: [path.clone()].into_iter().chain(secret).chain(upstreams.files.clone()).collect(),
             upstreams,
             says,
             ..plain
