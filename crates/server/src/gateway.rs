@@ -14,7 +14,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, RETRY_AFTER, SERVER, USER_AGENT,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, EXPECT, HOST, HeaderName, RETRY_AFTER, SERVER, USER_AGENT,
 };
 use http::request::Parts;
 use http::uri::Authority;
@@ -59,8 +59,11 @@ const AMZ_REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 /// The longest STS or IAM request, in bytes: a token of 20,000 characters, policies and tags fit well.
 const LONGEST_QUERY_BODY: usize = 256 << 10;
 
-/// How much of a refused request's body is still read, so that its sender sees the answer.
-const DRAINED: usize = 1 << 20;
+/// How much of a refused request's body is still read, and for how long, so that its sender sees the answer.
+const DRAINED: (usize, Duration) = (1 << 20, Duration::from_secs(2));
+
+/// The same of a sender who is known: most tools send a part of an upload whole before they look for an answer.
+const DRAINED_OF_KNOWN: (usize, Duration) = (64 << 20, Duration::from_secs(10));
 
 /// Everything that requests go through.
 pub struct Gateway {
@@ -125,7 +128,8 @@ impl Gateway {
                 match answered.await {
                     Ok(response) => response,
                     Err(refusal) => {
-                        Box::pin(drain(&parts, incoming)).await;
+                        let most = if recording.is_of_somebody() { DRAINED_OF_KNOWN } else { DRAINED };
+                        Box::pin(drain(&parts, incoming, most)).await;
                         let denial = refusal.denial.as_deref().filter(|_| parts.method != Method::HEAD);
                         let encoded = denial.and_then(|document| self.sts.encode(document));
                         refused(&parts, refusal, encoded, id, &mut recording)
@@ -577,16 +581,16 @@ fn refused(
 }
 
 /// Reads what is left of a short body, so that a sender that writes before it reads sees the answer. One that
-/// waits for `100 Continue` is not asked for its body at all.
-async fn drain(parts: &Parts, incoming: Arriving) {
-    if parts.headers.contains_key("expect") {
+/// still waits for `100 Continue` is not asked for its body at all.
+async fn drain(parts: &Parts, incoming: Arriving, (bytes, time): (usize, Duration)) {
+    if parts.headers.contains_key(EXPECT) && incoming.received() == 0 {
         return;
     }
-    let mut rest = Limited::new(incoming, DRAINED);
+    let mut rest = Limited::new(incoming, bytes);
     // The answer stands either way; what could not be read ends with the connection. Nothing of it is kept: this
     // is where the bodies of strangers come.
     let read = async { while let Some(Ok(_)) = rest.frame().await {} };
-    let _ = tokio::time::timeout(Duration::from_secs(2), read).await;
+    let _ = tokio::time::timeout(time, read).await;
 }
 
 #[cfg(test)]

@@ -165,6 +165,12 @@ impl Recording {
         self.record.who.as_ref()?.identity()
     }
 
+    /// Whether it is known who asks.
+    #[must_use]
+    pub fn is_of_somebody(&self) -> bool {
+        self.record.who.as_ref().is_some_and(Who::is_somebody)
+    }
+
     /// What is sent counts against its receiver's bandwidth.
     pub fn pay_from(&mut self, purse: Purse) {
         self.purse = Some(purse);

@@ -176,6 +176,12 @@ impl Who {
         }
     }
 
+    /// Whether a key signed, whose ever it is.
+    #[must_use]
+    pub fn is_somebody(&self) -> bool {
+        self.shown().access_key_id.is_some()
+    }
+
     /// Whom limits are about: the subject of a provider, whatever number of sessions it has; nobody, for strangers.
     #[must_use]
     pub fn identity(&self) -> Option<String> {
