@@ -105,7 +105,7 @@ impl Bucket {
             page_size: Some(7),
             ..ListQuery::default()
         };
-        let entries: Vec<Entry> = self.client.list(&self.name, query).try_collect().await.unwrap();
+        let entries: Vec<_> = self.client.list(&self.name, query).try_collect().await.unwrap();
         entries.iter().map(|entry| entry.name().to_owned()).collect()
     }
 
