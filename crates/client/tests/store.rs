@@ -20,7 +20,7 @@ use futures_util::TryStreamExt;
 use tokio_util::sync::CancellationToken;
 use wigeon_client::connect::{ConnectOptions, Connector};
 use wigeon_client::s3::{
-    Acl, Addressing, ByteRange, CannedAcl, Client, Conditions, ETag, Endpoint, Entry, ErrorKind, GetOptions,
+    Acl, Addressing, ByteRange, CannedAcl, Client, Conditions, ETag, Endpoint, ErrorKind, GetOptions,
     ListQuery, PresignMethod, PresignOptions, PutOptions, Retention, RetentionMode, StaticCredentials,
     Verified,
 };
