@@ -62,7 +62,8 @@ const LONGEST_QUERY_BODY: usize = 256 << 10;
 /// How much of a refused request's body is still read, and for how long, so that its sender sees the answer.
 const DRAINED: (usize, Duration) = (1 << 20, Duration::from_secs(2));
 
-/// The same of a sender who is known: most tools send a part of an upload whole before they look for an answer.
+/// The same of a sender who is known, as long as it goes on sending: most tools send a part of an upload whole before they
+/// look for an answer.
 const DRAINED_OF_KNOWN: (usize, Duration) = (64 << 20, Duration::from_secs(10));
 
 /// Everything that requests go through.
@@ -589,7 +590,7 @@ async fn drain(parts: &Parts, incoming: Arriving, (bytes, time): (usize, Duratio
     let mut rest = Limited::new(incoming, bytes);
     // The answer stands either way; what could not be read ends with the connection. Nothing of it is kept: this
     // is where the bodies of strangers come.
-    let read = async { while let Some(Ok(_)) = rest.frame().await {} };
+    let read = async { while let Ok(Some(Ok(_))) = tokio::time::timeout(DRAINED.1, rest.frame()).await {} };
     let _ = tokio::time::timeout(time, read).await;
 }
 
