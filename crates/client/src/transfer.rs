@@ -24,6 +24,10 @@ mod tuning;
 
 mod width;
 
+mod rates;
+
+mod memory;
+
 mod error;
 
 mod item;
@@ -49,6 +53,8 @@ mod parts;
 mod upload;
 
 mod partial;
+
+mod ranges;
 
 mod download;
 

@@ -79,6 +79,22 @@ async fn a_corrupt_download_leaves_the_old_file() {
 }
 
 #[tokio::test]
+async fn ranges_grow_on_a_fast_link() {
+    const MIB: usize = 1 << 20;
+    let bytes = pattern(24 * MIB);
+    let store = with_object(&bytes).await;
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("file");
+    let tuning = Tuning { part_size: MIB as u64, ..Tuning::default() };
+    let transfers = Transfers::new(tuning, Arc::new(Silent), CancellationToken::new());
+    let done = transfers.download_file(&store.client(), &address("k"), None, &to).await.unwrap();
+    assert_eq!(done.verified, Verified::Checksum);
+    assert_eq!(std::fs::read(&to).unwrap(), bytes);
+    let ranges = store.contents().seen.iter().filter(|seen| seen.headers.contains_key("range")).count();
+    assert!((4..24).contains(&ranges), "{ranges}");
+}
+
+#[tokio::test]
 async fn an_object_that_changes_is_noticed() {
     let store = with_object(&pattern(1000)).await;
     let folder = tempfile::tempdir().unwrap();
