@@ -28,6 +28,8 @@ mod rates;
 
 mod memory;
 
+mod lists;
+
 mod error;
 
 mod item;

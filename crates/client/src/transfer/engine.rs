@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::TransferError;
 use super::journal::Journals;
+use super::lists::Lists;
 use super::memory::{Memory, Room};
 use super::progress::Progress;
 use super::rates::Rates;
@@ -22,6 +23,8 @@ pub struct Transfers {
     stop: CancellationToken,
     /// What has been seen of the links to the stores.
     pub(crate) rates: Arc<Rates>,
+    /// And of their buckets.
+    pub(crate) lists: Arc<Lists>,
     /// Where it is kept what can go on later.
     pub(crate) journals: Option<Journals>,
     /// Whether file times go with objects, as rclone's `mtime` metadata.
@@ -39,6 +42,7 @@ impl Transfers {
             memory: Memory::new(tuning.memory),
             stop,
             rates: Arc::default(),
+            lists: Arc::default(),
             journals: None,
             times: false,
         }

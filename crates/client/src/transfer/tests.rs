@@ -270,6 +270,40 @@ async fn objects_are_removed_together() {
     assert_eq!(store.count("delete="), 3);
 }
 
+/// What is moved out of a store arrives before its sources go, and those go together.
+#[tokio::test]
+async fn sources_of_a_move_are_removed_together() {
+    let store = TestStore::start().await;
+    for number in 0..9 {
+        store.contents().objects.insert(format!("/bucket/p/f{number}"), pattern(number));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let client = store.client();
+    let plan = || {
+        let plan = plan_download(&client, &prefix("p/"), folder.path(), Links::Skip.into());
+        futures_util::StreamExt::map(plan, |planned| {
+            planned.map(|planned| match planned {
+                Planned::Item(item) => Planned::item(item.moving()),
+                other => other,
+            })
+        })
+    };
+    // What cannot be removed is not moved, and its copy is there all the same.
+    store.fail("delete=", Fault::Refuse(403, "AccessDenied", &[]));
+    let report = transfers().carry_out(plan()).await.unwrap();
+    assert_eq!((report.done, report.failed), (0, 9));
+    assert_eq!((files(folder.path()).len(), store.contents().objects.len()), (9, 9));
+    store.fail("GET /bucket/p/f4", Fault::Refuse(403, "AccessDenied", &[]));
+    let report = transfers().carry_out(plan()).await.unwrap();
+    assert_eq!((report.done, report.failed, report.removed), (8, 1, 0));
+    assert_eq!(store.contents().objects.keys().collect::<Vec<_>>(), ["/bucket/p/f4"]);
+    assert_eq!((store.count("delete="), store.count("DELETE ")), (2, 0));
+    // One alone needs no list.
+    let report = transfers().carry_out(plan()).await.unwrap();
+    assert_eq!((report.done, store.count("DELETE ")), (1, 1));
+    assert!(store.contents().objects.is_empty());
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn links_as_asked() {
