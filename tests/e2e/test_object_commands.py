@@ -203,14 +203,14 @@ def test_tags(store, names):
     assert store("tag", "set", f"{team}/nope", "a=b", code=1).stderr
 
 
-def test_tags_of_buckets(ceph, names):
-    team = ceph.bucket(names())
-    assert ceph.json("tag", "get", team)["tags"] == {}
-    ceph("tag", "set", team, "cost=7")
-    ceph("tag", "add", team, "who=ada")
-    assert ceph.json("tag", "get", team) == {"bucket": team.split(":")[1], "key": None, "tags": {"cost": "7", "who": "ada"}}
-    ceph("tag", "remove", team, "--all")
-    assert ceph.json("tag", "get", team)["tags"] == {}
+def test_tags_of_buckets(store, names):
+    team = store.bucket(names())
+    assert store.json("tag", "get", team)["tags"] == {}
+    store("tag", "set", team, "cost=7")
+    store("tag", "add", team, "who=ada")
+    assert store.json("tag", "get", team) == {"bucket": team.split(":")[1], "key": None, "tags": {"cost": "7", "who": "ada"}}
+    store("tag", "remove", team, "--all")
+    assert store.json("tag", "get", team)["tags"] == {}
 
 
 def test_metadata_changes_and_the_rest_stays(store, names):
@@ -234,17 +234,17 @@ def test_metadata_changes_and_the_rest_stays(store, names):
     assert store.boto.head_object(Bucket=bucket, Key="k")["Metadata"] == {"only": "this"}
 
 
-def test_stat_tells_what_there_is(ceph, names):
-    team = ceph.bucket(names(), versions=True)
+def test_stat_tells_what_there_is(store, names):
+    team = store.bucket(names(), versions=True)
     bucket = team.split(":")[1]
-    ceph.boto.put_object(Bucket=bucket, Key="k", Body=b"old")
-    ceph.boto.put_object(Bucket=bucket, Key="k", Body=b"newer", Metadata={"owner": "ada"}, Tagging="a=b")
-    known = ceph.json("stat", "--versions", f"{team}/k")
+    store.boto.put_object(Bucket=bucket, Key="k", Body=b"old")
+    store.boto.put_object(Bucket=bucket, Key="k", Body=b"newer", Metadata={"owner": "ada"}, Tagging="a=b")
+    known = store.json("stat", "--versions", f"{team}/k")
     assert (known["size"], known["metadata"], known["tags"], len(known["versions"])) == (5, {"owner": "ada"}, {"a": "b"}, 2)
     old = known["versions"][1]["version_id"]
-    assert ceph.json("stat", f"{team}/k", "--version-id", old)["size"] == 3
-    assert "metadata owner" in ceph("stat", f"{team}/k").stdout
-    whole = ceph.json("stat", team)
+    assert store.json("stat", f"{team}/k", "--version-id", old)["size"] == 3
+    assert "metadata owner" in store("stat", f"{team}/k").stdout
+    whole = store.json("stat", team)
     assert (whole["versioning"], whole["policy"], whole["lifecycle"]) == ("enabled", False, False)
 
 
@@ -271,55 +271,55 @@ def test_addresses_that_work_for_a_time(store, names):
     assert 890 < left <= 900
 
 
-def write(ceph, bucket, key, *bodies):
-    return [ceph.boto.put_object(Bucket=bucket, Key=key, Body=body)["VersionId"] for body in bodies]
+def write(store, bucket, key, *bodies):
+    return [store.boto.put_object(Bucket=bucket, Key=key, Body=body)["VersionId"] for body in bodies]
 
 
-def body(ceph, bucket, key):
-    return ceph.boto.get_object(Bucket=bucket, Key=key)["Body"].read()
+def body(store, bucket, key):
+    return store.boto.get_object(Bucket=bucket, Key=key)["Body"].read()
 
 
-def test_versions_come_back(ceph, names):
-    team = ceph.bucket(names(), versions=True)
+def test_versions_come_back(store, names):
+    team = store.bucket(names(), versions=True)
     bucket = team.split(":")[1]
-    first, _ = write(ceph, bucket, "a", b"one", b"two")
-    assert [line["is_latest"] for line in ceph.lines("versions", "list", f"{team}/a")] == [True, False]
-    ceph("versions", "restore", f"{team}/a", "--version-id", first)
-    assert body(ceph, bucket, "a") == b"one" and len(ceph.lines("versions", "list", f"{team}/a")) == 3
-    ceph("rm", f"{team}/a")
-    ceph("rm", f"{team}/a")
-    assert "its removal is undone" in ceph("versions", "restore", "-n", "-r", team).stdout and ceph.keys(team) == []
-    ceph("versions", "restore", "-r", team)
-    assert body(ceph, bucket, "a") == b"one"
+    first, _ = write(store, bucket, "a", b"one", b"two")
+    assert [line["is_latest"] for line in store.lines("versions", "list", f"{team}/a")] == [True, False]
+    store("versions", "restore", f"{team}/a", "--version-id", first)
+    assert body(store, bucket, "a") == b"one" and len(store.lines("versions", "list", f"{team}/a")) == 3
+    store("rm", f"{team}/a")
+    store("rm", f"{team}/a")
+    assert "its removal is undone" in store("versions", "restore", "-n", "-r", team).stdout and store.keys(team) == []
+    store("versions", "restore", "-r", team)
+    assert body(store, bucket, "a") == b"one"
     # Everything as it was.
     time.sleep(1.1)
     then = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     time.sleep(1.1)
-    write(ceph, bucket, "a", b"three")
-    write(ceph, bucket, "later", b"x")
-    ceph("versions", "restore", "-r", team, "--at", then)
-    assert (ceph.keys(team), body(ceph, bucket, "a")) == (["a"], b"one")
-    assert "as wished before" in ceph("versions", "restore", "-r", team, "--at", then).stderr
-    assert {line["type"] for line in ceph.lines("ls", "-r", "--versions", team)} == {"version"}
+    write(store, bucket, "a", b"three")
+    write(store, bucket, "later", b"x")
+    store("versions", "restore", "-r", team, "--at", then)
+    assert (store.keys(team), body(store, bucket, "a")) == (["a"], b"one")
+    assert "as wished before" in store("versions", "restore", "-r", team, "--at", then).stderr
+    assert {line["type"] for line in store.lines("ls", "-r", "--versions", team)} == {"version"}
 
 
-def test_versions_are_purged(ceph, names):
-    team = ceph.bucket(names(), versions=True)
+def test_versions_are_purged(store, names):
+    team = store.bucket(names(), versions=True)
     bucket = team.split(":")[1]
-    write(ceph, bucket, "a", b"1", b"22", b"333")
-    write(ceph, bucket, "gone", b"1")
-    ceph("rm", f"{team}/gone")
-    sums = ceph.lines("du", "--versions", team)[0]
+    write(store, bucket, "a", b"1", b"22", b"333")
+    write(store, bucket, "gone", b"1")
+    store("rm", f"{team}/gone")
+    sums = store.lines("du", "--versions", team)[0]
     assert (sums["objects"], sums["bytes"], sums["older_versions"], sums["older_bytes"], sums["delete_markers"]) == (1, 3, 3, 4, 1)
-    would = ceph.lines("versions", "purge", "-r", "-n", "--keep", "1", team)
+    would = store.lines("versions", "purge", "-r", "-n", "--keep", "1", team)
     assert [(line["would_remove"]["key"], line["would_remove"]["size"]) for line in would] == [("a", 1)]
-    assert ceph.json("versions", "purge", "-r", "--older-than", "1d", team)["removed"] == 0
-    done = ceph.json("versions", "purge", "-r", team)
+    assert store.json("versions", "purge", "-r", "--older-than", "1d", team)["removed"] == 0
+    done = store.json("versions", "purge", "-r", team)
     assert (done["removed"], done["bytes"]) == (4, 4)
-    assert [(line["key"], line["size"]) for line in ceph.lines("versions", "list", "-r", team)] == [("a", 3)]
-    ceph("rm", "-r", team)
-    assert ceph.json("rm", "-r", "--versions", team)["removed"] == 2
-    ceph("rb", team)
+    assert [(line["key"], line["size"]) for line in store.lines("versions", "list", "-r", team)] == [("a", 3)]
+    store("rm", "-r", team)
+    assert store.json("rm", "-r", "--versions", team)["removed"] == 2
+    store("rb", team)
 
 
 def test_only_who_is_asked_confirms(ceph, names):
@@ -395,7 +395,69 @@ def test_encryption_with_keys_of_ones_own(home, rgw, names):
     assert "how is it to be encrypted" in run("encrypt", f"safe:{bucket}/k", code=2).stderr
 
 
-def test_classes(ceph, names):
+def test_what_goes_with_objects(store, home, names):
+    team = store.bucket(names())
+    bucket = team.split(":")[1]
+    tags = lambda key: {tag["Key"]: tag["Value"] for tag in store.boto.get_object_tagging(Bucket=bucket, Key=key)["TagSet"]}
+    head = lambda key: store.boto.head_object(Bucket=bucket, Key=key)
+    (home.home / "page").mkdir(exist_ok=True)
+    (home.home / "page" / "a.html").write_text("<p>")
+    store("cp", "page/a.html", f"{team}/a", "--meta", "owner=ada", "--meta", "cache-control=no-store", "--tag", "project=x & y")
+    assert (head("a")["Metadata"], head("a")["CacheControl"], head("a")["ContentType"]) == ({"owner": "ada"}, "no-store", "text/html")
+    assert tags("a") == {"project": "x & y"}
+    # A copy has what its source has, and what is wished in its place.
+    store("cp", f"{team}/a", f"{team}/same")
+    assert (head("same")["Metadata"], tags("same")) == ({"owner": "ada"}, {"project": "x & y"})
+    store("cp", f"{team}/a", f"{team}/b", "--meta", "owner=bob", "--content-type", "text/x-b")
+    assert (head("b")["Metadata"], head("b")["CacheControl"], head("b")["ContentType"]) == ({"owner": "bob"}, "no-store", "text/x-b")
+    assert tags("b") == {"project": "x & y"}
+    store("mv", f"{team}/b", f"{team}/c", "--tag", "moved=1", "--meta", "expires=never")
+    assert (head("c")["Metadata"], head("c")["ExpiresString"], tags("c")) == ({"owner": "bob"}, "never", {"moved": "1"})
+    store("run", input=f"cp page/a.html {team}/d --meta owner=eve\n")
+    assert head("d")["Metadata"] == {"owner": "eve"}
+    store("sync", "page", f"{team}/s", "--tag", "by=sync", "--meta", "owner=sync")
+    assert (head("s/a.html")["Metadata"]["owner"], tags("s/a.html")) == ("sync", {"by": "sync"})
+    assert "files are written here" in store("cp", f"{team}/a", "here", "--tag", "x=1", code=2).stderr
+    assert "files are written here" in store("sync", f"{team}/s", "page", "--tag", "x=1", code=2).stderr
+
+
+def test_what_goes_with_objects_from_store_to_store(ceph, own, home, names):
+    source, target = own.bucket(names()), ceph.bucket(names())
+    own.boto.put_object(Bucket=source.split(":")[1], Key="k", Body=b"text", ContentType="text/x-k", Metadata={"owner": "ada"},
+                        Tagging="project=x")
+    seen = lambda store, place, key: (
+        store.json("meta", "get", f"{place}/{key}")["metadata"], store.json("tag", "get", f"{place}/{key}")["tags"])
+    home("cp", f"{source}/k", f"{target}/k")
+    assert seen(ceph, target, "k") == ({"content-type": "text/x-k", "owner": "ada"}, {"project": "x"})
+    home("mv", f"{target}/k", f"{source}/back", "--meta", "owner=bob")
+    assert seen(own, source, "back") == ({"content-type": "text/x-k", "owner": "bob"}, {"project": "x"})
+
+
+def test_classes_and_lists_of_what_is_written(ceph, own, home, names):
+    (home.home / "kept").write_text("kept")
+    team = own.bucket(names())
+    own("cp", "kept", f"{team}/a", "--storage-class", "STANDARD_IA")
+    own("cp", f"{team}/a", f"{team}/b")
+    own("cp", f"{team}/a", f"{team}/c", "--storage-class", "GLACIER_IR")
+    own("mv", f"{team}/a", f"{team}/d")
+    classes = {line["key"]: line["storage_class"] for line in own.lines("ls", "-r", team)}
+    assert classes == {"b": "STANDARD", "c": "GLACIER_IR", "d": "STANDARD_IA"}
+    assert own("cp", "kept", f"{team}/e", "--storage-class", "NO_SUCH_CLASS", code=1).stderr
+    open_to_all = lambda place: {grant["permission"] for grant in ceph.json("acl", "get", place)["grants"]} == {"READ", "FULL_CONTROL"}
+    team = ceph.bucket(names())
+    ceph("cp", "kept", f"{team}/a", "--acl", "public-read")
+    ceph("cp", f"{team}/a", f"{team}/b")
+    ceph("cp", f"{team}/b", f"{team}/c", "--acl", "public-read")
+    ceph("mv", f"{team}/a", f"{team}/d")
+    assert [open_to_all(f"{team}/{key}") for key in "bcd"] == [False, True, True]
+    ceph("mv", f"{team}/d", f"{team}/e", "--acl", "private")
+    assert not open_to_all(f"{team}/e")
+
+
+def test_classes(ceph, own, names):
+    team = own.bucket(names(), "k", "l")
+    own("storage-class", "GLACIER_IR", "-r", team)
+    assert {line["storage_class"] for line in own.lines("ls", "-r", team)} == {"GLACIER_IR"}
     team = ceph.bucket(names(), "k")
     assert "as wished before" in ceph("storage-class", "STANDARD", f"{team}/k").stderr
     assert ceph("storage-class", "NO_SUCH_CLASS", f"{team}/k", code=1).stderr
@@ -406,54 +468,54 @@ CORS = {"CORSRules": [{"AllowedOrigins": ["https://x.example"], "AllowedMethods"
 LIFECYCLE = {"Rules": [{"ID": "old", "Status": "Enabled", "Filter": {"Prefix": "tmp/"}, "Expiration": {"Days": 3}}]}
 
 
-def test_what_a_bucket_is_set_to(ceph, names):
-    team = ceph.bucket(names())
+def test_what_a_bucket_is_set_to(store, names):
+    team = store.bucket(names())
     bucket = team.split(":")[1]
-    assert ceph("bucket", "get", "versioning", team).stdout == "off\n"
-    ceph("bucket", "set", "versioning", team, "enabled")
-    assert ceph.json("bucket", "get", "versioning", team) == "enabled"
+    assert store("bucket", "get", "versioning", team).stdout == "off\n"
+    store("bucket", "set", "versioning", team, "enabled")
+    assert store.json("bucket", "get", "versioning", team) == "enabled"
     for setting, document in (("cors", CORS), ("lifecycle", LIFECYCLE)):
-        assert ceph.json("bucket", "get", setting, team) is None
-        (ceph.run.home / "document.json").write_text(json.dumps(document))
-        ceph("bucket", "set", setting, team, "document.json")
-        kept = ceph.json("bucket", "get", setting, team)
+        assert store.json("bucket", "get", setting, team) is None
+        (store.run.home / "document.json").write_text(json.dumps(document))
+        store("bucket", "set", setting, team, "document.json")
+        kept = store.json("bucket", "get", setting, team)
         assert list(kept) == list(document)
         for name, value in list(document.values())[0][0].items():
             assert list(kept.values())[0][0][name] == value, kept
-        ceph("bucket", "remove", setting, team)
-        assert ceph.json("bucket", "get", setting, team) is None
-    assert ceph.boto.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+        store("bucket", "remove", setting, team)
+        assert store.json("bucket", "get", setting, team) is None
+    assert store.boto.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
     policy = {"Version": "2012-10-17", "Statement": [{
-        "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/public/*"}]}
-    ceph("bucket", "set", "policy", team, "-", input=json.dumps(policy))
-    assert ceph.json("bucket", "get", "policy", team)["Statement"][0]["Action"] == "s3:GetObject"
-    known = ceph.json("stat", team)
+        "Effect": "Deny", "Principal": "*", "Action": "s3:DeleteObject", "Resource": f"arn:aws:s3:::{bucket}/kept/*"}]}
+    store("bucket", "set", "policy", team, "-", input=json.dumps(policy))
+    assert store.json("bucket", "get", "policy", team)["Statement"][0]["Action"] == "s3:DeleteObject"
+    known = store.json("stat", team)
     # This RGW lists objects where it is asked for a setting that it does not know.
-    assert (known["policy"], known["encryption"]) == (True, None)
-    ceph("bucket", "remove", "policy", team)
-    assert "cannot be removed" in ceph("bucket", "remove", "versioning", team, code=2).stderr
-    assert "is no cors" in ceph("bucket", "set", "cors", team, "-", input="{]", code=2).stderr
+    assert (known["policy"], known["encryption"]) == (True, None if store.name == "ceph" else False)
+    store("bucket", "remove", "policy", team)
+    assert "cannot be removed" in store("bucket", "remove", "versioning", team, code=2).stderr
+    assert "is no cors" in store("bucket", "set", "cors", team, "-", input="{]", code=2).stderr
 
 
-def test_locks(ceph, names):
+def test_locks(store, names):
     bucket = names()
-    ceph.boto.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
-    team = f"ceph:{bucket}"
-    ceph.boto.put_object(Bucket=bucket, Key="k", Body=b"kept")
-    assert ceph.json("lock", "get", team) == {"bucket": bucket, "object_lock": True, "default": None}
-    ceph("lock", "default", team, "--days", "3")
-    assert ceph.json("lock", "get", team)["default"] == {"mode": "GOVERNANCE", "days": 3}
-    ceph("lock", "default", team)
-    ceph("lock", "retain", f"{team}/k", "--for", "1d")
-    assert ceph.json("lock", "get", f"{team}/k")["mode"] == "GOVERNANCE"
-    version = ceph.lines("versions", "list", f"{team}/k")[0]["version_id"]
-    assert ceph("rm", f"{team}/k", "--version-id", version, code=5).stderr
-    ceph("lock", "hold", f"{team}/k")
-    assert ceph.json("lock", "get", f"{team}/k")["legal_hold"] is True
-    ceph("lock", "unhold", f"{team}/k")
-    ceph("rm", f"{team}/k", "--version-id", version, "--bypass-governance")
-    assert ceph.lines("ls", "-r", "--versions", team) == []
-    assert "is not ahead" in ceph("lock", "retain", f"{team}/k", "--until", "2001-01-01", code=2).stderr
+    store.boto.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+    team = f"{store.name}:{bucket}"
+    store.boto.put_object(Bucket=bucket, Key="k", Body=b"kept")
+    assert store.json("lock", "get", team) == {"bucket": bucket, "object_lock": True, "default": None}
+    store("lock", "default", team, "--days", "3")
+    assert store.json("lock", "get", team)["default"] == {"mode": "GOVERNANCE", "days": 3}
+    store("lock", "default", team)
+    store("lock", "retain", f"{team}/k", "--for", "1d")
+    assert store.json("lock", "get", f"{team}/k")["mode"] == "GOVERNANCE"
+    version = store.lines("versions", "list", f"{team}/k")[0]["version_id"]
+    assert store("rm", f"{team}/k", "--version-id", version, code=5).stderr
+    store("lock", "hold", f"{team}/k")
+    assert store.json("lock", "get", f"{team}/k")["legal_hold"] is True
+    store("lock", "unhold", f"{team}/k")
+    store("rm", f"{team}/k", "--version-id", version, "--bypass-governance")
+    assert store.lines("ls", "-r", "--versions", team) == []
+    assert "is not ahead" in store("lock", "retain", f"{team}/k", "--until", "2001-01-01", code=2).stderr
 
 
 def test_pages_and_colors(home):

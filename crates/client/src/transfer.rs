@@ -74,6 +74,7 @@ pub(crate) use file_slice::blocking;
 pub use file_time::{MTIME, mtime_of, mtime_text};
 pub(crate) use folder::remove_emptied;
 pub use item::{Address, After, Done, Item, Place, Planned, Prefix, Report, Step};
+pub(crate) use names::BESIDE;
 pub use names::{NameRefused, Placer, local_path, relative_key};
 pub use progress::{Progress, Silent};
 pub use rewrite::{as_encrypted, as_written};

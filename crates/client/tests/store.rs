@@ -282,13 +282,27 @@ async fn trees_both_ways_and_across() {
         .unwrap();
     assert_eq!((up.done, up.failed, up.skipped), (200, 0, 1));
     let copied = transfers
-        .carry_out(plan_copy(&bucket.client, &prefix("a/"), &bucket.client, &prefix("b/"), &Arc::default()))
+        .carry_out(plan_copy(
+            &bucket.client,
+            &prefix("a/"),
+            &bucket.client,
+            &prefix("b/"),
+            &Arc::default(),
+            &PutOptions::default(),
+        ))
         .await
         .unwrap();
     assert_eq!((copied.done, copied.failed), (200, 0));
     let other = tls_client();
     let across = transfers
-        .carry_out(plan_copy(&bucket.client, &prefix("b/"), &other, &prefix("c/"), &Arc::default()))
+        .carry_out(plan_copy(
+            &bucket.client,
+            &prefix("b/"),
+            &other,
+            &prefix("c/"),
+            &Arc::default(),
+            &PutOptions::default(),
+        ))
         .await
         .unwrap();
     assert_eq!((across.done, across.bytes), (200, up.bytes));
@@ -350,7 +364,7 @@ async fn copies_in_parts() {
     for name in ["plain", "fröm +%"] {
         let (from, to) = (address(&bucket.name, name), address(&bucket.name, "to"));
         transfers.upload_stream(&bucket.client, bytes.as_slice(), &from, &options).await.unwrap();
-        let done = transfers.copy(&bucket.client, &from, None, &to).await.unwrap();
+        let done = transfers.copy(&bucket.client, &from, None, &to, &PutOptions::default()).await.unwrap();
         assert_eq!(done.bytes, bytes.len() as u64);
         let head = bucket.client.head_object(&to.bucket, &to.key, &GetOptions::default()).await.unwrap();
         assert_eq!(head.content_type.as_deref(), Some("text/x-test"));

@@ -35,24 +35,30 @@ impl Arn {
     /// `arn:aws:iam::ACCOUNT:role/PATH/NAME`, where `path_and_name` has no leading slash.
     #[must_use]
     pub fn role(account: &str, path_and_name: &str) -> Self {
-        Self::build("iam", "", account, &format!("role/{path_and_name}"))
+        Self::build("iam", account, &["role/", path_and_name])
     }
 
     /// `arn:aws:iam::ACCOUNT:oidc-provider/HOST/PATH`: the issuer without its scheme.
     #[must_use]
     pub fn oidc_provider(account: &str, issuer: &str) -> Self {
-        Self::build("iam", "", account, &format!("oidc-provider/{}", without_scheme(issuer)))
+        Self::build("iam", account, &["oidc-provider/", without_scheme(issuer)])
     }
 
     /// `arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION`: the role's name without its path.
     #[must_use]
     pub fn assumed_role(account: &str, role_name: &str, session_name: &str) -> Self {
-        Self::build("sts", "", account, &format!("assumed-role/{role_name}/{session_name}"))
+        Self::build("sts", account, &["assumed-role/", role_name, "/", session_name])
     }
 
-    fn build(service: &str, region: &str, account: &str, resource: &str) -> Self {
-        let text = format!("arn:aws:{service}:{region}:{account}:{resource}");
-        let colons = colons(&text).unwrap_or_default();
+    /// Without a region, which IAM and STS do not write.
+    fn build(service: &str, account: &str, resource: &[&str]) -> Self {
+        let (mut text, mut colons) = (String::with_capacity(128), [0; 5]);
+        for (part, colon) in ["arn", "aws", service, "", account].into_iter().zip(&mut colons) {
+            text.push_str(part);
+            *colon = text.len();
+            text.push(':');
+        }
+        text.extend(resource.iter().copied());
         Self { text, colons }
     }
 

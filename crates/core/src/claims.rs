@@ -110,6 +110,13 @@ impl Claims {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
+    /// Only those that `keep` says.
+    #[must_use]
+    pub fn kept(mut self, keep: impl Fn(&str, &Value) -> bool) -> Self {
+        self.0.retain(|(name, value)| keep(name, value));
+        self
+    }
+
     /// The JSON object itself.
     #[must_use]
     pub fn into_map(self) -> Map<String, Value> {

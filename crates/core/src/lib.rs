@@ -10,6 +10,8 @@ pub mod secret;
 
 pub mod encoding;
 
+pub mod json;
+
 pub mod arn;
 
 pub mod credentials;

@@ -51,6 +51,7 @@ pub use token_information::{
     InformationError, TokenInformation, amazon_information, facebook_information, facebook_refusal,
 };
 pub use web_identity::{
-    CLOCK_SKEW, IdentityError, IdentityRules, VerifiedToken, issuer_of, verify_identity, verify_information,
+    Bearer, CLOCK_SKEW, IdentityError, IdentityRules, VerifiedToken, issuer_of, verify_identity,
+    verify_information,
 };
 pub use xml::XmlError;

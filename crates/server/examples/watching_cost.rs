@@ -11,6 +11,7 @@ use wigeon_core::time::Timestamp;
 use wigeon_server::figures::{Done, Figures, Outcome};
 use wigeon_server::limits::{Allowances, Limits, Rate};
 use wigeon_server::outbox::{Destination, Outbox};
+use wigeon_server::request_id::RequestId;
 use wigeon_server::service::Service;
 use wigeon_server::trace::{Tracer, framing};
 
@@ -70,7 +71,7 @@ fn main() {
             let _ = black_box(limited.identify("https://idp.example alice"));
         };
         println!("{threads} threads: {:5.1} ns to hold it to two rates", nanoseconds(threads, hold));
-        let trace = |_| drop(black_box(tracer.begin(&headers, "0011223344556677", at)));
+        let trace = |_| drop(black_box(tracer.begin(&headers, RequestId::of(0x0011_2233_4455_6677), at)));
         println!("{threads} threads: {:5.1} ns to leave it out of the sample", nanoseconds(threads, trace));
     }
 }

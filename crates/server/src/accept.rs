@@ -203,11 +203,13 @@ async fn serve<S>(stream: S, guest: Guest, watcher: Watcher)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let pulse = Pulse::start();
+    let pulse = Pulse::default();
     let (gateway, entrance, answering) = (Arc::clone(&guest.gateway), guest.entrance, pulse.clone());
     let service = service_fn(move |request| {
-        let (gateway, pulse) = (Arc::clone(&gateway), answering.clone());
-        async move { Ok::<_, Infallible>(pulse.answer(gateway.handle(request, entrance)).await) }
+        let pulse = answering.clone();
+        // On the heap: the network's library moves what it is given several times.
+        let answer = Box::pin(Arc::clone(&gateway).handle(request, entrance));
+        async move { Ok::<_, Infallible>(pulse.answer(answer).await) }
     });
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);

@@ -12,6 +12,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use wigeon_core::json;
 use wigeon_core::time::Timestamp;
 
 pub use self::file::{AuditFile, FileOptions, Unwritten};
@@ -58,7 +59,7 @@ impl Audit {
     pub fn write(&self, record: &Record, now: Timestamp) {
         tracing::info!(
             target: "wigeon::audit",
-            id = record.request_id,
+            id = record.request_id.as_str(),
             who = record.who.as_ref().map(|who| who.principal.as_str()),
             operation = record.operation,
             resource = record.resource,
@@ -100,7 +101,7 @@ impl Audit {
 
 fn append(record: &Record, lines: &mut Vec<u8>) {
     let begins = lines.len();
-    match serde_json::to_writer(&mut *lines, record) {
+    match json::append(record, lines) {
         Ok(()) => lines.push(b'\n'),
         Err(_) => lines.truncate(begins),
     }

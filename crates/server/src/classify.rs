@@ -335,6 +335,7 @@ mod tests {
 
     use super::*;
     use crate::request::Arrival;
+    use crate::request_id::RequestId;
 
     fn request(method: &str, uri: &str, headers: &[(&str, &str)]) -> Request {
         let mut builder = http::Request::builder().method(method).uri(uri).header("host", "localhost:9000");
@@ -342,7 +343,7 @@ mod tests {
             builder = builder.header(*name, *value);
         }
         let (parts, ()) = builder.body(()).unwrap().into_parts();
-        let (id, at) = ("1".to_owned(), Timestamp::UNIX_EPOCH);
+        let (id, at) = (RequestId::of(1), Timestamp::UNIX_EPOCH);
         Request::read(&parts, Arrival { id, at, source_ip: [127, 0, 0, 1].into(), tls: None }).unwrap()
     }
 

@@ -21,23 +21,25 @@ use std::time::Duration;
 use http::Response;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Instant;
 
 use crate::gathered;
 
 /// How long a connection may stay without a request, and an answer without a byte.
 pub const IDLE: Duration = Duration::from_secs(60);
 
-/// What is known of one connection.
-#[derive(Debug, Clone)]
+/// How often a connection is looked at in that time.
+const LOOKS: u32 = 4;
+
+/// What is known of one connection. It counts, and reads no clock: requests pay for nothing else, and whoever looks
+/// now and then sees what has changed.
+#[derive(Debug, Clone, Default)]
 pub struct Pulse(Arc<Beats>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Beats {
-    since: Instant,
-    /// When a byte last moved, in milliseconds after `since`.
+    /// How often bytes moved.
     moved: AtomicU64,
-    /// When a request last began or ended, likewise.
+    /// How often a request began or ended.
     asked: AtomicU64,
     /// Requests that are being worked on.
     handling: AtomicUsize,
@@ -46,18 +48,6 @@ struct Beats {
 }
 
 impl Pulse {
-    /// Of a connection that begins now.
-    #[must_use]
-    pub fn start() -> Self {
-        Self(Arc::new(Beats {
-            since: Instant::now(),
-            moved: AtomicU64::new(0),
-            asked: AtomicU64::new(0),
-            handling: AtomicUsize::new(0),
-            answering: AtomicUsize::new(0),
-        }))
-    }
-
     /// The stream, watched.
     pub fn watch<S>(&self, stream: S) -> Watched<S> {
         Watched { stream, pulse: self.clone() }
@@ -74,35 +64,31 @@ impl Pulse {
 
     /// Ends when the connection has had its time.
     pub async fn over(&self) {
-        loop {
-            tokio::time::sleep(IDLE / 4).await;
-            let beats = &self.0;
-            if beats.handling.load(Ordering::SeqCst) > 0 {
-                continue;
-            }
-            let last = match beats.answering.load(Ordering::SeqCst) {
-                0 => &beats.asked,
-                _ => &beats.moved,
+        let mut before = self.0.counts();
+        let mut quiet = 0;
+        while quiet < LOOKS {
+            tokio::time::sleep(IDLE / LOOKS).await;
+            let now @ (asked, moved) = self.0.counts();
+            let beats = match self.0.answering.load(Ordering::Relaxed) {
+                0 => asked != before.0,
+                _ => moved != before.1,
             };
-            if self.now().saturating_sub(last.load(Ordering::SeqCst)) >= milliseconds(IDLE) {
-                return;
-            }
+            quiet = if beats || self.0.handling.load(Ordering::Relaxed) > 0 { 0 } else { quiet + 1 };
+            before = now;
         }
-    }
-
-    fn now(&self) -> u64 {
-        milliseconds(self.0.since.elapsed())
     }
 
     fn moved(&self, bytes: usize) {
         if bytes > 0 {
-            self.0.moved.store(self.now(), Ordering::SeqCst);
+            self.0.moved.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
 
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+impl Beats {
+    fn counts(&self) -> (u64, u64) {
+        (self.asked.load(Ordering::Relaxed), self.moved.load(Ordering::Relaxed))
+    }
 }
 
 /// Counts as long as it lives.
@@ -114,16 +100,16 @@ struct Counted {
 
 impl Counted {
     fn new(pulse: &Pulse, counter: fn(&Beats) -> &AtomicUsize) -> Self {
-        counter(&pulse.0).fetch_add(1, Ordering::SeqCst);
-        pulse.0.asked.store(pulse.now(), Ordering::SeqCst);
+        counter(&pulse.0).fetch_add(1, Ordering::Relaxed);
+        pulse.0.asked.fetch_add(1, Ordering::Relaxed);
         Self { pulse: pulse.clone(), counter }
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.pulse.0.asked.store(self.pulse.now(), Ordering::SeqCst);
-        (self.counter)(&self.pulse.0).fetch_sub(1, Ordering::SeqCst);
+        self.pulse.0.asked.fetch_add(1, Ordering::Relaxed);
+        (self.counter)(&self.pulse.0).fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -220,14 +206,14 @@ impl Pulse {
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt;
-    use tokio::time::advance;
+    use tokio::time::{Instant, advance};
 
     use super::*;
     use crate::body::full;
 
     #[tokio::test(start_paused = true)]
     async fn work_keeps_a_connection_and_silence_ends_it() {
-        let pulse = Pulse::start();
+        let pulse = Pulse::default();
         let mut over = Box::pin(pulse.over());
         let (finish, finished) = tokio::sync::oneshot::channel();
         let work = async {
@@ -262,9 +248,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_nobody_reads_ends() {
-        let pulse = Pulse::start();
+        let (pulse, began) = (Pulse::default(), Instant::now());
         let _answer = pulse.answer(async { Response::new(full("x")) }).await;
         pulse.over().await;
-        assert!(pulse.0.since.elapsed() < IDLE * 2);
+        assert!((IDLE..IDLE * 2).contains(&began.elapsed()));
     }
 }

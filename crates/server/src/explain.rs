@@ -144,7 +144,7 @@ fn in_session(
     let now = circumstances.now;
     // The session never leaves this function: a key ring of its own will do.
     let grant = Grant { duration: 900, policy, ..Grant::default() };
-    let issued = KeyRing::generate(now).ok().map(|ring| Sealer::new(ring).issue(assumed, grant, now));
+    let issued = KeyRing::generate(now).ok().map(|ring| Sealer::new(ring).issue(assumed.clone(), grant, now));
     let session = match issued {
         Some(Ok(issued)) => issued.session,
         Some(Err(error)) => {

@@ -8,11 +8,9 @@
 //! ```
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, RETRY_AFTER, SERVER, USER_AGENT};
 use http::request::Parts;
@@ -46,6 +44,7 @@ use crate::readiness::Readiness;
 use crate::recording::{Observers, Recorded, Recording};
 use crate::refusal::Refusal;
 use crate::request::{Arrival, Entrance, Request};
+use crate::request_id::RequestId;
 use crate::service::Service;
 use crate::session::Caller;
 use crate::sts::{Outcome, StsCall, StsResponse, StsService};
@@ -86,26 +85,30 @@ pub struct Gateway {
 
 impl Gateway {
     /// Answers one request.
-    pub async fn handle(&self, request: http::Request<Incoming>, through: Entrance) -> Response<Recorded> {
+    pub async fn handle(
+        self: Arc<Self>,
+        request: http::Request<Incoming>,
+        through: Entrance,
+    ) -> Response<Recorded> {
         let (parts, incoming) = request.into_parts();
         if let Some(answer) = self.about_itself(&parts).await {
             return answer.map(Recorded::unrecorded);
         }
         let client = self.proxies.client(through.peer, &parts.headers);
         let source_ip = client.unwrap_or(through.peer);
-        let arrival = Arrival { id: request_id(), at: self.clock.now(), source_ip, tls: through.tls };
-        let id = arrival.id.clone();
+        let arrival = Arrival { id: RequestId::next(), at: self.clock.now(), source_ip, tls: through.tls };
+        let id = arrival.id;
         let service = service(&parts, &self.domains);
         let mut recording = Recording::begin(&parts, &arrival, service, Arc::clone(&self.observers));
         let mut incoming = recording.arriving(incoming);
         let mut response = match service {
             _ if !through.serves.contains(service) => {
                 let message = format!("{} is not served at this address.", service.name().to_uppercase());
-                turned_away(&parts, service, FaultCode::InvalidAction, message, &id, &mut recording)
+                turned_away(&parts, service, FaultCode::InvalidAction, message, id, &mut recording)
             }
             _ if let Err(unreadable) = client => {
                 let message = unreadable.to_string();
-                turned_away(&parts, service, FaultCode::ValidationError, message, &id, &mut recording)
+                turned_away(&parts, service, FaultCode::ValidationError, message, id, &mut recording)
             }
             // Each way on the heap: a request would else be as large as the largest, and be moved so.
             Service::Sts => Box::pin(self.sts(&parts, incoming, arrival, &mut recording)).await,
@@ -116,7 +119,7 @@ impl Gateway {
                     Box::pin(drain(&parts, incoming)).await;
                     let denial = refusal.denial.as_deref().filter(|_| parts.method != Method::HEAD);
                     let encoded = denial.and_then(|document| self.sts.encode(document));
-                    refused(&parts, refusal, encoded, &id, &mut recording)
+                    refused(&parts, refusal, encoded, id, &mut recording)
                 }
             },
         };
@@ -130,7 +133,7 @@ impl Gateway {
         }
         let headers = response.headers_mut();
         headers.insert(SERVER, HeaderValue::from_static("Wigeon"));
-        if let Ok(id) = HeaderValue::from_str(&id) {
+        if let Ok(id) = HeaderValue::from_str(id.as_str()) {
             headers.insert("x-amz-request-id", id);
         }
         recording.answer(&parts.method, response)
@@ -203,7 +206,7 @@ impl Gateway {
         let snapshot = self.directory.snapshot();
         let region = self.authenticator.region();
         let permit = authorize(request, authenticated, classified, &snapshot, region, &self.backend).await?;
-        recording.allowed(permit.allowed_by());
+        recording.allowed(permit.allowed_by().cloned());
         recording.enter(Step::Backend);
         let mut body = RequestBody::new(incoming, permit.authenticated(), permit.request().headers())?
             .at_pace(self.limits.pace())
@@ -252,7 +255,7 @@ impl Gateway {
         let snapshot = self.directory.snapshot();
         let region = self.authenticator.region();
         let permit = authorize(request, authenticated, classified, &snapshot, region, &self.backend).await?;
-        recording.allowed(permit.allowed_by());
+        recording.allowed(permit.allowed_by().cloned());
         recording.enter(Step::Backend);
         let mut body = RequestBody::of_form(file, range).at_pace(self.limits.pace()).paid_from(up);
         let stored = self.backend.serve(&permit, &mut body).await?;
@@ -294,16 +297,16 @@ impl Gateway {
         arrival: Arrival,
         recording: &mut Recording,
     ) -> Response<ResponseBody> {
-        let id = arrival.id.clone();
+        let id = arrival.id;
         let answered = match self.sts_answer(parts, incoming, arrival, recording).await {
-            Ok(answered) => self.within_limits(answered, &id),
-            Err(error) => StsService::refuse(&error, &id),
+            Ok(answered) => self.within_limits(answered, id),
+            Err(error) => StsService::refuse(&error, id.as_str()),
         };
         let throttled = matches!(answered.outcome, Outcome::Refused { code: FaultCode::Throttling, .. });
         match answered.outcome {
             Outcome::Exchanged { session, by } => {
                 recording.who(Who::issued(*session));
-                recording.allowed(by.as_ref());
+                recording.allowed(by);
             }
             Outcome::Answered => recording.allowed(None),
             Outcome::Refused { code, reason } => recording.refused(code.as_str(), reason, None),
@@ -312,13 +315,13 @@ impl Gateway {
     }
 
     /// A session that its role has no more room for is not handed out.
-    fn within_limits(&self, answered: StsResponse, id: &str) -> StsResponse {
+    fn within_limits(&self, answered: StsResponse, id: RequestId) -> StsResponse {
         let over = match &answered.outcome {
-            Outcome::Exchanged { session, .. } => self.limits.session(&session.role_arn.to_string()).err(),
+            Outcome::Exchanged { session, .. } => self.limits.session(session.role_arn.as_str()).err(),
             Outcome::Answered | Outcome::Refused { .. } => None,
         };
         match over {
-            Some(throttled) => StsService::refuse(&throttled.into(), id),
+            Some(throttled) => StsService::refuse(&throttled.into(), id.as_str()),
             None => answered,
         }
     }
@@ -336,7 +339,7 @@ impl Gateway {
         let action = parameters.action().unwrap_or_default();
         recording.asks(action, parameters.value("RoleArn").unwrap_or_default());
         let (source_ip, secure_transport) = (Some(arrival.source_ip), arrival.tls.is_some());
-        let request_id = arrival.id.clone();
+        let request_id = arrival.id;
         recording.enter(Step::Authenticate);
         let caller = match StsService::needs_signature(action) {
             true => Some(self.query_caller(parts, arrival, &body, "sts")?),
@@ -354,7 +357,7 @@ impl Gateway {
             user_agent: parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()),
             secure_transport,
             region: Some(self.authenticator.region()),
-            request_id: &request_id,
+            request_id: request_id.as_str(),
         };
         recording.enter(Step::Exchange);
         Ok(self.sts.handle(call).await)
@@ -394,15 +397,15 @@ impl Gateway {
         arrival: Arrival,
         recording: &mut Recording,
     ) -> Response<ResponseBody> {
-        let id = arrival.id.clone();
+        let id = arrival.id;
         let answered = match self.iam_answer(parts, incoming, arrival, recording).await {
             Ok(answered) => answered,
-            Err(error) => IamService::refuse(error.into(), &id),
+            Err(error) => IamService::refuse(error.into(), id.as_str()),
         };
         let throttled =
             answered.refused.as_ref().is_some_and(|fault| fault.code == FaultCode::Throttling.as_str());
         match answered.refused {
-            None => recording.allowed(answered.allowed_by.as_ref()),
+            None => recording.allowed(answered.allowed_by),
             Some(fault) => {
                 let reason = fault.reason.unwrap_or(fault.message);
                 recording.refused(fault.code, reason, fault.by.map(|by| *by));
@@ -430,13 +433,14 @@ impl Gateway {
             user_agent: parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()),
             region: self.authenticator.region(),
         };
-        let request_id = arrival.id.clone();
+        let request_id = arrival.id;
         recording.enter(Step::Authenticate);
         let authenticated = self.query_caller(parts, arrival, &body, "iam")?;
         let caller = authenticated.caller();
         recording.who(Who::of(caller, authenticated.access_key_id()));
         self.identify(recording)?;
-        let call = IamCall { parameters: &parameters, caller, circumstances, request_id: &request_id };
+        let call =
+            IamCall { parameters: &parameters, caller, circumstances, request_id: request_id.as_str() };
         recording.enter(Step::Administer);
         Ok(self.iam.handle(call).await)
     }
@@ -448,7 +452,7 @@ fn turned_away(
     service: Service,
     code: FaultCode,
     message: String,
-    id: &str,
+    id: RequestId,
     recording: &mut Recording,
 ) -> Response<ResponseBody> {
     match service {
@@ -456,7 +460,7 @@ fn turned_away(
         Service::Sts | Service::Iam => {
             let error = StsError::new(code, message);
             recording.refused(error.code.as_str(), error.message.clone(), None);
-            xml_answer(error.code.status(), error.to_xml(id), false)
+            xml_answer(error.code.status(), error.to_xml(id.as_str()), false)
         }
     }
 }
@@ -534,15 +538,15 @@ fn refused(
     parts: &Parts,
     refusal: Refusal,
     encoded_message: Option<String>,
-    id: &str,
+    id: RequestId,
     recording: &mut Recording,
 ) -> Response<ResponseBody> {
     if refusal.status.is_server_error() {
-        tracing::error!(id, code = refusal.code, reason = refusal.reason, "a request failed");
+        tracing::error!(%id, code = refusal.code, reason = refusal.reason, "a request failed");
     }
     let reason = refusal.reason.clone().unwrap_or_else(|| refusal.message.clone());
     recording.refused(refusal.code, reason, refusal.by.clone().map(|by| *by));
-    let document = ErrorDocument { encoded_message, ..refusal.document(parts.uri.path(), id) };
+    let document = ErrorDocument { encoded_message, ..refusal.document(parts.uri.path(), id.as_str()) };
     let mut response = answer(refusal.status, document.to_xml());
     response.headers_mut().extend(refusal.headers.map(|headers| *headers).unwrap_or_default());
     if let Some(seconds) = refusal.retry_after {
@@ -567,21 +571,6 @@ async fn drain(parts: &Parts, incoming: Arriving) {
     let _ = tokio::time::timeout(Duration::from_secs(2), read).await;
 }
 
-/// Unique on this node, and in all likelihood among nodes: numbers from a random one on, shuffled (Steele, Lea, Flood:
-/// "Fast splittable pseudorandom number generators", 2014). It names a request and proves nothing.
-fn request_id() -> String {
-    static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| {
-        let mut bytes = [0; 8];
-        // Without randomness ids begin at 0: still unique here.
-        let _ = SystemRandom::new().fill(&mut bytes);
-        AtomicU64::new(u64::from_ne_bytes(bytes))
-    });
-    let mut id = NEXT.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-    id = (id ^ (id >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    id = (id ^ (id >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    format!("{:016X}", id ^ (id >> 31))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -596,7 +585,7 @@ mod tests {
     #[test]
     fn a_request_under_way_is_small() {
         let through = Entrance { peer: [127, 0, 0, 1].into(), tls: None, serves: Services::ALL };
-        let bytes = size(|gateway: &'static Gateway, request| gateway.handle(request, through));
+        let bytes = size(|gateway: Arc<Gateway>, request| gateway.handle(request, through));
         assert!(bytes < 4096, "{bytes} bytes");
     }
 }

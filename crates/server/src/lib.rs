@@ -42,6 +42,8 @@ pub mod explain;
 
 pub mod refusal;
 
+pub mod request_id;
+
 pub mod request;
 
 pub mod authenticate;

@@ -86,18 +86,18 @@ pub struct Remark {
 impl Recording {
     /// Of a request that has just arrived.
     #[must_use]
-    pub fn begin(parts: &Parts, arrival: &Arrival, service: Service, observers: Arc<Observers>) -> Self {
+    pub fn begin(parts: &Parts, arrival: &Arrival, service: Service, observers: Arc<Observers>) -> Box<Self> {
         observers.figures.begun(service);
         let agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
         let trace = observers
             .tracer
             .as_ref()
-            .and_then(|tracer| tracer.begin(&parts.headers, &arrival.id, arrival.at))
+            .and_then(|tracer| tracer.begin(&parts.headers, arrival.id, arrival.at))
             .map(Box::new);
         let parent = || Parent::of(&parts.headers).map(|parent| parent.trace.to_string());
         let record = Record {
             time: time_of(arrival.at),
-            request_id: arrival.id.clone(),
+            request_id: arrival.id,
             service: service.name(),
             source_ip: arrival.source_ip.to_string(),
             user_agent: agent.map(|agent| cut(agent, 200)),
@@ -120,7 +120,7 @@ impl Recording {
             trace_id: trace.as_ref().map(|trace| trace.id()).or_else(parent),
         };
         let row = observers.figures.other(service);
-        Self {
+        Box::new(Self {
             record,
             service,
             row,
@@ -130,7 +130,7 @@ impl Recording {
             began: Instant::now(),
             received: Arc::default(),
             observers,
-        }
+        })
     }
 
     /// The request's body, counted.
@@ -194,9 +194,9 @@ impl Recording {
     }
 
     /// Policies allow it, by this statement.
-    pub fn allowed(&mut self, by: Option<&DecidedBy>) {
+    pub fn allowed(&mut self, by: Option<DecidedBy>) {
         self.record.decision = Some(Verdict::Allowed);
-        self.record.by = by.cloned();
+        self.record.by = by;
     }
 
     /// The answer is not from here, and says this.
@@ -216,7 +216,11 @@ impl Recording {
     }
 
     /// The answer, whose end ends the recording.
-    pub fn answer(mut self, method: &Method, response: Response<ResponseBody>) -> Response<Recorded> {
+    pub fn answer(
+        mut self: Box<Self>,
+        method: &Method,
+        response: Response<ResponseBody>,
+    ) -> Response<Recorded> {
         self.record.status = Some(response.status().as_u16());
         self.record.micros = micros(self.began.elapsed());
         self.record.ended = Ended::Cut;
@@ -256,7 +260,7 @@ impl Recording {
             status: record.status,
             code: record.code.as_deref(),
             peer: &record.source_ip,
-            request_id: &record.request_id,
+            request_id: record.request_id.as_str(),
             failed: record.status.is_none_or(|status| status >= 500) || record.ended == Ended::Failed,
         };
         tracer.end(*trace, &ended);
@@ -306,7 +310,7 @@ pub struct Recorded {
     /// How many bytes it has, if that is known: the network takes no more than that, and does not ask for the end.
     expected: Option<u64>,
     /// None where nothing is recorded.
-    recording: Option<Recording>,
+    recording: Option<Box<Recording>>,
 }
 
 impl Recorded {
@@ -325,11 +329,11 @@ impl Body for Recorded {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if let Some(Recording { purse: Some(purse), .. }) = &mut self.recording {
+        if let Some(Recording { purse: Some(purse), .. }) = self.recording.as_deref_mut() {
             ready!(purse.poll_paid(context));
         }
         let polled = Pin::new(&mut self.body).poll_frame(context);
-        let Some(Recording { record, purse, .. }) = &mut self.recording else { return polled };
+        let Some(Recording { record, purse, .. }) = self.recording.as_deref_mut() else { return polled };
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
@@ -359,7 +363,7 @@ impl Body for Recorded {
 
 impl Drop for Recorded {
     fn drop(&mut self) {
-        let Some(Recording { record, .. }) = &mut self.recording else { return };
+        let Some(Recording { record, .. }) = self.recording.as_deref_mut() else { return };
         let whole = self.body.is_end_stream() || self.expected.is_some_and(|bytes| record.bytes_out >= bytes);
         if record.ended == Ended::Cut && whole {
             record.ended = Ended::Complete;

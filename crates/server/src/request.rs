@@ -16,6 +16,7 @@ use wigeon_core::sigv4::verify::SignedRequest;
 use wigeon_core::time::Timestamp;
 
 use crate::refusal::Refusal;
+use crate::request_id::RequestId;
 use crate::service::Services;
 
 /// A version of TLS, as `s3:TlsVersion` says it.
@@ -42,7 +43,7 @@ impl TlsVersion {
 #[derive(Debug, Clone)]
 pub struct Request {
     /// Names it in answers, logs and audit records.
-    pub id: String,
+    pub id: RequestId,
     /// When it arrived.
     pub at: Timestamp,
     /// Where it came from.
@@ -78,7 +79,7 @@ pub struct Entrance {
 #[derive(Debug, Clone)]
 pub struct Arrival {
     /// Names the request.
-    pub id: String,
+    pub id: RequestId,
     /// Now.
     pub at: Timestamp,
     /// The peer.
@@ -215,7 +216,7 @@ mod tests {
             builder = builder.header(*name, *value);
         }
         let (parts, ()) = builder.body(()).unwrap().into_parts();
-        let (id, at) = ("1".to_owned(), Timestamp::UNIX_EPOCH);
+        let (id, at) = (RequestId::of(1), Timestamp::UNIX_EPOCH);
         Request::read(&parts, Arrival { id, at, source_ip: [127, 0, 0, 1].into(), tls: None })
     }
 

@@ -19,6 +19,7 @@ use wigeon_core::time::Timestamp;
 use self::parent::{Parent, SpanId, TraceId};
 use self::span::{Kind, Span};
 use crate::outbox::{Framing, Outbox};
+use crate::request_id::RequestId;
 
 /// A step of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +88,7 @@ impl Tracer {
     /// A request begins: its trace, where it is in the sample. The request's id is random already, and decides for those
     /// that come without a decision.
     #[must_use]
-    pub fn begin(&self, headers: &HeaderMap, request_id: &str, at: Timestamp) -> Option<Trace> {
+    pub fn begin(&self, headers: &HeaderMap, request_id: RequestId, at: Timestamp) -> Option<Trace> {
         let parent = Parent::of(headers);
         let sampled = match &parent {
             Some(parent) if self.follow => parent.sampled,
@@ -120,8 +121,8 @@ impl Tracer {
 }
 
 /// A number out of a request's id, which is eight random bytes in hex.
-fn lot_of(request_id: &str) -> u32 {
-    request_id.get(8..16).and_then(|digits| u32::from_str_radix(digits, 16).ok()).unwrap_or(u32::MAX)
+fn lot_of(request_id: RequestId) -> u32 {
+    request_id.as_str().get(8..16).and_then(|digits| u32::from_str_radix(digits, 16).ok()).unwrap_or(u32::MAX)
 }
 
 /// How traces stand in a request to the collector: records are spans.

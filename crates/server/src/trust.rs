@@ -14,7 +14,7 @@ mod web_identity;
 
 mod caller;
 
-pub use assumed::{AssumedRole, By, Circumstances, TrustError};
+pub use assumed::{AssumedRole, By, Circumstances, Entry, TrustError};
 pub use caller::assume_as_caller;
 pub use web_identity::{assume, explain_trust};
 

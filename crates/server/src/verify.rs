@@ -20,7 +20,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use wigeon_core::jwt::{TokenError, UnverifiedToken};
 use wigeon_core::sts::{
-    FaultCode, IdentityError, IdentityRules, InformationError, StsError, VerifiedToken, issuer_of,
+    Bearer, FaultCode, IdentityError, IdentityRules, InformationError, StsError, VerifiedToken, issuer_of,
     verify_identity, verify_information,
 };
 use wigeon_core::time::Clock;
@@ -33,7 +33,7 @@ use crate::directory::{BuiltIn, Keys, Provider, Snapshot};
 use keys::ProviderKeys;
 
 /// A verified token together with the provider whose keys and client ids it was checked against.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct WebIdentity {
     provider: Arc<Provider>,
     token: VerifiedToken,
@@ -50,6 +50,12 @@ impl WebIdentity {
     #[must_use]
     pub fn token(&self) -> &VerifiedToken {
         &self.token
+    }
+
+    /// The provider, and whom the token is about; the token is used up.
+    #[must_use]
+    pub fn into_bearer(self) -> (Arc<Provider>, Bearer) {
+        (self.provider, self.token.into_bearer())
     }
 }
 

@@ -16,6 +16,7 @@ Examples:
   wigeon cp -r s3://home/ada/photos .             and back
   wigeon cp -rn photos s3://home/ada/photos       shows what would be done
   tar c src | wigeon cp - s3://backup/src.tar     a stream of any length
+  wigeon cp -r logs s3://team/logs --storage-class STANDARD_IA --tag project=x
   wigeon cp s3://team/a lab:archive/a             between buckets, or to another profile's store")]
 pub(crate) struct Args {
     /// A file, a folder, s3://BUCKET/KEY, PROFILE:BUCKET/KEY, or - for standard input
@@ -54,11 +55,13 @@ async fn from_stream(args: &Args, to: &StorePlace, context: &Context) -> Result<
         return context.output.line(&format!("would upload - to {to}"));
     }
     let run = Run::start(context, &args.run)?;
-    let outcome = run.transfers.upload_stream(&client, tokio::io::stdin(), &to, &args.moving.put()).await;
+    let outcome =
+        run.transfers.upload_stream(&client, tokio::io::stdin(), &to, &args.moving.written.put()).await;
     run.finish_one(context, outcome)
 }
 
 async fn to_stream(args: &Args, from: &StorePlace, context: &Context) -> Result<(), Failure> {
+    args.moving.written.for_files()?;
     let (client, object) =
         (args.moving.encryption.on(Stores::limited(args.run.limit()).open(context, from)?)?, from.object()?);
     if args.run.dry_run {

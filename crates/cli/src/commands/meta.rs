@@ -10,6 +10,7 @@ use super::objects::address::StorePlace;
 use super::objects::crew::{Crew, Deed};
 use super::objects::encryption::SourceKeyArgs;
 use super::objects::meant::MeantArgs;
+use super::objects::metadata::{pair, pairs, put};
 use super::objects::{human, store};
 use crate::context::Context;
 use crate::errors::Failure;
@@ -118,43 +119,8 @@ async fn show(args: &GetArgs, context: &Context) -> Result<(), Failure> {
     })
 }
 
-/// Standard headers by their names, the object's own metadata by its own; one that has a header's name with the prefix.
-fn pairs(options: &PutOptions) -> Vec<(String, String)> {
-    let mut pairs: Vec<_> =
-        options.content_type.iter().map(|kind| ("content-type".to_owned(), kind.clone())).collect();
-    pairs.extend(options.content_headers.iter().cloned());
-    let mut own = options.metadata.clone();
-    own.sort();
-    pairs.extend(own.into_iter().map(|(name, value)| match Slot::of(&name) {
-        Slot::Own(_) => (name, value),
-        _ => (format!("x-amz-meta-{name}"), value),
-    }));
-    pairs
-}
-
 fn map(pairs: &[(String, String)]) -> Map<String, Value> {
     pairs.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect()
-}
-
-/// Where a name's value stands.
-#[derive(Debug, PartialEq, Eq)]
-enum Slot {
-    Type,
-    Header(String),
-    Own(String),
-}
-
-impl Slot {
-    fn of(name: &str) -> Self {
-        let name = name.to_ascii_lowercase();
-        match name.as_str() {
-            "content-type" => Self::Type,
-            "cache-control" | "content-disposition" | "content-encoding" | "content-language" | "expires" => {
-                Self::Header(name)
-            }
-            _ => Self::Own(name.strip_prefix("x-amz-meta-").unwrap_or(&name).to_owned()),
-        }
-    }
 }
 
 /// What becomes of the metadata that is there.
@@ -179,19 +145,6 @@ impl Change {
         }
         options
     }
-}
-
-fn put(options: &mut PutOptions, name: &str, value: Option<&String>) {
-    let (list, name) = match Slot::of(name) {
-        Slot::Type => {
-            options.content_type = value.cloned();
-            return;
-        }
-        Slot::Header(name) => (&mut options.content_headers, name),
-        Slot::Own(name) => (&mut options.metadata, name),
-    };
-    list.retain(|(known, _)| *known != name);
-    list.extend(value.map(|value| (name, value.clone())));
 }
 
 async fn apply(address: &str, meant: &MeantArgs, change: &Change, context: &Context) -> Result<(), Failure> {
@@ -227,14 +180,6 @@ fn keeping_encryption(client: &Client, head: &ObjectHead) -> Result<Client, Fail
     match as_encrypted(head) {
         None => Ok(client.clone()),
         written => Ok(client.with_encryption(ObjectEncryption { written, read: None })?),
-    }
-}
-
-/// `name=value`.
-fn pair(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("write NAME=VALUE".to_owned()),
     }
 }
 

@@ -20,6 +20,10 @@ pub(crate) mod confirm;
 
 pub(crate) mod encryption;
 
+pub(crate) mod metadata;
+
+pub(crate) mod written;
+
 pub(crate) mod rewriting;
 
 pub(crate) mod removal;

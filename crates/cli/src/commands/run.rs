@@ -24,8 +24,8 @@ use crate::errors::Failure;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 A line is one of:
-  cp [-r] [--content-type TYPE] [--links HOW] [FILTERS] SOURCE TARGET
-  mv [-r] [--content-type TYPE] [--links HOW] [FILTERS] SOURCE TARGET
+  cp [-r] [OPTIONS] SOURCE TARGET   with what `wigeon cp` has of links, filters, encryption and what goes with objects
+  mv [-r] [OPTIONS] SOURCE TARGET
   rm [-r] [FILTERS] ADDRESS...
 
 Examples:

@@ -9,10 +9,12 @@ use wigeon_client::sync::{
 };
 
 use super::objects::progress::{Run, RunOptions};
-use super::objects::sides::{reading, sides, whole};
+use super::objects::sides::{reading, whole};
 use super::objects::store::Stores;
 use super::objects::synced::{self, Synced};
-use super::objects::syncing::{SyncOptions, apply, backup, carry_out, changes, keeps_times, remove, tell};
+use super::objects::syncing::{
+    SyncOptions, apply, backup, carry_out, changes, keeps_times, remove, tell, wished_sides,
+};
 use crate::context::Context;
 use crate::errors::{Failure, Kind};
 
@@ -56,8 +58,8 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let (Some(from), Some(to)) = (&args.source, &args.target) else {
         return Err(Failure::usage("name a source and a target"));
     };
-    let (source, target) = sides(from, to, &stores, context)?;
     let wished = &args.wished;
+    let (source, target) = wished_sides(from, to, wished, &stores, context)?;
     let backup = wished.backup_dir.as_deref().map(|address| backup(address, &target, &stores, context));
     let backup = backup.transpose()?;
     let reading = reading(&wished.filters, wished.follow_links, (&source, &target), context)?;
@@ -73,7 +75,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     }
     context.output.note(&format!("Comparing by {}.", comparison.sentence()));
     let run = start(&args, comparison, &target, context)?;
-    let apply = apply(&run.transfers, &source, &target, backup.as_ref());
+    let apply = apply(&run.transfers, wished, (&source, &target), backup.as_ref());
     let carried = carry_out(plan, &apply, wished.guard()).await?;
     run.finish_sync(context, &carried.synced, carried.held_back.map(Failure::from))
 }
@@ -87,7 +89,7 @@ fn start(args: &Args, comparison: Comparison, target: &Side, context: &Context) 
 async fn saved(path: &Path, args: &Args, stores: &Stores, context: &Context) -> Result<(), Failure> {
     let saved = SavedPlan::read(path)?;
     let header = saved.header();
-    let (source, target) = sides(&header.source, &header.target, stores, context)?;
+    let (source, target) = wished_sides(&header.source, &header.target, &args.wished, stores, context)?;
     let backup =
         header.backup.as_deref().map(|address| backup(address, &target, stores, context)).transpose()?;
     if args.run.dry_run {
@@ -100,7 +102,8 @@ async fn saved(path: &Path, args: &Args, stores: &Stores, context: &Context) -> 
         return synced::say(saved.totals(), header.comparison, context);
     }
     let run = start(args, header.comparison, &target, context)?;
-    let apply = Apply { recheck: true, ..apply(&run.transfers, &source, &target, backup.as_ref()) };
+    let apply =
+        Apply { recheck: true, ..apply(&run.transfers, &args.wished, (&source, &target), backup.as_ref()) };
     let told = stream::iter(saved.changes()?).map_ok(Told::Change);
     let applied = apply.changes(told).await?;
     let mut synced = Synced::new(saved.totals(), applied);

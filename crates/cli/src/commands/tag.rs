@@ -9,6 +9,7 @@ use wigeon_core::s3::BucketName;
 use super::objects::address::StorePlace;
 use super::objects::crew::{Crew, Deed};
 use super::objects::meant::MeantArgs;
+use super::objects::metadata::pair;
 use super::objects::{human, store};
 use crate::context::Context;
 use crate::errors::Failure;
@@ -194,14 +195,6 @@ async fn of_object(client: &Client, at: &Address, change: &Change) -> Result<(bo
     Ok((false, tags))
 }
 
-/// `name=value`.
-fn pair(text: &str) -> Result<Tag, String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("write NAME=VALUE".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,6 +209,5 @@ mod tests {
         assert_eq!(Change::Set(tags("c=3")).of(there()), tags("c=3"));
         assert_eq!(Change::Add(tags("b=3 c=x=y")).of(there()), tags("a=1 b=3 c=x=y"));
         assert_eq!(Change::Remove(vec!["a".into(), "z".into()]).of(there()), tags("b=2"));
-        assert!(pair("=x").is_err() && pair("x").is_err());
     }
 }

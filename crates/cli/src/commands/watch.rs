@@ -13,9 +13,9 @@ use wigeon_core::time::SignedDuration;
 
 use super::objects::human;
 use super::objects::progress::{Run, RunOptions, Stop};
-use super::objects::sides::{reading, sides};
+use super::objects::sides::reading;
 use super::objects::store::Stores;
-use super::objects::syncing::{SyncOptions, apply, backup, carry_out, keeps_times};
+use super::objects::syncing::{SyncOptions, apply, backup, carry_out, keeps_times, wished_sides};
 use crate::context::Context;
 use crate::errors::{Failure, Kind};
 use crate::output::printable;
@@ -69,8 +69,8 @@ fn time(text: &str) -> Result<Duration, String> {
 /// Runs the command.
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let stores = Stores::limited(args.run.limit());
-    let (source, target) = sides(&args.source, &args.target, &stores, context)?;
     let wished = &args.wished;
+    let (source, target) = wished_sides(&args.source, &args.target, wished, &stores, context)?;
     let backup = wished.backup_dir.as_deref().map(|address| backup(address, &target, &stores, context));
     let backup = backup.transpose()?;
     let reading = reading(&wished.filters, wished.follow_links, (&source, &target), context)?;
@@ -156,7 +156,7 @@ impl Keeping<'_> {
         let run = Run::until(self.context, &self.options, &self.stop)?;
         let (source, target) = (&self.source, &self.target);
         let plan = plan(diff(source, target, reading), source, target, self.wished.policy());
-        let apply = apply(&run.transfers, source, target, self.backup.as_ref());
+        let apply = apply(&run.transfers, self.wished, (source, target), self.backup.as_ref());
         let carried = match carry_out(plan, &apply, self.wished.guard()).await {
             Ok(carried) => carried,
             Err(error) => {

@@ -136,7 +136,7 @@ impl ByteRange {
 }
 
 /// What must hold for an operation to be done.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Conditions {
     /// The object is still this one.
     pub if_match: Option<ETag>,

@@ -10,7 +10,7 @@ use md5::{Digest as _, Md5};
 use wigeon_core::s3::{BucketName, ObjectKey};
 use wigeon_core::sigv4::canonical::hex;
 
-use super::acl::{Grant, with_grants};
+use super::acl::{CannedAcl, Grant, with_grants};
 use super::call::Call;
 use super::checksum::{Checksum, ChecksumAlgorithm};
 use super::client::{Answer, Client};
@@ -20,7 +20,7 @@ use super::object::{CONTENT_HEADERS, Conditions, ETag};
 use super::tagging::{Tag, as_header};
 
 /// What goes with an object.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PutOptions {
     /// The media type.
     pub content_type: Option<String>,
@@ -41,6 +41,8 @@ pub struct PutOptions {
     pub legal_hold: bool,
     /// Who may do what with it; without any, what the store gives by itself.
     pub grants: Vec<Grant>,
+    /// A list that has a name, in place of grants.
+    pub acl: Option<CannedAcl>,
     /// Only if these hold.
     pub conditions: Conditions,
 }
@@ -72,6 +74,28 @@ pub enum Verified {
 }
 
 impl PutOptions {
+    /// What is wished here, and else what goes with an object that is there.
+    #[must_use]
+    pub fn over(&self, there: Self) -> Self {
+        let wished = self.clone();
+        Self {
+            content_type: wished.content_type.or(there.content_type),
+            metadata: named(wished.metadata, there.metadata),
+            content_headers: named(wished.content_headers, there.content_headers),
+            storage_class: wished.storage_class.or(there.storage_class),
+            tags: if wished.tags.is_empty() { there.tags } else { wished.tags },
+            redirect: wished.redirect.or(there.redirect),
+            retention: wished.retention.or(there.retention),
+            legal_hold: wished.legal_hold || there.legal_hold,
+            grants: match (wished.acl, wished.grants.is_empty()) {
+                (None, true) => there.grants,
+                _ => wished.grants,
+            },
+            acl: wished.acl.or(there.acl),
+            conditions: wished.conditions,
+        }
+    }
+
     pub(crate) fn on(&self, call: Call) -> Result<Call, S3Error> {
         let mut call =
             call.maybe_header("content-type", self.content_type.as_deref())?.metadata(&self.metadata)?;
@@ -83,9 +107,17 @@ impl PutOptions {
             call = call.header("x-amz-tagging", &as_header(&self.tags))?;
         }
         call = with_lock(with_grants(call, &self.grants)?, self.retention, self.legal_hold)?;
-        call.maybe_header("x-amz-storage-class", self.storage_class.as_deref())?
+        call.maybe_header("x-amz-acl", self.acl.map(CannedAcl::name))?
+            .maybe_header("x-amz-storage-class", self.storage_class.as_deref())?
             .maybe_header("x-amz-website-redirect-location", self.redirect.as_deref())
     }
+}
+
+/// Those of `there` whose names are not among the wished ones, then these.
+fn named(wished: Vec<(String, String)>, mut there: Vec<(String, String)>) -> Vec<(String, String)> {
+    there.retain(|(name, _)| !wished.iter().any(|(known, _)| known == name));
+    there.extend(wished);
+    there
 }
 
 impl Client {
@@ -174,4 +206,41 @@ pub(crate) fn etag(headers: &HeaderMap) -> Option<ETag> {
 pub(crate) fn version_id(headers: &HeaderMap) -> Option<String> {
     let id = headers.get("x-amz-version-id").and_then(|id| id.to_str().ok())?;
     (id != "null").then(|| id.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(text: &str) -> Vec<(String, String)> {
+        let pair = |text: &str| text.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+        text.split_whitespace().filter_map(pair).collect()
+    }
+
+    #[test]
+    fn wishes_come_before_what_is_there() {
+        let there = PutOptions {
+            content_type: Some("text/plain".into()),
+            metadata: pairs("owner=ada year=1843"),
+            content_headers: pairs("cache-control=no-store"),
+            tags: pairs("a=1"),
+            grants: vec![Grant { permission: "READ".into(), ..Grant::default() }],
+            ..PutOptions::default()
+        };
+        assert_eq!(PutOptions::default().over(there.clone()), there);
+        let wished = PutOptions {
+            metadata: pairs("owner=bob"),
+            content_headers: pairs("expires=never"),
+            storage_class: Some("COLD".into()),
+            tags: pairs("b=2"),
+            acl: Some(CannedAcl::Private),
+            ..PutOptions::default()
+        };
+        let both = wished.over(there);
+        assert_eq!(both.content_type.as_deref(), Some("text/plain"));
+        assert_eq!(both.metadata, pairs("year=1843 owner=bob"));
+        assert_eq!(both.content_headers, pairs("cache-control=no-store expires=never"));
+        assert_eq!((both.storage_class.as_deref(), both.tags), (Some("COLD"), pairs("b=2")));
+        assert_eq!((both.acl, both.grants), (Some(CannedAcl::Private), Vec::new()));
+    }
 }

@@ -19,7 +19,9 @@ use super::found::{Found, Trouble};
 use super::plan::{Change, Permitted, Told};
 use super::side::Side;
 use crate::s3::{ErrorKind, PutOptions};
-use crate::transfer::{Item, Planned, Report, Step, TransferError, Transfers, blocking, remove_emptied};
+use crate::transfer::{
+    BESIDE, Item, Planned, Report, Step, TransferError, Transfers, blocking, remove_emptied,
+};
 
 /// Changes that are prepared beside each other: held against what is there, backed up.
 const PREPARED: usize = 16;
@@ -110,6 +112,7 @@ impl Apply {
     /// As [`Self::changes`].
     pub async fn late(&self) -> Result<Applied, SyncError> {
         let late = std::mem::take(&mut *self.late.files.lock().unwrap_or_else(PoisonError::into_inner));
+        let late = side_by_side(late);
         for path in late.iter().filter_map(|change| self.path_in_the_way(change)) {
             let beside = on_disk(&path, |path| std::fs::rename(path, beside(path)));
             beside.await?;
@@ -119,8 +122,8 @@ impl Apply {
 
     /// The folder that stands where a new file is to come.
     fn path_in_the_way(&self, change: &Change) -> Option<PathBuf> {
-        let Change::Copy { source, replaces: None, path, .. } = change else { return None };
-        let path = self.target.folder()?.join(path.as_deref().unwrap_or(&source.name));
+        let Change::Copy { replaces: None, .. } = change else { return None };
+        let path = self.target.folder()?.join(change.path()?);
         path.is_dir().then_some(path)
     }
 
@@ -210,6 +213,7 @@ impl Apply {
             (Side::Store { .. }, Side::Store { .. }) => Step::Copy {
                 from: place(&self.source, &source.name)?,
                 to: place(&self.target, &source.name)?,
+                options: Arc::clone(&self.put),
             },
         };
         Ok(Item::new(source.name, source.size, step))
@@ -223,7 +227,8 @@ impl Apply {
     ) -> Result<Option<Item>, TransferError> {
         let Side::Folder(folder) = &self.target else {
             let (from, to) = (place(&self.target, &target.name)?, place(&self.target, &source.name)?);
-            let item = Item::new(source.name.clone(), target.size, Step::Copy { from, to });
+            let item =
+                Item::new(source.name.clone(), target.size, Step::Copy { from, to, options: Arc::default() });
             return Ok(Some(item.moving()));
         };
         let from = folder.join(target.path());
@@ -277,7 +282,8 @@ impl Apply {
             }
             (store, Some(backup)) => {
                 let (from, to) = (place(store, &target.name)?, place(backup, &target.name)?);
-                self.transfers.copy(&from.client, &from.address, Some(target.size), &to.address).await?;
+                let (as_it_is, size) = (PutOptions::default(), Some(target.size));
+                self.transfers.copy(&from.client, &from.address, size, &to.address, &as_it_is).await?;
                 Ok(false)
             }
         }
@@ -322,6 +328,16 @@ impl Change {
         match self {
             Self::Copy { source, .. } | Self::Move { source, .. } => &source.name,
             Self::Remove { target } => &target.name,
+        }
+    }
+
+    /// Where it makes a file, below the target's folder.
+    fn path(&self) -> Option<&str> {
+        match self {
+            Self::Copy { source, path, .. } | Self::Move { source, path, .. } => {
+                Some(path.as_deref().unwrap_or(&source.name))
+            }
+            Self::Remove { .. } => None,
         }
     }
 }
@@ -369,8 +385,28 @@ async fn on_disk(
 /// The name of a folder beside a file that has its name.
 fn beside(folder: &Path) -> PathBuf {
     let mut name = folder.as_os_str().to_owned();
-    name.push("‛d");
+    name.push(BESIDE);
     PathBuf::from(name)
+}
+
+/// New files, those first that others lie below: where a folder stood when they were planned, some of them will stand,
+/// and the folder beside them.
+fn side_by_side(mut late: Vec<Change>) -> Vec<Change> {
+    late.sort_by(|one, other| one.name().cmp(other.name()));
+    let paths: BTreeSet<String> = late.iter().filter_map(Change::path).map(str::to_owned).collect();
+    for change in &mut late {
+        let Some(planned) = change.path() else { continue };
+        let mut moved = planned.to_owned();
+        for (at, _) in planned.rmatch_indices('/') {
+            if planned.get(..at).is_some_and(|above| paths.contains(above)) {
+                moved.insert_str(at, BESIDE);
+            }
+        }
+        if let Change::Copy { path, .. } = change {
+            *path = Some(moved);
+        }
+    }
+    late
 }
 
 fn make_parent(path: &Path) -> io::Result<()> {

@@ -22,7 +22,7 @@ use super::found::{Found, Trouble};
 use super::scan::Reading;
 use super::scope::Scope;
 use super::side::Side;
-use crate::transfer::{Placer, TransferError};
+use crate::transfer::{BESIDE, Placer, TransferError};
 
 /// Looks that are made at once.
 const LOOKS: usize = 16;
@@ -354,7 +354,6 @@ impl Plan {
 
 /// Whatever joins a folder goes where that is: under its own name, or under the one that it got beside a file.
 fn with_its_like(root: &Path, below: &Path) -> PathBuf {
-    const BESIDE: &str = "‛d";
     let mut names: Vec<_> = below.iter().collect();
     let Some(file) = names.pop() else { return below.to_owned() };
     let mut path = PathBuf::new();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use proptest::prelude::*;
@@ -12,7 +12,7 @@ use wigeon_testkit::faults::{Fault, FaultProxy, Weather};
 
 use super::*;
 use crate::s3::test_store::TestStore;
-use crate::transfer::{Placer, Prefix, Silent, Transfers, Tuning};
+use crate::transfer::{Placer, Prefix, Progress, TransferError, Transfers, Tuning};
 
 type Files = BTreeMap<String, Vec<u8>>;
 
@@ -58,6 +58,16 @@ async fn read_folder(folder: &Path) -> Files {
     files
 }
 
+/// What failed, and why.
+#[derive(Default)]
+struct Failures(Mutex<Vec<String>>);
+
+impl Progress for Failures {
+    fn failed(&self, name: &str, error: &TransferError) {
+        self.0.lock().unwrap().push(format!("{name}: {error}"));
+    }
+}
+
 /// A whole run; `Ok` is what a command reports as success.
 async fn run(source: &Side, target: &Side, delete: bool) -> Result<Totals, String> {
     run_about(source, target, delete, Scope::default()).await
@@ -67,7 +77,8 @@ async fn run_about(source: &Side, target: &Side, delete: bool, scope: Scope) -> 
     let policy = Policy { comparison: Comparison::Checksum, delete, ..Policy::default() };
     let reading = Reading { scope, ..Reading::default() };
     let mut plan = plan(diff(source, target, &reading), source, target, policy);
-    let transfers = Transfers::new(TUNING, Arc::new(Silent), CancellationToken::new());
+    let told = Arc::new(Failures::default());
+    let transfers = Transfers::new(TUNING, Arc::clone(&told) as _, CancellationToken::new());
     let (source, target) = (source.clone(), target.clone());
     let apply = Apply {
         transfers,
@@ -92,7 +103,7 @@ async fn run_about(source: &Side, target: &Side, delete: bool, scope: Scope) -> 
     let late = apply.late().await.map_err(|error| error.to_string())?;
     match applied.report.failed + removed.report.failed + late.report.failed {
         0 => Ok(totals),
-        failed => Err(format!("{failed} failed")),
+        failed => Err(format!("{failed} failed: {}", told.0.lock().unwrap().join("; "))),
     }
 }
 

@@ -124,15 +124,15 @@ impl Transfers {
                 Ok(Done { bytes, ..NOTHING })
             }
             Step::MakeFolder { to, within } => make_folder(within, to).await.map(|()| NOTHING),
-            Step::Copy { from, to } if from.client.is_same(&to.client) => {
+            Step::Copy { from, to, options } if from.client.is_same(&to.client) => {
                 if item.after == After::Keep {
-                    self.copy(&from.client, &from.address, Some(item.size), &to.address).await
+                    self.copy(&from.client, &from.address, Some(item.size), &to.address, options).await
                 } else {
-                    self.copy_to_move(&from.client, &from.address, &to.address).await
+                    self.copy_to_move(&from.client, &from.address, &to.address, options).await
                 }
             }
-            Step::Copy { from, to } => {
-                self.copy_across(&from.client, &from.address, &to.client, &to.address).await
+            Step::Copy { from, to, options } => {
+                self.copy_across(&from.client, &from.address, &to.client, &to.address, options).await
             }
             Step::RemoveObject(place) => remove_object(place).await.map(|()| NOTHING),
             Step::RemoveFile(path) => remove_file(path).await.map(|()| NOTHING),

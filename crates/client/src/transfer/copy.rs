@@ -14,8 +14,8 @@ use super::reader::{ObjectReader, changed};
 use crate::s3::{Client, CopyOptions, ETag, ErrorKind, GetOptions, ObjectHead, PutOptions};
 
 impl Transfers {
-    /// Copies an object inside one store, with its metadata; large ones in parts. What a store cannot copy with the
-    /// encryption that is wished for (Ceph RGW 16) passes through here.
+    /// Copies an object inside one store; large ones in parts. What is wished goes with it, and else what goes with
+    /// the object, except its class, encryption and list: there the bucket's own hold.
     ///
     /// # Errors
     /// See [`TransferError`].
@@ -25,47 +25,41 @@ impl Transfers {
         from: &Address,
         known_size: Option<u64>,
         to: &Address,
+        wished: &PutOptions,
     ) -> Result<Done, TransferError> {
-        match self.copy_inside(client, from, known_size, to).await {
-            Err(error) if error.kind() == Some(ErrorKind::NotSupported) && client.has_encryption() => {
-                self.copy_across(client, from, client, to).await
+        let in_one_piece = known_size.filter(|size| *size <= self.tuning.copy_threshold);
+        let (Some(size), true) = (in_one_piece, is_at_most_a_class(wished)) else {
+            return self.copy_described(client, from, to, wished).await;
+        };
+        let options = CopyOptions { storage_class: wished.storage_class.clone(), ..CopyOptions::default() };
+        match self.unless_stopped(client.copy_object(from.pair(), to.pair(), &options)).await? {
+            // What a store does not encrypt while it copies, it encrypts when it is sent (Ceph RGW 16).
+            Err(error) if error.kind() == ErrorKind::NotSupported && client.has_encryption() => {
+                self.copy_across(client, from, client, to, wished).await
             }
-            other => other,
+            stored => {
+                let verified = stored?.verified;
+                self.progress.moved(size);
+                Ok(Done { bytes: size, verified })
+            }
         }
     }
 
-    async fn copy_inside(
+    /// Says what goes with the copy: where something of it is new, and where parts know nothing of it.
+    async fn copy_described(
         &self,
         client: &Client,
         from: &Address,
-        known_size: Option<u64>,
         to: &Address,
+        wished: &PutOptions,
     ) -> Result<Done, TransferError> {
-        if let Some(size) = known_size.filter(|size| *size <= self.tuning.copy_threshold) {
-            let options = CopyOptions::default();
-            let stored = self.unless_stopped(client.copy_object(from.pair(), to.pair(), &options)).await??;
-            self.progress.moved(size);
-            return Ok(Done { bytes: size, verified: stored.verified });
-        }
         let get = GetOptions::default();
         let head = self.unless_stopped(client.head_object(&from.bucket, &from.key, &get)).await??;
-        let options = CopyOptions { source_if_match: head.etag.clone(), ..CopyOptions::default() };
-        if head.size <= self.tuning.copy_threshold {
-            let stored = self.unless_stopped(client.copy_object(from.pair(), to.pair(), &options)).await?;
-            let stored = stored.map_err(changed(from))?;
-            self.progress.moved(head.size);
-            return Ok(Done { bytes: head.size, verified: stored.verified });
-        }
-        // In one piece they would go with the object by themselves.
-        let tags = self.tags_to_keep(client, from, &head, None, &PutOptions::default()).await?;
-        let put = PutOptions { tags, ..described_by(&head) };
-        match self.copy_parts(client, from, &head, to, &options, &put).await {
-            // Some stores do not decode the name of a part's source (Ceph RGW 16), and find nothing there.
-            Err(error) if error.kind() == Some(ErrorKind::NotFound) => {
-                self.copy_across(client, from, client, to).await
-            }
-            other => other,
-        }
+        let options = wished.over(described_by(&head));
+        let tags = self.tags_to_keep(client, from, &head, None, &options).await?;
+        let done = self.copy_as(client, (from, to), &head, None, &options, &tags).await?;
+        self.see_tags(client, to, &tags).await?;
+        Ok(done)
     }
 
     pub(crate) async fn copy_parts(
@@ -103,7 +97,8 @@ impl Transfers {
         parts.finish(sent, put).await
     }
 
-    /// Copies an object from one store into another, with its metadata: the bytes pass through here.
+    /// Copies an object from one store into another, with its metadata and its tags, and what is wished in their
+    /// place: the bytes pass through here.
     ///
     /// # Errors
     /// See [`TransferError`].
@@ -113,9 +108,22 @@ impl Transfers {
         from: &Address,
         to_client: &Client,
         to: &Address,
+        wished: &PutOptions,
     ) -> Result<Done, TransferError> {
         let (head, reader) = self.unless_stopped(ObjectReader::whole(from_client, from, None)).await??;
-        self.write(reader, to_client, to, &described_by(&head)).await
+        let mut options = wished.over(described_by(&head));
+        if head.state.tags.is_some() {
+            options.tags = self.tags_to_keep(from_client, from, &head, None, &options).await?;
+        }
+        let written = self.write(reader, to_client, to, &options).await;
+        match written {
+            Err(error) if error.kind() == Some(ErrorKind::NotSupported) && options.tags != wished.tags => {
+                self.progress.skipped(&format!("the tags of {from}"), "the other store has none");
+                options.tags.clear();
+                self.pass_through(from_client, from, head.etag, to_client, to, &options).await
+            }
+            other => other,
+        }
     }
 
     /// The same for the object of this entity tag, with other things to go with it.
@@ -146,6 +154,11 @@ impl Transfers {
         let stream = StreamReader::new(Box::pin(chunks.into_stream()));
         self.upload_stream(to_client, stream, to, options).await
     }
+}
+
+/// Whether the store has nothing to be told but where the copy is kept.
+fn is_at_most_a_class(wished: &PutOptions) -> bool {
+    *wished == PutOptions { storage_class: wished.storage_class.clone(), ..PutOptions::default() }
 }
 
 fn described_by(head: &ObjectHead) -> PutOptions {

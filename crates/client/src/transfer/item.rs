@@ -104,6 +104,8 @@ pub enum Step {
         from: Place,
         /// The other place.
         to: Place,
+        /// What goes with it in place of what goes with the object.
+        options: Arc<PutOptions>,
     },
     /// An object is removed.
     RemoveObject(Place),

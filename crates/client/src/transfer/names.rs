@@ -21,6 +21,8 @@ const ESCAPE: char = '‛';
 const LONGEST_NAME: usize = 255;
 /// A folder that has the name of a file beside it.
 const BESIDE_A_FILE: char = 'd';
+/// What its name ends in.
+pub(crate) const BESIDE: &str = "‛d";
 
 /// Why a file has no place among keys.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -87,8 +89,7 @@ impl Placer {
             let is_folder = segments.peek().is_some();
             let mut name = escaped(segment);
             if is_folder && self.objects.iter().any(|object| object.len() == end) {
-                name.push(ESCAPE);
-                name.push(BESIDE_A_FILE);
+                name.push_str(BESIDE);
             }
             push_pieces(&mut path, &name);
             end += 1;

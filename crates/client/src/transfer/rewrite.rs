@@ -72,7 +72,8 @@ impl Transfers {
         Ok(done)
     }
 
-    /// Copies an object inside its store with everything that goes with it, for a move.
+    /// Copies an object inside its store with everything that goes with it, and what is wished in its place, for a
+    /// move.
     ///
     /// # Errors
     /// As [`Self::rewrite`].
@@ -81,6 +82,7 @@ impl Transfers {
         client: &Client,
         from: &Address,
         to: &Address,
+        wished: &PutOptions,
     ) -> Result<Done, TransferError> {
         let get = GetOptions::default();
         let head = self.unless_stopped(client.head_object(&from.bucket, &from.key, &get)).await??;
@@ -88,7 +90,7 @@ impl Transfers {
             None => client.clone(),
             written => client.with_encryption(ObjectEncryption { written, read: None })?,
         };
-        let options = self.guarded(&client, from, &head, as_written(&head)).await?;
+        let options = wished.over(self.guarded(&client, from, &head, as_written(&head)).await?);
         // In one piece they go with the object by themselves.
         let tags = if head.size > self.tuning.copy_threshold {
             self.tags_to_keep(&client, from, &head, None, &options).await?
@@ -96,12 +98,13 @@ impl Transfers {
             Vec::new()
         };
         let done = self.copy_as(&client, (from, to), &head, None, &options, &tags).await?;
+        self.see_tags(&client, to, &wished.tags).await?;
         self.see_lock(&client, to, &options).await?;
         Ok(done)
     }
 
     /// The object of this head, as `options` and `tags` have it.
-    async fn copy_as(
+    pub(crate) async fn copy_as(
         &self,
         client: &Client,
         (from, to): (&Address, &Address),
@@ -132,7 +135,11 @@ impl Transfers {
         };
         match copied {
             Err(error) if version.is_none() && passes_through(&error) => {
-                let options = PutOptions { tags: tags.to_vec(), ..options.clone() };
+                let tags = match tags {
+                    [] => self.tags_to_keep(client, from, head, None, options).await?,
+                    tags => tags.to_vec(),
+                };
+                let options = PutOptions { tags, ..options.clone() };
                 self.pass_through(client, from, head.etag.clone(), client, to, &options).await
             }
             Err(TransferError::Store(error)) if error.kind() == ErrorKind::Denied && is_guarded(options) => {
@@ -225,7 +232,12 @@ impl Transfers {
     }
 
     /// Some stores lose tags, or garble them, while they copy (Ceph RGW 16): then they are written again.
-    async fn see_tags(&self, client: &Client, at: &Address, tags: &[Tag]) -> Result<(), TransferError> {
+    pub(crate) async fn see_tags(
+        &self,
+        client: &Client,
+        at: &Address,
+        tags: &[Tag],
+    ) -> Result<(), TransferError> {
         if tags.is_empty() {
             return Ok(());
         }

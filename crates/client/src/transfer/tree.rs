@@ -161,8 +161,10 @@ pub fn plan_copy(
     to_client: &Client,
     to: &Prefix,
     filter: &Arc<Filter>,
+    options: &PutOptions,
 ) -> impl Stream<Item = Result<Planned, TransferError>> + Send + Unpin + use<> {
     let (client, from, to_client, to) = (client.clone(), from.clone(), to_client.clone(), to.clone());
+    let options = Arc::new(options.clone());
     list_meant(&client, &from, filter).map(move |object| {
         let object = object?;
         let below = object.key.strip_prefix(&from.prefix).unwrap_or(&object.key);
@@ -174,6 +176,7 @@ pub fn plan_copy(
                 let step = Step::Copy {
                     from: Place { client: client.clone(), address: source },
                     to: Place { client: to_client.clone(), address: target },
+                    options: Arc::clone(&options),
                 };
                 Planned::item(Item::new(object.key, object.size, step))
             }

@@ -1,15 +1,15 @@
 //! From a text to a token whose signature holds (RFC 7515, section 5.2).
 
+use std::borrow::Cow;
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
 use super::algorithm::{Algorithm, AllowedAlgorithms};
 use super::key_set::{KeyError, KeySet};
 use crate::claims::{Claims, ClaimsError};
+use crate::encoding::base64_url_decode;
 
 /// The longest token that is looked at: STS's limit for `WebIdentityToken`, in bytes.
 pub const MAX_TOKEN_LEN: usize = 20_000;
@@ -81,7 +81,8 @@ impl<'a> UnverifiedToken<'a> {
             _ => return Err(TokenError::NotCompact),
         }
 
-        let header: Header = serde_json::from_slice(&decode(header)?).map_err(TokenError::Header)?;
+        let header = decode(header)?;
+        let header: Header<'_> = serde_json::from_slice(&header).map_err(TokenError::Header)?;
         if header.crit {
             return Err(TokenError::Critical);
         }
@@ -175,8 +176,9 @@ impl SignedToken {
 }
 
 #[derive(Deserialize)]
-struct Header {
-    alg: String,
+struct Header<'h> {
+    #[serde(borrow)]
+    alg: Cow<'h, str>,
     kid: Option<String>,
     #[serde(default, deserialize_with = "present")]
     crit: bool,
@@ -188,5 +190,5 @@ fn present<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
 }
 
 fn decode(part: &str) -> Result<Vec<u8>, TokenError> {
-    URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::NotCompact)
+    base64_url_decode(part).ok_or(TokenError::NotCompact)
 }

@@ -133,7 +133,9 @@ impl<'a> Context<'a> {
     /// The value of a key, in any case.
     #[must_use]
     pub fn value(&self, key: &str) -> Option<&Value<'a>> {
-        self.entries.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value)
+        // Lengths differ sooner than characters do.
+        let is_it = |name: &str| name.len() == key.len() && name.eq_ignore_ascii_case(key);
+        self.entries.iter().find(|(name, _)| is_it(name)).map(|(_, value)| value)
     }
 
     /// Each key as it was entered, with its value, in the order of entry.

@@ -24,6 +24,7 @@ const ROLES: &str = "https://aws.amazon.com/roles";
 const SOURCE_IDENTITY: &str = "https://aws.amazon.com/source_identity";
 
 /// Somebody's identity: signed by a registered provider, for one of its client ids, now.
+#[derive(Clone)]
 pub struct VerifiedToken {
     issuer: String,
     subject: String,
@@ -34,6 +35,19 @@ pub struct VerifiedToken {
     source_identity: Option<String>,
     expires_at: Timestamp,
     claims: Claims,
+}
+
+/// Whom a verified token is about, without the proof of it: what a session keeps.
+#[derive(Debug, Clone)]
+pub struct Bearer {
+    /// `sub`.
+    pub subject: String,
+    /// `azp` or `aud`.
+    pub audience: String,
+    /// `amr`.
+    pub amr: Vec<String>,
+    /// All claims.
+    pub claims: Claims,
 }
 
 /// Why a signed token is nobody's identity here.
@@ -313,6 +327,13 @@ impl VerifiedToken {
     #[must_use]
     pub fn claims(&self) -> &Claims {
         &self.claims
+    }
+
+    /// Whom it is about; the token is used up.
+    #[must_use]
+    pub fn into_bearer(self) -> Bearer {
+        let Self { subject, audience, amr, claims, .. } = self;
+        Bearer { subject, audience, amr, claims }
     }
 
     /// What the roles claim says about a role: `true` when it lists it, `false` when the token has no such

@@ -4,6 +4,7 @@ use serde::Serialize;
 use wigeon_core::time::{Timestamp, iso8601_millis};
 
 use crate::decided::DecidedBy;
+use crate::request_id::RequestId;
 use crate::session::{Caller, Origin, Session};
 
 /// The record of one request. Never a token, a key, a signature or the query of an address.
@@ -12,7 +13,7 @@ pub struct Record {
     /// When it arrived.
     pub time: String,
     /// As in the answer.
-    pub request_id: String,
+    pub request_id: RequestId,
     /// `s3`, `sts` or `iam`.
     pub service: &'static str,
     /// The peer's address.

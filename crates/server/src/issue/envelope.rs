@@ -4,8 +4,7 @@
 //! authenticated too.
 
 use aws_lc_rs::aead::{Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use wigeon_core::encoding::{base64_url, base64_url_decode};
 
 use super::key_ring::KeyId;
 
@@ -23,7 +22,7 @@ pub(super) fn seal(version: u8, id: KeyId, key: &RandomizedNonceKey, mut plain: 
     envelope.extend_from_slice(&header);
     envelope.extend_from_slice(nonce.as_ref());
     envelope.append(&mut plain);
-    Some(URL_SAFE_NO_PAD.encode(envelope))
+    Some(base64_url(&envelope))
 }
 
 /// An envelope that was read and not opened.
@@ -36,7 +35,7 @@ pub(super) struct Sealed {
 impl Sealed {
     /// Reads the outside. `None` when the text is no envelope.
     pub(super) fn read(text: &str) -> Option<Self> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let bytes = base64_url_decode(text)?;
         let &[version, a, b, c, d] = bytes.first_chunk::<HEADER_LEN>()?;
         Some(Self { version, key_id: [a, b, c, d], bytes })
     }

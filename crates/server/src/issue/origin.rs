@@ -1,41 +1,37 @@
 //! What a session remembers of whom it was made for.
 
 use wigeon_core::claims::Claims;
+use wigeon_core::sts::Bearer;
 use wigeon_core::time::Timestamp;
 
 use crate::session::{ChainedOrigin, Link, Origin, ProviderRef, Session, WebIdentityOrigin, claim_value};
-use crate::trust::{AssumedRole, By};
+use crate::trust::By;
 
 /// The origin of a session that begins now.
-pub(super) fn of(assumed: &AssumedRole, issued_at: Timestamp) -> Origin {
-    match assumed.by() {
+pub(super) fn of(by: By, ceph: bool, issued_at: Timestamp) -> Origin {
+    match by {
         By::WebIdentity(identity) => {
-            let token = identity.token();
+            let (provider, Bearer { subject, audience, amr, claims }) = identity.into_bearer();
+            let principal = provider.principal().to_owned();
             Origin::WebIdentity(WebIdentityOrigin {
-                provider: ProviderRef {
-                    issuer: identity.provider().url.clone(),
-                    principal: identity.provider().principal().to_owned(),
-                },
-                subject: token.subject().to_owned(),
-                audience: token.audience().to_owned(),
-                amr: token.amr().to_vec(),
-                claims: kept_claims(token.claims()),
-                jwt_keys: identity.provider().minio.is_some(),
-                app_id: assumed.is_ceph(),
+                provider: ProviderRef { issuer: provider.url.clone(), principal },
+                subject,
+                audience,
+                amr,
+                claims: kept_claims(claims),
+                jwt_keys: provider.minio.is_some(),
+                app_id: ceph,
             })
         }
         By::Session { arn, session } => Origin::Chained(ChainedOrigin {
-            by: arn.clone(),
+            by: arn,
             provider: session.provider().cloned(),
             began_at: session.began_at(),
-            links: links(session),
+            links: links(&session),
         }),
-        By::Account { arn } => Origin::Chained(ChainedOrigin {
-            by: arn.clone(),
-            provider: None,
-            began_at: issued_at,
-            links: Vec::new(),
-        }),
+        By::Account { arn } => {
+            Origin::Chained(ChainedOrigin { by: arn, provider: None, began_at: issued_at, links: Vec::new() })
+        }
     }
 }
 
@@ -68,16 +64,10 @@ fn links(session: &Session) -> Vec<Link> {
 }
 
 /// The claims that a session keeps. What only the exchange needed stays behind.
-fn kept_claims(claims: &Claims) -> Claims {
+fn kept_claims(claims: Claims) -> Claims {
     const LEFT: [&str; 11] =
         ["iss", "sub", "aud", "amr", "exp", "iat", "nbf", "nonce", "at_hash", "c_hash", "s_hash"];
-    claims
-        .iter()
-        .filter(|(name, claim)| {
-            !LEFT.contains(name)
-                && !name.starts_with("https://aws.amazon.com/")
-                && claim_value(claim).is_some()
-        })
-        .map(|(name, claim)| (name.to_owned(), claim.clone()))
-        .collect()
+    claims.kept(|name, claim| {
+        !LEFT.contains(&name) && !name.starts_with("https://aws.amazon.com/") && claim_value(claim).is_some()
+    })
 }

@@ -12,6 +12,7 @@ use aws_lc_rs::rand;
 use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
 use wigeon_core::credentials::Credentials;
+use wigeon_core::json;
 use wigeon_core::policy::Document;
 use wigeon_core::secret::Secret;
 use wigeon_core::sigv4::canonical::SigningSecret;
@@ -20,6 +21,7 @@ use wigeon_core::time::{SignedDuration, Timestamp};
 use super::envelope::{self, OVERHEAD};
 use super::key_ring::KeyRing;
 use super::{origin, version_1};
+use crate::decided::DecidedBy;
 use crate::directory::{User, base32};
 use crate::session::{Caller, Prepared, RootSession, Session, UserSession};
 use crate::trust::AssumedRole;
@@ -35,6 +37,9 @@ const MESSAGES_LAST: SignedDuration = SignedDuration::from_hours(24);
 
 /// The longest session token, in characters: it has to travel in a header, or in an address.
 const MAX_TOKEN_LEN: usize = 12 * 1024;
+
+/// Room for most sessions, in bytes.
+const USUAL_SESSION_LEN: usize = 1024;
 
 /// Opened sessions that are kept, so that a request with the same token opens nothing.
 const CACHED_SESSIONS: u64 = 10_000;
@@ -60,6 +65,8 @@ pub struct Issued {
     pub session: Session,
     /// What the client gets.
     pub credentials: Credentials,
+    /// The statement that let them in.
+    pub allowed_by: Option<DecidedBy>,
 }
 
 /// Why no session is issued.
@@ -145,8 +152,7 @@ impl Sealer {
 
     /// Makes a session of an assumed role. It begins with the current second, and ends no later than the
     /// session that it was made from; with a provider that asks for it, no later than the token.
-    pub fn issue(&self, assumed: &AssumedRole, grant: Grant, now: Timestamp) -> Result<Issued, IssueError> {
-        let role = assumed.role();
+    pub fn issue(&self, assumed: AssumedRole, grant: Grant, now: Timestamp) -> Result<Issued, IssueError> {
         let issued_at = whole_second(now);
         let mut expires_at = issued_at + SignedDuration::from_secs(grant.duration.into());
         if let Some(limit) = origin::ends_with(assumed.by()) {
@@ -155,20 +161,21 @@ impl Sealer {
         if expires_at <= now {
             return Err(IssueError::TokenExpired);
         }
+        let entry = assumed.into_entry();
         let session = Session {
             access_key_id: new_access_key_id()?,
-            account: assumed.account().to_owned(),
-            role_arn: role.arn.clone(),
-            role_id: role.id.clone(),
-            role_name: role.name.clone(),
-            session_name: assumed.session_name().to_owned(),
-            origin: origin::of(assumed, issued_at),
-            principal_tags: assumed.tags().principal.clone(),
-            transitive_tag_keys: assumed.tags().transitive.clone(),
-            source_identity: assumed.source_identity().map(str::to_owned),
+            account: entry.account,
+            role_arn: entry.role.arn.clone(),
+            role_id: entry.role.id.clone(),
+            role_name: entry.role.name.clone(),
+            session_name: entry.session_name,
+            origin: origin::of(entry.by, entry.ceph, issued_at),
+            principal_tags: entry.tags.principal,
+            transitive_tag_keys: entry.tags.transitive,
+            source_identity: entry.source_identity,
             policy: grant.policy.as_ref().map(|document| document.text().to_owned()),
             policy_arns: grant.policy_arns,
-            claim_policies: assumed.claim_policies().to_vec(),
+            claim_policies: entry.claim_policies,
             issued_at,
             expires_at,
             prepared: Prepared::default(),
@@ -176,7 +183,7 @@ impl Sealer {
         let sealed =
             self.seal(&SealedRef::Session(&session), &session.access_key_id, grant.minimum_token_len)?;
         let credentials = Self::credentials(&session.access_key_id, sealed, expires_at);
-        Ok(Issued { session, credentials })
+        Ok(Issued { session, credentials, allowed_by: entry.allowed_by })
     }
 
     /// Makes temporary credentials that act as the account itself, for the holder of this long-lived key.
@@ -234,7 +241,8 @@ impl Sealer {
     ) -> Result<(String, Secret), IssueError> {
         let ring = self.ring();
         let key = ring.newest();
-        let mut plain = serde_json::to_vec(session).map_err(|_| IssueError::Crypto)?;
+        let mut plain = Vec::with_capacity(USUAL_SESSION_LEN);
+        json::append(session, &mut plain).map_err(|_| IssueError::Crypto)?;
         // JSON does not mind trailing spaces. Four characters carry three bytes.
         let wanted = (minimum_len * 3).div_ceil(4).saturating_sub(OVERHEAD);
         if plain.len() < wanted {

@@ -63,7 +63,7 @@ fn a_session_survives_its_token() {
     let sealer = sealer();
     let document = Document::parse(POLICY, Kind::Session).unwrap();
     let grant = Grant { policy: Some(document), ..grant() };
-    let issued = sealer.issue(&assumed, grant, clock.now()).unwrap();
+    let issued = sealer.issue(assumed.clone(), grant, clock.now()).unwrap();
     let credentials = &issued.credentials;
     assert!(credentials.access_key_id.starts_with("ASIA") && credentials.access_key_id.len() == 20);
     assert_eq!(credentials.secret_key.expose().len(), 40);
@@ -94,7 +94,7 @@ fn expiry_is_told_apart_and_to_the_second() {
     let clock = TestClock::new();
     let (_, assumed) = rich(&clock);
     let sealer = sealer();
-    let credentials = sealer.issue(&assumed, grant(), clock.now()).unwrap().credentials;
+    let credentials = sealer.issue(assumed.clone(), grant(), clock.now()).unwrap().credentials;
     let unseal = || sealer.unseal(token_of(&credentials), &credentials.access_key_id, clock.now());
     clock.advance(899);
     assert!(unseal().is_ok());
@@ -108,8 +108,8 @@ fn a_token_under_another_access_key_is_refused() {
     let clock = TestClock::new();
     let (_, assumed) = rich(&clock);
     let sealer = sealer();
-    let one = sealer.issue(&assumed, grant(), clock.now()).unwrap().credentials;
-    let other = sealer.issue(&assumed, grant(), clock.now()).unwrap().credentials;
+    let one = sealer.issue(assumed.clone(), grant(), clock.now()).unwrap().credentials;
+    let other = sealer.issue(assumed.clone(), grant(), clock.now()).unwrap().credentials;
     assert_ne!(one.access_key_id, other.access_key_id);
     assert_ne!(one.secret_key, other.secret_key);
     let crossed = sealer.unseal(token_of(&one), &other.access_key_id, clock.now());
@@ -121,7 +121,7 @@ fn tokens_of_another_ring_self_made_ones_and_changed_ones_are_refused() {
     let clock = TestClock::new();
     let (_, assumed) = rich(&clock);
     let (sealer, other) = (sealer(), sealer());
-    let issued = sealer.issue(&assumed, grant(), clock.now()).unwrap();
+    let issued = sealer.issue(assumed.clone(), grant(), clock.now()).unwrap();
     let (token, id) = (token_of(&issued.credentials), issued.credentials.access_key_id.as_str());
     let refused = |sealer: &Sealer, token: &str| {
         assert_eq!(sealer.unseal(token, id, clock.now()).unwrap_err(), UnsealError::Invalid, "{token:.40}");
@@ -177,7 +177,7 @@ fn messages_are_for_this_ring_and_for_a_day() {
     assert_eq!(other.open_message(&message, clock.now()), None);
     // Neither is a session token a message, nor a message a session token.
     let (_, assumed) = rich(&clock);
-    let issued = one.issue(&assumed, grant(), clock.now()).unwrap();
+    let issued = one.issue(assumed.clone(), grant(), clock.now()).unwrap();
     assert_eq!(one.open_message(token_of(&issued.credentials), clock.now()), None);
     assert_eq!(one.unseal(&message, "ASIA", clock.now()).unwrap_err(), UnsealError::Invalid);
     clock.advance(24 * 3600 + 1);
@@ -194,7 +194,7 @@ fn nothing_public_makes_the_secret() {
     assert_ne!(one.newest().secret_key("ASIAX"), other.newest().secret_key("ASIAX"));
     assert_eq!(one.newest().secret_key("ASIAX"), one.newest().secret_key("ASIAX"));
     let sealer = Sealer::new(one);
-    let credentials = sealer.issue(&assumed, grant(), clock.now()).unwrap().credentials;
+    let credentials = sealer.issue(assumed.clone(), grant(), clock.now()).unwrap().credentials;
     let bytes = URL_SAFE_NO_PAD.decode(token_of(&credentials)).unwrap();
     for hidden in ["alice", credentials.access_key_id.as_str(), credentials.secret_key.expose()] {
         assert!(!bytes.windows(hidden.len()).any(|window| window == hidden.as_bytes()), "{hidden}");
@@ -210,7 +210,7 @@ fn a_session_may_end_with_its_token() {
     let with_exp = |exp: i64| {
         let exp = clock.now().as_second() + exp;
         let assumed = assumed(&snapshot, &clock, json!({ "exp": exp })).unwrap();
-        sealer().issue(&assumed, grant(), clock.now())
+        sealer().issue(assumed.clone(), grant(), clock.now())
     };
     assert_eq!(with_exp(60).unwrap().session.expires_at, parse_iso8601("2026-11-23T12:01:00Z").unwrap());
     assert_eq!(with_exp(-10).unwrap_err(), IssueError::TokenExpired);
@@ -224,14 +224,14 @@ fn token_sizes() {
     let small = assumed(&snapshot, &clock, json!({})).unwrap();
     for minimum in [0, 1000, 4095, 4096] {
         let grant = Grant { minimum_token_len: minimum, ..grant() };
-        let credentials = sealer.issue(&small, grant, clock.now()).unwrap().credentials;
+        let credentials = sealer.issue(small.clone(), grant, clock.now()).unwrap().credentials;
         let length = token_of(&credentials).len();
         assert!(length >= minimum && length <= minimum.max(1000) + 4, "{length} for {minimum}");
         assert!(sealer.unseal(token_of(&credentials), &credentials.access_key_id, clock.now()).is_ok());
     }
     let groups: Vec<String> = (0..500).map(|n| format!("group-{n:015}")).collect();
     let large = assumed(&snapshot, &clock, json!({ "groups": groups })).unwrap();
-    assert!(matches!(sealer.issue(&large, grant(), clock.now()), Err(IssueError::TooLarge(_))));
+    assert!(matches!(sealer.issue(large, grant(), clock.now()), Err(IssueError::TooLarge(_))));
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn a_session_does_not_outlive_its_role_its_provider_a_revocation_or_its_policies
     let (snapshot, assumed) = rich(&clock);
     let managed = "arn:aws:iam::000000000000:policy/limit".to_owned();
     let grant = Grant { policy_arns: vec![managed.clone()], ..grant() };
-    let session = sealer().issue(&assumed, grant, clock.now()).unwrap().session;
+    let session = sealer().issue(assumed.clone(), grant, clock.now()).unwrap().session;
     assert!(session.role(&snapshot).is_ok());
     assert_eq!(session.policies(&snapshot).unwrap_err(), SessionEnded::PolicyGone(managed));
 
@@ -270,7 +270,7 @@ fn a_session_does_not_outlive_its_role_its_provider_a_revocation_or_its_policies
 fn condition_keys_of_a_session() {
     let clock = TestClock::new();
     let (_, assumed) = rich(&clock);
-    let session = sealer().issue(&assumed, grant(), clock.now()).unwrap().session;
+    let session = sealer().issue(assumed.clone(), grant(), clock.now()).unwrap().session;
     let mut context = Context::new();
     context.set("aws:PrincipalType", "as the server says");
     session.enter_keys(&mut context);
@@ -298,7 +298,7 @@ fn debug_shows_no_secret() {
     let clock = TestClock::new();
     let (_, assumed) = rich(&clock);
     let sealer = sealer();
-    let issued = sealer.issue(&assumed, grant(), clock.now()).unwrap();
+    let issued = sealer.issue(assumed.clone(), grant(), clock.now()).unwrap();
     let unsealed =
         sealer.unseal(token_of(&issued.credentials), &issued.credentials.access_key_id, clock.now()).unwrap();
     let caller = unsealed.caller.clone();
@@ -318,7 +318,7 @@ fn a_ring_is_created_once_private_and_read_again() {
     let clock = TestClock::new();
     let (_, assumed) = rich(&clock);
     let first = Sealer::new(KeyRing::open_or_create(&path, clock.now()).unwrap());
-    let credentials = first.issue(&assumed, grant(), clock.now()).unwrap().credentials;
+    let credentials = first.issue(assumed.clone(), grant(), clock.now()).unwrap().credentials;
     let second = Sealer::new(KeyRing::open_or_create(&path, clock.now()).unwrap());
     let unsealed = second.unseal(token_of(&credentials), &credentials.access_key_id, clock.now()).unwrap();
     assert_eq!(
@@ -331,7 +331,7 @@ fn a_ring_is_created_once_private_and_read_again() {
     ring.rotate(&path, 2, clock.now(), SignedDuration::ZERO).unwrap();
     let rotated = Sealer::new(KeyRing::open_or_create(&path, clock.now()).unwrap());
     assert!(rotated.unseal(token_of(&credentials), &credentials.access_key_id, clock.now()).is_ok());
-    let newer = rotated.issue(&assumed, grant(), clock.now()).unwrap().credentials;
+    let newer = rotated.issue(assumed.clone(), grant(), clock.now()).unwrap().credentials;
     assert_eq!(
         first.unseal(token_of(&newer), &newer.access_key_id, clock.now()).unwrap_err(),
         UnsealError::Invalid,
@@ -353,16 +353,16 @@ fn a_ring_is_rotated_while_it_is_in_use() {
     let (now, later) = (clock.now(), clock.now() + SignedDuration::from_secs(60));
     let (one, other) =
         (RingFile::open(path.clone(), now).unwrap(), RingFile::open(path.clone(), now).unwrap());
-    let old = one.sealer().issue(&assumed, grant(), now).unwrap().credentials;
+    let old = one.sealer().issue(assumed.clone(), grant(), now).unwrap().credentials;
     let mut ring = KeyRing::open(&path, now).unwrap();
     ring.rotate(&path, 3, now, SignedDuration::from_secs(60)).unwrap();
     assert_eq!(ring.entries().map(|entry| entry.issues).collect::<Vec<_>>(), [true, false]);
     assert!(one.refresh(now).unwrap());
     assert!(!one.refresh(now).unwrap(), "nothing new");
-    let still_old = one.sealer().issue(&assumed, grant(), now).unwrap().credentials;
+    let still_old = one.sealer().issue(assumed.clone(), grant(), now).unwrap().credentials;
     assert!(other.sealer().unseal(token_of(&still_old), &still_old.access_key_id, now).is_ok());
     assert!(one.refresh(later).unwrap(), "its time has come");
-    let new = one.sealer().issue(&assumed, grant(), later).unwrap().credentials;
+    let new = one.sealer().issue(assumed.clone(), grant(), later).unwrap().credentials;
     assert!(
         other.sealer().unseal(token_of(&new), &new.access_key_id, now).is_err(),
         "it has not read it yet"
@@ -383,7 +383,7 @@ fn a_ring_is_rotated_while_it_is_in_use() {
     fs::write(&path, "{}").unwrap();
     assert!(other.refresh(later).is_err());
     assert!(!other.refresh(later).unwrap());
-    assert!(other.sealer().issue(&assumed, grant(), later).is_ok());
+    assert!(other.sealer().issue(assumed.clone(), grant(), later).is_ok());
 }
 
 #[cfg(unix)]

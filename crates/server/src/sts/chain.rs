@@ -6,6 +6,7 @@ use super::call::{Outcome, Refusal, StsCall};
 use super::caller::rights_of;
 use super::grant::{Wanted, issue_refused};
 use super::parts::Parts;
+use crate::issue::Issued;
 use crate::trust::{TrustError, assume_as_caller};
 
 /// Assumes a role. The session ends no later than the caller's own.
@@ -37,11 +38,10 @@ pub(super) fn assume_role(parts: &Parts, call: &StsCall<'_>) -> Result<(String, 
     let (grant, packed_policy_size) = wanted.grant(&snapshot, &assumed)?;
 
     // 5. The session.
-    let by = assumed.allowed_by().cloned();
-    let issued = parts.sealer.issue(&assumed, grant, now).map_err(issue_refused)?;
-    let session = issued.session;
+    let Issued { session, credentials, allowed_by: by } =
+        parts.sealer.issue(assumed, grant, now).map_err(issue_refused)?;
     let answer = AssumedRole {
-        credentials: issued.credentials,
+        credentials,
         subject: None,
         arn: Some(session.arn().to_string()),
         assumed_role_id: Some(session.user_id()),

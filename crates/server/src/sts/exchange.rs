@@ -5,6 +5,7 @@ use wigeon_core::sts::{AssumeRoleWithWebIdentity, AssumedRole, StsError, session
 use super::call::{Outcome, Refusal, StsCall};
 use super::grant::{Wanted, issue_refused};
 use super::parts::Parts;
+use crate::issue::Issued;
 use crate::trust;
 use crate::verify::WebIdentity;
 
@@ -43,12 +44,11 @@ pub(super) async fn exchange(parts: &Parts, call: &StsCall<'_>) -> Result<(Strin
     let (grant, packed_policy_size) = wanted.grant(&snapshot, &assumed)?;
 
     // 5. The session.
-    let by = assumed.allowed_by().cloned();
-    let issued = parts.sealer.issue(&assumed, grant, now).map_err(issue_refused)?;
-    let session = issued.session;
+    let Issued { session, credentials, allowed_by: by } =
+        parts.sealer.issue(assumed, grant, now).map_err(issue_refused)?;
     let origin = session.web_identity();
     let answer = AssumedRole {
-        credentials: issued.credentials,
+        credentials,
         subject: origin.map(|origin| origin.subject.clone()),
         arn: Some(session.arn().to_string()),
         assumed_role_id: Some(session.user_id()),

@@ -28,9 +28,7 @@ fn begin(tracer: &Tracer, flags: Option<char>) -> Option<Trace> {
     if let Some(flags) = flags {
         headers.insert(parent::TRACEPARENT, format!("{PARENT}{flags}").parse().unwrap());
     }
-    let [id] = SpanId::random().unwrap();
-    let id = id.to_string().to_uppercase();
-    tracer.begin(&headers, &id, Timestamp::from_second(1_700_000_000).unwrap())
+    tracer.begin(&headers, RequestId::next(), Timestamp::from_second(1_700_000_000).unwrap())
 }
 
 #[test]

@@ -48,7 +48,7 @@ impl<'a> Circumstances<'a> {
 }
 
 /// Somebody whom a role lets in, under a session name.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct AssumedRole {
     pub(super) account: String,
     pub(super) by: By,
@@ -62,7 +62,7 @@ pub struct AssumedRole {
 }
 
 /// Whom a role let in.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum By {
     /// The bearer of a provider's token.
     WebIdentity(Box<WebIdentity>),
@@ -80,7 +80,30 @@ pub enum By {
     },
 }
 
+/// What a role gives somebody whom it lets in, to make a session of.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "as the accessors of `AssumedRole` say")]
+pub struct Entry {
+    pub account: String,
+    pub by: By,
+    pub role: Arc<Role>,
+    pub session_name: String,
+    pub tags: SessionTags,
+    pub source_identity: Option<String>,
+    pub claim_policies: Vec<String>,
+    pub ceph: bool,
+    pub allowed_by: Option<DecidedBy>,
+}
+
 impl AssumedRole {
+    /// What a session is made of; who has it back has no proof any more.
+    #[must_use]
+    pub fn into_entry(self) -> Entry {
+        let Self { account, by, role, session_name, tags, source_identity, claim_policies, ceph, allowed_by } =
+            self;
+        Entry { account, by, role, session_name, tags, source_identity, claim_policies, ceph, allowed_by }
+    }
+
     /// The account that the role is of, also where its ARN does not say so.
     #[must_use]
     pub fn account(&self) -> &str {

@@ -103,6 +103,20 @@ impl EncryptionArgs {
     /// The client, with what is said here.
     pub(crate) fn on(&self, client: Client) -> Result<Client, Failure> {
         let encryption = ObjectEncryption { written: self.written()?, read: self.read()? };
+        Self::with(client, encryption)
+    }
+
+    /// The client of a target that is compared before it is written: what is there has the key of what is written.
+    pub(crate) fn on_target(&self, client: Client) -> Result<Client, Failure> {
+        let written = self.written()?;
+        let read = match &written {
+            Some(Encryption::Customer(key)) => Some(key.clone()),
+            _ => self.read()?,
+        };
+        Self::with(client, ObjectEncryption { written, read })
+    }
+
+    fn with(client: Client, encryption: ObjectEncryption) -> Result<Client, Failure> {
         if encryption == ObjectEncryption::default() {
             return Ok(client);
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
-use wigeon_client::s3::{Client, GetOptions, PutOptions};
+use wigeon_client::s3::{Client, GetOptions};
 use wigeon_client::transfer::{
     Address, Item, Links, Meant, Place as ObjectPlace, Planned, Step, TransferError, local_path, plan_copy,
     plan_download, plan_upload,
@@ -15,6 +15,7 @@ use super::address::{Place, StorePlace};
 use super::encryption::EncryptionArgs;
 use super::filters::FilterArgs;
 use super::store::Stores;
+use super::written::WrittenArgs;
 use crate::context::Context;
 use crate::errors::{Failure, Kind};
 
@@ -28,14 +29,13 @@ pub(crate) struct MoveOptions {
     #[arg(long, short)]
     pub(crate) recursive: bool,
 
-    /// The media type of what is uploaded, in place of the one that the name suggests
-    #[arg(long, value_name = "TYPE")]
-    pub(crate) content_type: Option<String>,
-
     /// What to do with symbolic links: leave them out, take what they point at, or store their targets as rclone
     /// does (KEY.rclonelink)
     #[arg(long, value_enum, default_value_t = LinkOption::Skip, value_name = "HOW")]
     pub(crate) links: LinkOption,
+
+    #[command(flatten)]
+    pub(crate) written: WrittenArgs,
 
     #[command(flatten)]
     pub(crate) encryption: EncryptionArgs,
@@ -66,11 +66,6 @@ impl From<LinkOption> for Links {
 }
 
 impl MoveOptions {
-    /// What goes with each object.
-    pub(crate) fn put(&self) -> PutOptions {
-        PutOptions { content_type: self.content_type.clone(), ..PutOptions::default() }
-    }
-
     /// What is meant below a source. One that is named itself is meant whatever the filters.
     fn meant(&self, context: &Context) -> Result<Meant, Failure> {
         let filter = Arc::new(self.filters.filter(context.clock.now())?);
@@ -115,7 +110,8 @@ async fn up(
     }
     let client = options.encryption.on(stores.open(context, to)?)?;
     if metadata.is_dir() {
-        let plan = plan_upload(from, &client, &to.folder()?, &options.put(), options.meant(context)?).await?;
+        let plan = plan_upload(from, &client, &to.folder()?, &options.written.put(), options.meant(context)?)
+            .await?;
         return Ok(plan.boxed());
     }
     let address = if to.is_folder() {
@@ -126,7 +122,7 @@ async fn up(
         to.object()?
     };
     let to = ObjectPlace { client, address };
-    let step = Step::Upload { from: from.to_owned(), to, options: Arc::new(options.put()) };
+    let step = Step::Upload { from: from.to_owned(), to, options: Arc::new(options.written.put()) };
     Ok(one(Item::new(from.display().to_string(), metadata.len(), step)))
 }
 
@@ -138,6 +134,7 @@ async fn down(
     context: &Context,
 ) -> Result<Plan<'static>, Failure> {
     from.bucket()?;
+    options.written.for_files()?;
     let client = options.encryption.on(stores.open(context, from)?)?;
     if options.recursive {
         return Ok(plan_download(&client, &from.folder()?, to, options.meant(context)?).boxed());
@@ -183,7 +180,8 @@ async fn across(
         if same_store && source.bucket == target.bucket && target.prefix.starts_with(&source.prefix) {
             return Err(Failure::usage("the target lies in the source"));
         }
-        return Ok(plan_copy(&client, &source, &other, &target, &options.meant(context)?.filter).boxed());
+        let (filter, put) = (options.meant(context)?.filter, options.written.put());
+        return Ok(plan_copy(&client, &source, &other, &target, &filter, &put).boxed());
     }
     let source = from.object()?;
     let target = if to.is_folder() {
@@ -199,6 +197,7 @@ async fn across(
     let step = Step::Copy {
         from: ObjectPlace { client, address: source },
         to: ObjectPlace { client: other, address: target },
+        options: Arc::new(options.written.put()),
     };
     Ok(one(Item::new(name, size, step)))
 }

@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use wigeon_client::s3::PutOptions;
+use wigeon_client::s3::Client;
 use wigeon_client::sync::{
     Apply, Comparison, Guard, Late, Permitted, Plan, Policy, Removals, Side, SyncError, Told, Trouble,
 };
 use wigeon_client::transfer::Transfers;
 
+use super::encryption::EncryptionArgs;
 use super::filters::FilterArgs;
-use super::sides::{CompareOption, overlap, side};
+use super::sides::{CompareOption, overlap, side, sides};
 use super::store::Stores;
 use super::synced::{self, Synced};
+use super::written::WrittenArgs;
 use crate::context::Context;
 use crate::errors::Failure;
 
@@ -52,6 +54,10 @@ pub(crate) struct SyncOptions {
     pub(crate) follow_links: bool,
     #[command(flatten)]
     pub(crate) filters: FilterArgs,
+    #[command(flatten)]
+    written: WrittenArgs,
+    #[command(flatten)]
+    encryption: EncryptionArgs,
 }
 
 impl SyncOptions {
@@ -75,6 +81,32 @@ impl SyncOptions {
     pub(crate) fn guard(&self) -> Guard {
         Guard { most: self.max_delete, allow_empty_source: self.allow_empty_source }
     }
+}
+
+/// Both sides, with what is wished of encryption; what goes with objects is refused where files are written.
+pub(crate) fn wished_sides(
+    source: &str,
+    target: &str,
+    wished: &SyncOptions,
+    stores: &Stores,
+    context: &Context,
+) -> Result<(Side, Side), Failure> {
+    let (source, target) = sides(source, target, stores, context)?;
+    if target.folder().is_some() {
+        wished.written.for_files()?;
+    }
+    let encryption = &wished.encryption;
+    Ok((
+        encrypted(source, |client| encryption.on(client))?,
+        encrypted(target, |client| encryption.on_target(client))?,
+    ))
+}
+
+fn encrypted(side: Side, on: impl FnOnce(Client) -> Result<Client, Failure>) -> Result<Side, Failure> {
+    Ok(match side {
+        Side::Folder(folder) => Side::Folder(folder),
+        Side::Store { client, prefix } => Side::Store { client: on(client)?, prefix },
+    })
 }
 
 /// Where what is replaced or removed goes: in the same store, or on this machine, and not inside the target.
@@ -108,13 +140,18 @@ pub(crate) fn keeps_times(comparison: Comparison, target: &Side) -> bool {
 }
 
 /// What carries plans out.
-pub(crate) fn apply(transfers: &Transfers, source: &Side, target: &Side, backup: Option<&Side>) -> Apply {
+pub(crate) fn apply(
+    transfers: &Transfers,
+    wished: &SyncOptions,
+    (source, target): (&Side, &Side),
+    backup: Option<&Side>,
+) -> Apply {
     Apply {
         transfers: transfers.clone(),
         source: source.clone(),
         target: target.clone(),
         backup: backup.cloned(),
-        put: Arc::new(PutOptions::default()),
+        put: Arc::new(wished.written.put()),
         recheck: false,
         late: Late::default(),
     }

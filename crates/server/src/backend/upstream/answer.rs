@@ -37,7 +37,7 @@ pub(super) fn relayed(received: Received, permit: &Permit, place: &Place) -> Ans
                             code: document.code.clone(),
                             message: document.message.clone(),
                             resource: Some(permit.request().path.clone()),
-                            request_id: permit.request().id.clone(),
+                            request_id: permit.request().id.to_string(),
                             ..ErrorDocument::default()
                         }
                         .to_xml(),
