@@ -105,7 +105,8 @@ def oidc(peers_state):
 @pytest.fixture(scope="session")
 def rgw(peers_state):
     """Ceph RGW: S3, STS and IAM."""
-    base = 24080
+    # A range for each run, so that two on one machine do not meet.
+    base = 20000 + os.getpid() % 300 * 30
     peer = Peer(
         "ceph-rgw",
         RGW_PORT=str(free_port()),

@@ -360,41 +360,6 @@ def test_lists_of_access_are_sent_only_when_asked_for(ceph, names):
     assert "is not a canned ACL" in ceph("acl", "set", "public", f"{team}/a", code=2).stderr
 
 
-def test_encryption_with_keys_of_ones_own(home, rgw, names):
-    trusted = {"WIGEON_CA_FILE": rgw["RGW_CA_FILE"]}
-    url = rgw["RGW_TLS_ENDPOINT"]
-    scheme, rest = url.split("://", 1)
-    host, port = rest.rsplit(":", 1)
-    (home.home / "safe.cyberduckprofile").write_text(PROFILE.format(name="safe", scheme=scheme, host=host, port=port))
-    home("profile", "import", "safe.cyberduckprofile", "--name", "safe")
-    home("login", "safe", "--access-key-id", rgw["RGW_ACCESS_KEY"], env={"WIGEON_SECRET_KEY": rgw["RGW_SECRET_KEY"], **trusted})
-    bucket = names()
-    (home.home / "key").write_bytes(os.urandom(32))
-    (home.home / "other").write_text(os.urandom(32).hex())
-    (home.home / "plain").write_bytes(b"secret\n")
-    run = lambda *arguments, **more: home(*arguments, env=trusted, **more)
-    run("mb", f"safe:{bucket}")
-    run("cp", "plain", f"safe:{bucket}/k")
-    run("encrypt", f"safe:{bucket}/k", "--sse-key-file", "key")
-    assert run("stat", f"safe:{bucket}/k", code=1).stderr
-    assert json.loads(run("stat", f"safe:{bucket}/k", "--source-key-file", "key", "--json").stdout)["customer_key_md5"]
-    run("encrypt", f"safe:{bucket}/k", "--source-key-file", "key", "--sse-key-file", "other")
-    assert run("head", f"safe:{bucket}/k", "--source-key-file", "other").stdout == "secret\n"
-    # RGW's word for another key than the object's; AWS's is AccessDenied.
-    assert "InvalidArgument" in run("head", f"safe:{bucket}/k", "--source-key-file", "key", code=1).stderr
-    assert json.loads(run("stat", f"safe:{bucket}/k", "--source-key-file", "other", "--json").stdout)["customer_key_md5"]
-    noise = os.urandom(20 << 20)
-    (home.home / "large").write_bytes(noise)
-    run("cp", "large", f"safe:{bucket}/large", "--sse-key-file", "key")
-    assert run("cp", f"safe:{bucket}/large", "back", code=1).stderr
-    run("cp", f"safe:{bucket}/large", "back", "--source-key-file", "key")
-    assert (home.home / "back").read_bytes() == noise
-    run("cp", f"safe:{bucket}/large", f"safe:{bucket}/copy", "--source-key-file", "key", "--sse-key-file", "other")
-    assert run("cp", f"safe:{bucket}/copy", "-", "--source-key-file", "other", binary=True).stdout == noise
-    assert "32 bytes" in run("head", f"safe:{bucket}/k", "--source-key-file", "plain", code=2).stderr
-    assert "how is it to be encrypted" in run("encrypt", f"safe:{bucket}/k", code=2).stderr
-
-
 def test_what_goes_with_objects(store, home, names):
     team = store.bucket(names())
     bucket = team.split(":")[1]

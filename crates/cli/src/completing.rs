@@ -131,7 +131,7 @@ async fn names(client: &Client, place: &StorePlace, text: &str) -> Option<Vec<St
     while let Some(entry) = entries.try_next().await.ok()? {
         names.push(match entry {
             Entry::Prefix(prefix) => prefix,
-            Entry::Object(object) => object.key,
+            Entry::Item(object) => object.key,
         });
         if names.len() == MOST {
             break;

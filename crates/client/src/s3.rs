@@ -55,6 +55,8 @@ mod copy;
 
 mod delete;
 
+mod pages;
+
 mod list;
 
 mod versions;
@@ -81,10 +83,11 @@ pub use encryption::{CustomerKey, CustomerKeyError, Encryption, KmsKey, ObjectEn
 pub use endpoint::{Addressing, Endpoint, EndpointError, ProfileEndpointError};
 pub use error::{ErrorKind, Refusal, S3Error};
 pub use get::{GetOptions, Object, ObjectBody};
-pub use list::{Entry, ListPage, ListQuery, ObjectSummary};
+pub use list::{ListPage, ListQuery, ObjectSummary};
 pub use lock::{DefaultRetention, Retention, RetentionMode, RetentionPeriod};
 pub use multipart::{MultipartUpload, Part};
 pub use object::{ByteRange, Conditions, ETag, ObjectHead};
+pub use pages::{Entry, Listed, Page};
 pub use presign::{PresignMethod, PresignOptions, Presigned};
 pub use put::{PutOptions, Stored, Verified};
 pub use quota::BucketQuota;
@@ -93,7 +96,7 @@ pub use retry::RetryPolicy;
 pub use state::{ObjectState, StoredChecksum};
 pub use tagging::Tag;
 pub use uploads::{StoredPart, UnfinishedUpload};
-pub use versions::{VersionEntry, VersionSummary};
+pub use versions::VersionSummary;
 
 #[cfg(test)]
 pub(crate) mod test_store;

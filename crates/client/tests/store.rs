@@ -20,7 +20,7 @@ use futures_util::TryStreamExt;
 use tokio_util::sync::CancellationToken;
 use wigeon_client::connect::{ConnectOptions, Connector};
 use wigeon_client::s3::{
-    Acl, Addressing, ByteRange, CannedAcl, Client, Conditions, ETag, Endpoint, Entry, ErrorKind, GetOptions,
+    Acl, Addressing, ByteRange, CannedAcl, Client, Conditions, ETag, Endpoint, ErrorKind, GetOptions,
     ListQuery, PresignMethod, PresignOptions, PutOptions, Retention, RetentionMode, StaticCredentials,
     Verified,
 };
@@ -105,7 +105,7 @@ impl Bucket {
             page_size: Some(7),
             ..ListQuery::default()
         };
-        let entries: Vec<Entry> = self.client.list(&self.name, query).try_collect().await.unwrap();
+        let entries: Vec<_> = self.client.list(&self.name, query).try_collect().await.unwrap();
         entries.iter().map(|entry| entry.name().to_owned()).collect()
     }
 

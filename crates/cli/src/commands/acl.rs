@@ -6,7 +6,7 @@ use wigeon_client::s3::{Acl, CannedAcl};
 
 use super::objects::address::StorePlace;
 use super::objects::crew::{Crew, Deed};
-use super::objects::meant::MeantArgs;
+use super::objects::meant::{MeantArgs, ShownArgs};
 use super::objects::{human, store};
 use crate::context::Context;
 use crate::errors::Failure;
@@ -21,20 +21,9 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Show who may do what with an object or a bucket by its list
-    Get(GetArgs),
+    Get(ShownArgs),
     /// Give objects or a bucket a list that has a name
     Set(Box<SetArgs>),
-}
-
-#[derive(Debug, clap::Args)]
-struct GetArgs {
-    /// s3://BUCKET/KEY or s3://BUCKET, also with PROFILE: in place of s3://
-    #[arg(value_name = "ADDRESS")]
-    address: String,
-
-    /// A version that is not the current one
-    #[arg(long, value_name = "ID")]
-    version_id: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -60,7 +49,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     }
 }
 
-async fn show(args: &GetArgs, context: &Context) -> Result<(), Failure> {
+async fn show(args: &ShownArgs, context: &Context) -> Result<(), Failure> {
     let place = StorePlace::parse(&args.address)?;
     let client = store::open(context, &place)?;
     let acl = match place.key.as_str() {

@@ -1,14 +1,14 @@
 //! `wigeon ls`: buckets, or what is in one: a level, everything below, as a tree, with versions, in another order.
 
-use futures_util::TryStreamExt;
+use futures_util::{Stream, TryStreamExt as _};
 use serde_json::json;
-use wigeon_client::filter::Wildcard;
-use wigeon_client::s3::{Client, Entry, ErrorKind, ListQuery, VersionEntry, VersionSummary};
+use wigeon_client::filter::{Filter, Wildcard};
+use wigeon_client::s3::{Client, Entry, ErrorKind, ListQuery, S3Error};
 
 use super::objects::address::StorePlace;
 use super::objects::filters::FilterArgs;
 use super::objects::lines::Lines;
-use super::objects::told::Told;
+use super::objects::told::{Tell, Told};
 use super::objects::{human, store};
 use crate::context::Context;
 use crate::errors::Failure;
@@ -84,13 +84,12 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     if place.bucket.is_none() {
         return buckets(&client, context).await;
     }
-    let mut shown = Shown::new(&args, context);
+    let (bucket, asked) = (place.bucket()?, Asked::of(&args, &place, context)?);
     let any = if args.versions {
-        versions(&client, &place, &args, context, &mut shown).await?
+        show(client.list_versions(bucket, asked.query.clone()), &asked, Shown::new(&args, context)).await?
     } else {
-        objects(&client, &place, &args, context, &mut shown).await?
+        show(client.list(bucket, asked.query.clone()), &asked, Shown::new(&args, context)).await?
     };
-    shown.finish()?;
     if any || place.key.is_empty() {
         return Ok(());
     }
@@ -123,106 +122,68 @@ async fn buckets(client: &Client, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-impl Args {
-    /// What is asked for, and the wildcard that what comes has to match.
-    fn query(&self, place: &StorePlace) -> (ListQuery, Option<Wildcard>) {
-        let wildcard = if self.literal { None } else { Wildcard::parse(&place.key) };
+/// What is asked for, and what of what comes is shown.
+struct Asked {
+    query: ListQuery,
+    wildcard: Option<Wildcard>,
+    filter: Filter,
+    /// Rules see names from below the folder on.
+    root: usize,
+}
+
+impl Asked {
+    fn of(args: &Args, place: &StorePlace, context: &Context) -> Result<Self, Failure> {
+        let wildcard = if args.literal { None } else { Wildcard::parse(&place.key) };
         let prefix = wildcard.as_ref().map_or(place.key.as_str(), Wildcard::prefix);
-        let deep = self.recursive || self.tree || wildcard.is_some();
+        let deep = args.recursive || args.tree || wildcard.is_some();
         let query = ListQuery {
             prefix: prefix.to_owned(),
             delimiter: (!deep).then(|| "/".to_owned()),
             ..ListQuery::default()
         };
-        (query, wildcard)
+        let root = prefix.rfind('/').map_or(0, |slash| slash + 1);
+        let filter = args.filters.filter(context.clock.now())?;
+        Ok(Self { query, wildcard, filter, root })
     }
 }
 
-/// Rules see names from below the folder on.
-fn root(query: &ListQuery) -> usize {
-    query.prefix.rfind('/').map_or(0, |slash| slash + 1)
-}
-
-async fn objects(
-    client: &Client,
-    place: &StorePlace,
-    args: &Args,
-    context: &Context,
-    shown: &mut Shown<'_>,
+/// Shows what is meant of a list; says whether anything had the name, whatever the filters.
+async fn show<T: Tell>(
+    mut entries: impl Stream<Item = Result<Entry<T>, S3Error>> + Unpin,
+    asked: &Asked,
+    mut shown: Shown<'_, T>,
 ) -> Result<bool, Failure> {
-    let (query, wildcard) = args.query(place);
-    let root = root(&query);
-    let filter = args.filters.filter(context.clock.now())?;
-    let mut cursor = filter.cursor();
-    let mut entries = client.list(place.bucket()?, query);
+    let mut cursor = asked.filter.cursor();
     let mut any = false;
     while let Some(entry) = entries.try_next().await? {
-        if wildcard.as_ref().is_some_and(|wildcard| !wildcard.matches(entry.name())) {
+        if asked.wildcard.as_ref().is_some_and(|wildcard| !wildcard.matches(entry.name())) {
             continue;
         }
         any = true;
-        let below = entry.name().get(root..).unwrap_or_default();
+        let below = entry.name().get(asked.root..).unwrap_or_default();
         let meant = match &entry {
             Entry::Prefix(_) => cursor.enters(below.trim_end_matches('/')),
-            Entry::Object(object) => cursor.admits(below, object.size, object.last_modified),
+            Entry::Item(item) => cursor.admits(below, item.size(), item.last_modified()),
         };
         if meant {
-            shown.take(entry, root)?;
+            shown.take(entry, asked.root)?;
         }
     }
-    Ok(any)
-}
-
-async fn versions(
-    client: &Client,
-    place: &StorePlace,
-    args: &Args,
-    context: &Context,
-    shown: &mut Shown<'_>,
-) -> Result<bool, Failure> {
-    let (query, wildcard) = args.query(place);
-    let root = root(&query);
-    let filter = args.filters.filter(context.clock.now())?;
-    let mut cursor = filter.cursor();
-    let mut entries = client.list_versions(place.bucket()?, query);
-    let mut any = false;
-    while let Some(entry) = entries.try_next().await? {
-        let name = match &entry {
-            VersionEntry::Prefix(prefix) => prefix,
-            VersionEntry::Version(version) => &version.key,
-        };
-        if wildcard.as_ref().is_some_and(|wildcard| !wildcard.matches(name)) {
-            continue;
-        }
-        any = true;
-        let below = name.get(root..).unwrap_or_default().to_owned();
-        match entry {
-            VersionEntry::Prefix(prefix) => {
-                if cursor.enters(below.trim_end_matches('/')) {
-                    shown.take(Entry::Prefix(prefix), root)?;
-                }
-            }
-            VersionEntry::Version(version) => {
-                if cursor.admits(&below, version.size, version.last_modified) {
-                    shown.version(version)?;
-                }
-            }
-        }
-    }
+    shown.finish()?;
     Ok(any)
 }
 
 /// What has been listed: shown as it comes, or kept until it is sorted.
-struct Shown<'a> {
+struct Shown<'a, T> {
     lines: Lines<'a>,
     context: &'a Context,
     bytes: bool,
     tree: Option<Tree>,
-    kept: Option<Kept>,
+    kept: Option<Kept<T>>,
     total: Option<(u64, u64)>,
 }
 
-impl<'a> Shown<'a> {
+impl<'a, T: Tell> Shown<'a, T> {
     fn new(args: &Args, context: &'a Context) -> Self {
         let is_json = context.output.is_json();
         Self {
@@ -235,49 +196,21 @@ impl<'a> Shown<'a> {
         }
     }
 
-    fn count(&mut self, size: u64) {
-        if let Some((objects, bytes)) = &mut self.total {
-            *objects += 1;
-            *bytes += size;
+    fn take(&mut self, entry: Entry<T>, root: usize) -> Result<(), Failure> {
+        if let (Some((items, bytes)), Entry::Item(item)) = (&mut self.total, &entry) {
+            *items += 1;
+            *bytes += item.size();
         }
-    }
-
-    fn take(&mut self, entry: Entry, root: usize) -> Result<(), Failure> {
-        if let Entry::Object(object) = &entry {
-            self.count(object.size);
-        }
-        if let (Some(tree), Entry::Object(object)) = (&mut self.tree, &entry) {
-            return tree.object(object, root, &mut self.lines);
+        if let (Some(tree), Entry::Item(item)) = (&mut self.tree, &entry) {
+            return tree.item(item, root, &mut self.lines);
         }
         match &mut self.kept {
             Some(kept) => {
-                kept.entry(entry);
+                kept.take(entry);
                 Ok(())
             }
-            None => self.show(&entry),
+            None => self.lines.item(&Told::entry(&entry), |told| told.line(self.bytes)),
         }
-    }
-
-    fn version(&mut self, version: VersionSummary) -> Result<(), Failure> {
-        self.count(version.size);
-        match &mut self.kept {
-            Some(kept) => {
-                kept.version(version);
-                Ok(())
-            }
-            None => {
-                let told = Told::version(&version);
-                self.lines.item(&told, |told| told.line(self.bytes))
-            }
-        }
-    }
-
-    fn show(&mut self, entry: &Entry) -> Result<(), Failure> {
-        let told = match entry {
-            Entry::Prefix(key) => Told::Prefix { key },
-            Entry::Object(object) => Told::object(object),
-        };
-        self.lines.item(&told, |told| told.line(self.bytes))
     }
 
     fn finish(mut self) -> Result<(), Failure> {

@@ -9,8 +9,8 @@ use wigeon_core::s3::BucketName;
 use super::objects::address::StorePlace;
 use super::objects::confirm::confirm;
 use super::objects::lines::Lines;
-use super::objects::meant::{Many, MeantArgs};
-use super::objects::removal::{Removal, Remover};
+use super::objects::meant::{Found, MeantArgs};
+use super::objects::removal::{Removable, Removal, Remover};
 use super::objects::{human, store};
 use crate::context::Context;
 use crate::errors::Failure;
@@ -103,8 +103,14 @@ impl Work<'_> {
         remover: &mut Remover,
     ) -> Result<(), Failure> {
         match self.args.meant.many(place, self.context)? {
-            Some(many) if self.args.versions => self.versions(place, client, &many, remover).await,
-            Some(many) => self.objects(place, client, &many, remover).await,
+            Some(many) => {
+                let any = if self.args.versions {
+                    self.all(place, many.versions(client), remover).await?
+                } else {
+                    self.all(place, many.objects(client), remover).await?
+                };
+                if any || many.is_whole_bucket() { Ok(()) } else { Err(many.nothing(place)) }
+            }
             None if self.args.versions => self.versions_of_one(place, client, remover).await,
             None => {
                 let object = place.object()?;
@@ -113,36 +119,20 @@ impl Work<'_> {
         }
     }
 
-    async fn objects(
+    /// Says whether there was any.
+    async fn all<T: Removable>(
         &mut self,
         place: &StorePlace,
-        client: &Client,
-        many: &Many,
+        mut found: Found<'_, T>,
         remover: &mut Remover,
-    ) -> Result<(), Failure> {
-        let mut objects = many.objects(client);
+    ) -> Result<bool, Failure> {
         let mut any = false;
-        while let Some(object) = objects.next().await? {
+        while let Some(item) = found.next().await? {
             any = true;
-            self.one(place, remover, object.key, None).await?;
+            let (key, version) = item.named();
+            self.one(place, remover, key, version).await?;
         }
-        if any || many.is_whole_bucket() { Ok(()) } else { Err(many.nothing(place)) }
-    }
-
-    async fn versions(
-        &mut self,
-        place: &StorePlace,
-        client: &Client,
-        many: &Many,
-        remover: &mut Remover,
-    ) -> Result<(), Failure> {
-        let mut versions = many.versions(client);
-        let mut any = false;
-        while let Some(version) = versions.next().await? {
-            any = true;
-            self.one(place, remover, version.key, Some(version.version_id)).await?;
-        }
-        if any || many.is_whole_bucket() { Ok(()) } else { Err(many.nothing(place)) }
+        Ok(any)
     }
 
     async fn versions_of_one(

@@ -8,7 +8,7 @@ use wigeon_core::s3::BucketName;
 
 use super::objects::address::StorePlace;
 use super::objects::crew::{Crew, Deed};
-use super::objects::meant::MeantArgs;
+use super::objects::meant::{MeantArgs, ShownArgs};
 use super::objects::metadata::pair;
 use super::objects::{human, store};
 use crate::context::Context;
@@ -24,24 +24,13 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Show the tags of an object or a bucket
-    Get(GetArgs),
+    Get(ShownArgs),
     /// Give objects or a bucket these tags, and no others
     Set(ChangeArgs),
     /// Give objects or a bucket these tags besides those that they have
     Add(ChangeArgs),
     /// Take tags away
     Remove(RemoveArgs),
-}
-
-#[derive(Debug, clap::Args)]
-struct GetArgs {
-    /// s3://BUCKET/KEY or s3://BUCKET, also with PROFILE: in place of s3://
-    #[arg(value_name = "ADDRESS")]
-    address: String,
-
-    /// A version that is not the current one
-    #[arg(long, value_name = "ID")]
-    version_id: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -90,7 +79,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Failure> {
     }
 }
 
-async fn show(args: &GetArgs, context: &Context) -> Result<(), Failure> {
+async fn show(args: &ShownArgs, context: &Context) -> Result<(), Failure> {
     let place = StorePlace::parse(&args.address)?;
     let client = store::open(context, &place)?;
     let tags = match place.key.as_str() {

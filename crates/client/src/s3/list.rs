@@ -1,21 +1,17 @@
 //! Objects listed, page by page (ListObjectsV2).
-//!
-//! Keys are asked for percent-encoded, so that those that XML cannot hold arrive too. A store that would have
-//! us ask for the same page for ever is refused.
 
-use std::collections::VecDeque;
+use std::sync::Arc;
 
-use futures_util::stream::{self, Stream};
+use futures_util::stream::Stream;
 use http::Method;
-use tokio::task::JoinHandle;
 use wigeon_core::s3::BucketName;
-use wigeon_core::s3::uri::percent_decode;
 use wigeon_core::time::{Timestamp, parse_iso8601};
 
 use super::call::Call;
 use super::client::Client;
 use super::error::S3Error;
 use super::object::ETag;
+use super::pages::{Entry, Listed, Page, entries};
 use super::xml;
 
 /// What is listed.
@@ -46,33 +42,25 @@ pub struct ObjectSummary {
     pub storage_class: Option<String>,
 }
 
-/// An object, or the common prefix of several.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Entry {
-    /// An object.
-    Object(ObjectSummary),
-    /// Keys up to and including the delimiter.
-    Prefix(String),
-}
+/// A page of a list of objects.
+pub type ListPage = Page<ObjectSummary, String>;
 
-impl Entry {
-    /// The key or the prefix.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Object(object) => &object.key,
-            Self::Prefix(prefix) => prefix,
-        }
+impl Listed for ObjectSummary {
+    fn key(&self) -> &str {
+        &self.key
     }
-}
 
-/// A page of a list.
-#[derive(Debug, Clone, Default)]
-pub struct ListPage {
-    /// In the order of their names.
-    pub entries: Vec<Entry>,
-    /// To ask for the next page with; `None` at the end.
-    pub next: Option<String>,
+    fn key_mut(&mut self) -> &mut String {
+        &mut self.key
+    }
+
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn last_modified(&self) -> Option<Timestamp> {
+        self.last_modified
+    }
 }
 
 impl Client {
@@ -84,7 +72,7 @@ impl Client {
         &self,
         bucket: &BucketName,
         query: &ListQuery,
-        token: Option<&str>,
+        token: Option<&String>,
     ) -> Result<ListPage, S3Error> {
         let mut call = Call::bucket("ListObjectsV2", Method::GET, bucket)
             .query("list-type", "2")
@@ -94,7 +82,7 @@ impl Client {
         let optional = [
             ("delimiter", query.delimiter.as_deref()),
             ("start-after", query.start_after.as_deref()),
-            ("continuation-token", token),
+            ("continuation-token", token.map(String::as_str)),
         ];
         for (name, value) in optional {
             if let Some(value) = value {
@@ -102,73 +90,22 @@ impl Client {
             }
         }
         let answer = self.send_whole(&call).await?;
-        let page = read_page(&answer.body).map_err(|what| self.not_understood("ListObjectsV2", what))?;
-        if page.next.is_some() && page.next.as_deref() == token {
-            return Err(self.not_understood("ListObjectsV2", "the next page would be the same page"));
-        }
-        Ok(page)
+        read_page(&answer.body)
+            .and_then(|page| page.after(token))
+            .map_err(|what| self.not_understood("ListObjectsV2", what))
     }
 
-    /// All entries, in the order of their names. The next page is on its way while one is used, so whoever works on
-    /// what is listed hardly waits for the list, and never more than two pages are in memory.
+    /// All entries, in the order of their names.
     pub fn list(
         &self,
         bucket: &BucketName,
         query: ListQuery,
-    ) -> impl Stream<Item = Result<Entry, S3Error>> + Send + Unpin + 'static + use<> {
-        let start = Listing {
-            client: self.clone(),
-            bucket: bucket.clone(),
-            query,
-            entries: VecDeque::new(),
-            ahead: None,
-            is_begun: false,
-        };
-        Box::pin(stream::try_unfold(start, Listing::step))
-    }
-}
-
-struct Listing {
-    client: Client,
-    bucket: BucketName,
-    query: ListQuery,
-    entries: VecDeque<Entry>,
-    ahead: Option<PageAhead>,
-    is_begun: bool,
-}
-
-/// A page that is being fetched, until nobody wants it any more.
-struct PageAhead(JoinHandle<Result<ListPage, S3Error>>);
-
-impl Drop for PageAhead {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-impl Listing {
-    fn fetch(&self, token: String) -> PageAhead {
-        let (client, bucket, query) = (self.client.clone(), self.bucket.clone(), self.query.clone());
-        PageAhead(tokio::spawn(async move { client.list_page(&bucket, &query, Some(&token)).await }))
-    }
-
-    async fn step(mut self) -> Result<Option<(Entry, Self)>, S3Error> {
-        loop {
-            if let Some(entry) = self.entries.pop_front() {
-                return Ok(Some((entry, self)));
-            }
-            let page = match self.ahead.take() {
-                Some(mut ahead) => match (&mut ahead.0).await {
-                    Ok(page) => page?,
-                    Err(error) => return Err(self.client.not_understood("ListObjectsV2", error)),
-                },
-                None if self.is_begun => return Ok(None),
-                None => self.client.list_page(&self.bucket, &self.query, None).await?,
-            };
-            self.is_begun = true;
-            self.entries = page.entries.into();
-            self.ahead = page.next.map(|token| self.fetch(token));
-        }
+    ) -> impl Stream<Item = Result<Entry<ObjectSummary>, S3Error>> + Send + Unpin + 'static + use<> {
+        let listed = Arc::new((bucket.clone(), query));
+        entries(self.clone(), "ListObjectsV2", None, move |client, token| {
+            let listed = Arc::clone(&listed);
+            async move { client.list_page(&listed.0, &listed.1, token.as_ref()).await }
+        })
     }
 }
 
@@ -182,7 +119,7 @@ fn read_page(body: &[u8]) -> Result<ListPage, String> {
             "Contents/LastModified" => object.last_modified = parse_iso8601(text),
             "Contents/ETag" => object.etag = Some(ETag::new(text)),
             "Contents/StorageClass" => object.storage_class = Some(text.to_owned()),
-            "Contents" => entries.push(Entry::Object(std::mem::take(&mut object))),
+            "Contents" => entries.push(Entry::Item(std::mem::take(&mut object))),
             "CommonPrefixes/Prefix" => entries.push(Entry::Prefix(text.to_owned())),
             "IsTruncated" => is_truncated = text == "true",
             "NextContinuationToken" => next = Some(text.to_owned()),
@@ -191,29 +128,7 @@ fn read_page(body: &[u8]) -> Result<ListPage, String> {
         }
         Ok(())
     })?;
-    if encoded {
-        for entry in &mut entries {
-            decode(match entry {
-                Entry::Object(object) => &mut object.key,
-                Entry::Prefix(prefix) => prefix,
-            })?;
-        }
-    }
-    // Prefixes come after the objects; keys are in order already, and a sort of what is sorted is a walk.
-    entries.sort_by(|a, b| a.name().cmp(b.name()));
-    match (is_truncated, next) {
-        (true, None) => Err("there is more, and no token to ask for it with".to_owned()),
-        (true, next) => Ok(ListPage { entries, next }),
-        (false, _) => Ok(ListPage { entries, next: None }),
-    }
-}
-
-/// Undoes `encoding-type=url`. Space is written as `+` by some stores, and a plus as `%2B` by all.
-pub(crate) fn decode(text: &mut String) -> Result<(), String> {
-    if text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
-        *text = percent_decode(&text.replace('+', " ")).ok_or("a key is not UTF-8")?;
-    }
-    Ok(())
+    Page::read(entries, encoded, is_truncated, next)
 }
 
 #[cfg(test)]
@@ -238,7 +153,7 @@ mod tests {
         let names: Vec<_> = page.entries.iter().map(Entry::name).collect();
         assert_eq!(names, ["a\u{fc}/", "b/", "z a+b%\u{1}"]);
         assert_eq!(page.next.as_deref(), Some("t"));
-        let Some(Entry::Object(object)) = page.entries.last() else { panic!("no object") };
+        let Some(Entry::Item(object)) = page.entries.last() else { panic!("no object") };
         assert_eq!((object.size, object.etag.as_ref().unwrap().md5().is_some()), (7, true));
     }
 

@@ -11,9 +11,9 @@ use super::call::Call;
 use super::checksum::{Checksum, ChecksumAlgorithm};
 use super::client::Client;
 use super::error::S3Error;
-use super::list::decode;
 use super::multipart::MultipartUpload;
 use super::object::ETag;
+use super::pages::decode;
 use super::xml;
 
 /// A part that the store has.

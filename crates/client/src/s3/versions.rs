@@ -1,8 +1,8 @@
 //! Versions of objects listed, page by page (ListObjectVersions).
 
-use std::collections::VecDeque;
+use std::sync::Arc;
 
-use futures_util::stream::{self, Stream};
+use futures_util::stream::Stream;
 use http::Method;
 use wigeon_core::s3::BucketName;
 use wigeon_core::time::{Timestamp, parse_iso8601};
@@ -10,8 +10,9 @@ use wigeon_core::time::{Timestamp, parse_iso8601};
 use super::call::Call;
 use super::client::Client;
 use super::error::S3Error;
-use super::list::{ListQuery, decode};
+use super::list::ListQuery;
 use super::object::ETag;
+use super::pages::{Entry, Listed, Page, decode, entries};
 use super::xml;
 
 /// A version of an object, or the mark of its removal.
@@ -35,48 +36,48 @@ pub struct VersionSummary {
     pub storage_class: Option<String>,
 }
 
-/// A version, or the common prefix of several keys.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum VersionEntry {
-    /// A version.
-    Version(VersionSummary),
-    /// Keys up to and including the delimiter.
-    Prefix(String),
-}
+/// The key and the version to go on after.
+type Mark = (String, String);
 
-#[derive(Default)]
-struct VersionPage {
-    entries: Vec<VersionEntry>,
-    /// The key and the version to go on after.
-    next: Option<(String, String)>,
+impl Listed for VersionSummary {
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn key_mut(&mut self) -> &mut String {
+        &mut self.key
+    }
+
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn last_modified(&self) -> Option<Timestamp> {
+        self.last_modified
+    }
 }
 
 impl Client {
-    /// All versions, in the order of their keys and the newest first; pages are fetched as they are needed.
-    /// [`ListQuery::start_after`] names a key.
+    /// All versions, in the order of their keys and the newest first. [`ListQuery::start_after`] names a key.
     pub fn list_versions(
         &self,
         bucket: &BucketName,
         query: ListQuery,
-    ) -> impl Stream<Item = Result<VersionEntry, S3Error>> + Send + Unpin + 'static + use<> {
-        let next = query.start_after.clone().map(|key| (key, String::new()));
-        let start = Listing {
-            client: self.clone(),
-            bucket: bucket.clone(),
-            query,
-            entries: VecDeque::new(),
-            next,
-            done: false,
-        };
-        Box::pin(stream::try_unfold(start, Listing::step))
+    ) -> impl Stream<Item = Result<Entry<VersionSummary>, S3Error>> + Send + Unpin + 'static + use<> {
+        let first = query.start_after.clone().map(|key| (key, String::new()));
+        let listed = Arc::new((bucket.clone(), query));
+        entries(self.clone(), "ListObjectVersions", first, move |client, mark| {
+            let listed = Arc::clone(&listed);
+            async move { client.version_page(&listed.0, &listed.1, mark.as_ref()).await }
+        })
     }
 
     async fn version_page(
         &self,
         bucket: &BucketName,
         query: &ListQuery,
-        after: Option<&(String, String)>,
-    ) -> Result<VersionPage, S3Error> {
+        after: Option<&Mark>,
+    ) -> Result<Page<VersionSummary, Mark>, S3Error> {
         let mut call = Call::bucket("ListObjectVersions", Method::GET, bucket)
             .query("versions", "")
             .query("encoding-type", "url")
@@ -92,41 +93,13 @@ impl Client {
             }
         }
         let answer = self.send_whole(&call).await?;
-        let page = read_page(&answer.body).map_err(|what| self.not_understood("ListObjectVersions", what))?;
-        if page.next.is_some() && page.next.as_ref() == after {
-            return Err(self.not_understood("ListObjectVersions", "the next page would be the same page"));
-        }
-        Ok(page)
+        read_page(&answer.body)
+            .and_then(|page| page.after(after))
+            .map_err(|what| self.not_understood("ListObjectVersions", what))
     }
 }
 
-struct Listing {
-    client: Client,
-    bucket: BucketName,
-    query: ListQuery,
-    entries: VecDeque<VersionEntry>,
-    next: Option<(String, String)>,
-    done: bool,
-}
-
-impl Listing {
-    async fn step(mut self) -> Result<Option<(VersionEntry, Self)>, S3Error> {
-        loop {
-            if let Some(entry) = self.entries.pop_front() {
-                return Ok(Some((entry, self)));
-            }
-            if self.done {
-                return Ok(None);
-            }
-            let page = self.client.version_page(&self.bucket, &self.query, self.next.as_ref()).await?;
-            self.entries = page.entries.into();
-            self.done = page.next.is_none();
-            self.next = page.next;
-        }
-    }
-}
-
-fn read_page(body: &[u8]) -> Result<VersionPage, String> {
+fn read_page(body: &[u8]) -> Result<Page<VersionSummary, Mark>, String> {
     let mut entries = Vec::new();
     let mut version = VersionSummary::default();
     let (mut encoded, mut is_truncated) = (false, false);
@@ -148,9 +121,9 @@ fn read_page(body: &[u8]) -> Result<VersionPage, String> {
         match path {
             "Version" | "DeleteMarker" => {
                 version.is_delete_marker = path == "DeleteMarker";
-                entries.push(VersionEntry::Version(std::mem::take(&mut version)));
+                entries.push(Entry::Item(std::mem::take(&mut version)));
             }
-            "CommonPrefixes/Prefix" => entries.push(VersionEntry::Prefix(text.to_owned())),
+            "CommonPrefixes/Prefix" => entries.push(Entry::Prefix(text.to_owned())),
             "IsTruncated" => is_truncated = text == "true",
             "NextKeyMarker" => next_key = Some(text.to_owned()),
             "NextVersionIdMarker" => text.clone_into(&mut next_version),
@@ -159,31 +132,10 @@ fn read_page(body: &[u8]) -> Result<VersionPage, String> {
         }
         Ok(())
     })?;
-    if encoded {
-        for entry in &mut entries {
-            decode(match entry {
-                VersionEntry::Version(version) => &mut version.key,
-                VersionEntry::Prefix(prefix) => prefix,
-            })?;
-        }
-        if let Some(key) = &mut next_key {
-            decode(key)?;
-        }
+    if let Some(key) = next_key.as_mut().filter(|_| encoded) {
+        decode(key)?;
     }
-    // Prefixes come after the versions; the order of the versions of a key is the store's.
-    entries.sort_by(|a, b| name(a).cmp(name(b)));
-    match (is_truncated, next_key) {
-        (true, None) => Err("there is more, and no key to go on after".to_owned()),
-        (true, Some(key)) => Ok(VersionPage { entries, next: Some((key, next_version)) }),
-        (false, _) => Ok(VersionPage { entries, next: None }),
-    }
-}
-
-fn name(entry: &VersionEntry) -> &str {
-    match entry {
-        VersionEntry::Version(version) => &version.key,
-        VersionEntry::Prefix(prefix) => prefix,
-    }
+    Page::read(entries, encoded, is_truncated, next_key.map(|key| (key, next_version)))
 }
 
 #[cfg(test)]
@@ -204,8 +156,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(page.next, Some(("b c".to_owned(), "v1".to_owned())));
-        let [VersionEntry::Prefix(prefix), VersionEntry::Version(marker), VersionEntry::Version(version)] =
-            page.entries.as_slice()
+        let [Entry::Prefix(prefix), Entry::Item(marker), Entry::Item(version)] = page.entries.as_slice()
         else {
             panic!("{:?}", page.entries)
         };

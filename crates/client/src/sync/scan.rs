@@ -118,7 +118,7 @@ async fn list(client: &Client, from: &Prefix, reading: &Reading, sender: &Sender
                 u16::try_from(names).map_or(MOST_LISTED, |names| names.min(MOST_LISTED))
             }
         });
-        let page = client.list_page(&from.bucket, &query, token.as_deref()).await?;
+        let page = client.list_page(&from.bucket, &query, token.as_ref()).await?;
         token = page.next.clone();
         last = page.entries.last().map(|entry| entry.name().to_owned());
         let name = last.as_deref().map(|key| key.strip_prefix(&from.prefix).unwrap_or_default());
@@ -144,7 +144,7 @@ fn read_page(page: ListPage, prefix: &str, reading: &Reading) -> (Batch, Option<
     let mut batch = Batch { found: Vec::with_capacity(page.entries.len()), troubles: Vec::new() };
     let mut last = None;
     for entry in page.entries {
-        let Entry::Object(object) = entry else { continue };
+        let Entry::Item(object) = entry else { continue };
         let Some(name) = object.key.strip_prefix(prefix) else { continue };
         let is_mark = object.size == 0 && name.ends_with('/') && !reading.folder_marks;
         if name.is_empty() || is_mark || !reading.scope.admits(name) {
@@ -176,7 +176,7 @@ mod tests {
         let reading = Reading { filter: Arc::new(filter), ..Reading::default() };
         let page = |keys: &[&str]| {
             let object = |key: &&str| {
-                Entry::Object(ObjectSummary {
+                Entry::Item(ObjectSummary {
                     key: format!("p/{key}"),
                     size: 0,
                     last_modified: None,

@@ -33,8 +33,8 @@ impl Transfers {
         };
         let options = CopyOptions { storage_class: wished.storage_class.clone(), ..CopyOptions::default() };
         match self.unless_stopped(client.copy_object(from.pair(), to.pair(), &options)).await? {
-            // What a store does not encrypt while it copies, it encrypts when it is sent (Ceph RGW 16).
-            Err(error) if error.kind() == ErrorKind::NotSupported && client.has_encryption() => {
+            // What a store does not copy itself (of all that is encrypted, Ceph RGW 16) passes through here.
+            Err(error) if error.kind() == ErrorKind::NotSupported => {
                 self.copy_across(client, from, client, to, wished).await
             }
             stored => {

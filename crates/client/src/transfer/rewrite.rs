@@ -127,8 +127,8 @@ impl Transfers {
             self.copy_whole(client, (from, to), head, copy, options).await
         };
         let passes_through = |error: &TransferError| match error.kind() {
-            // What a store does not encrypt while it copies, it encrypts when it is sent (Ceph RGW 16).
-            Some(ErrorKind::NotSupported) => client.has_encryption(),
+            // What a store does not copy itself (of all that is encrypted, Ceph RGW 16).
+            Some(ErrorKind::NotSupported) => true,
             // Some do not decode the name of a part's source, and find nothing there (Ceph RGW 16, too).
             Some(ErrorKind::NotFound) => in_parts,
             _ => false,

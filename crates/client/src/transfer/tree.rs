@@ -229,7 +229,7 @@ fn list(
     let entries = client.list(&from.bucket, query);
     entries.filter_map(|entry| {
         std::future::ready(match entry {
-            Ok(Entry::Object(object)) => Some(Ok(object)),
+            Ok(Entry::Item(object)) => Some(Ok(object)),
             Ok(Entry::Prefix(_)) => None,
             Err(error) => Some(Err(error.into())),
         })

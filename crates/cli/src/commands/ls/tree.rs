@@ -1,7 +1,7 @@
 //! A list as a tree: each folder once, its content indented below it. Keys come in order, so what is in a folder comes
 //! together, and nothing but the folders that are open has to be remembered.
 
-use wigeon_client::s3::ObjectSummary;
+use wigeon_client::s3::Listed;
 
 use super::super::objects::human;
 use super::super::objects::lines::Lines;
@@ -19,14 +19,14 @@ impl Tree {
         Self { open: Vec::new(), depth: depth.unwrap_or(usize::MAX), in_bytes }
     }
 
-    /// Shows the folders that the object is in and that are not open, and the object.
-    pub(super) fn object(
+    /// Shows the folders that an object is in and that are not open, and the object.
+    pub(super) fn item(
         &mut self,
-        object: &ObjectSummary,
+        item: &impl Listed,
         root: usize,
         lines: &mut Lines<'_>,
     ) -> Result<(), Failure> {
-        let below = object.key.get(root..).unwrap_or_default();
+        let below = item.key().get(root..).unwrap_or_default();
         let mut folders: Vec<&str> = below.split('/').collect();
         let name = folders.pop().unwrap_or_default();
         let same = self.open.iter().zip(&folders).take_while(|(open, folder)| open == folder).count();
@@ -42,7 +42,7 @@ impl Tree {
         if name.is_empty() || folders.len() >= self.depth {
             return Ok(());
         }
-        let size = if self.in_bytes { object.size.to_string() } else { human::size(object.size) };
+        let size = if self.in_bytes { item.size().to_string() } else { human::size(item.size()) };
         let line = format!("{}{}  {size}", "  ".repeat(folders.len()), human::name(name));
         lines.text(&line, b"\n")
     }

@@ -4,7 +4,7 @@
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use wigeon_client::filter::{Cursor, Filter, Wildcard};
-use wigeon_client::s3::{Client, Entry, ListQuery, ObjectSummary, S3Error, VersionEntry, VersionSummary};
+use wigeon_client::s3::{Client, Entry, ListQuery, Listed, ObjectSummary, S3Error, VersionSummary};
 use wigeon_client::transfer::{Address, Prefix};
 
 use super::address::StorePlace;
@@ -25,6 +25,18 @@ pub(crate) struct MeantArgs {
 
     #[command(flatten)]
     pub(crate) filters: FilterArgs,
+}
+
+/// What the command line says of an object or a bucket whose state is shown.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ShownArgs {
+    /// s3://BUCKET/KEY or s3://BUCKET, also with PROFILE: in place of s3://
+    #[arg(value_name = "ADDRESS")]
+    pub(crate) address: String,
+
+    /// A version that is not the current one
+    #[arg(long, value_name = "ID")]
+    pub(crate) version_id: Option<String>,
 }
 
 /// The objects that an address means.
@@ -88,17 +100,21 @@ impl Many {
     }
 
     /// The objects, in the order of their keys.
-    pub(crate) fn objects(&self, client: &Client) -> Objects<'_> {
-        let query = ListQuery { prefix: self.below.prefix.clone(), ..ListQuery::default() };
-        let entries = client.list(&self.below.bucket, query).boxed();
-        Objects { many: self, cursor: self.filter.cursor(), entries }
+    pub(crate) fn objects(&self, client: &Client) -> Found<'_, ObjectSummary> {
+        self.found(client.list(&self.below.bucket, self.query()).boxed())
     }
 
     /// Their versions, in the order of their keys and the newest first.
-    pub(crate) fn versions(&self, client: &Client) -> Versions<'_> {
-        let query = ListQuery { prefix: self.below.prefix.clone(), ..ListQuery::default() };
-        let entries = client.list_versions(&self.below.bucket, query).boxed();
-        Versions { many: self, cursor: self.filter.cursor(), entries }
+    pub(crate) fn versions(&self, client: &Client) -> Found<'_, VersionSummary> {
+        self.found(client.list_versions(&self.below.bucket, self.query()).boxed())
+    }
+
+    fn query(&self) -> ListQuery {
+        ListQuery { prefix: self.below.prefix.clone(), ..ListQuery::default() }
+    }
+
+    fn found<T>(&self, entries: BoxStream<'static, Result<Entry<T>, S3Error>>) -> Found<'_, T> {
+        Found { many: self, cursor: self.filter.cursor(), entries }
     }
 
     /// Nothing was found.
@@ -117,44 +133,22 @@ impl Many {
     }
 }
 
-/// Objects on their way.
-pub(crate) struct Objects<'a> {
+/// Objects, or versions, on their way.
+pub(crate) struct Found<'a, T> {
     many: &'a Many,
     cursor: Cursor<'a>,
-    entries: BoxStream<'static, Result<Entry, S3Error>>,
+    entries: BoxStream<'static, Result<Entry<T>, S3Error>>,
 }
 
-impl Objects<'_> {
+impl<T: Listed> Found<'_, T> {
     /// The next one that is meant.
-    pub(crate) async fn next(&mut self) -> Result<Option<ObjectSummary>, S3Error> {
+    pub(crate) async fn next(&mut self) -> Result<Option<T>, S3Error> {
         while let Some(entry) = self.entries.try_next().await? {
-            let Entry::Object(object) = entry else { continue };
-            let below = object.key.get(self.many.root..).unwrap_or_default();
-            if self.many.is_named(&object.key) && self.cursor.admits(below, object.size, object.last_modified)
+            let Entry::Item(item) = entry else { continue };
+            let below = item.key().get(self.many.root..).unwrap_or_default();
+            if self.many.is_named(item.key()) && self.cursor.admits(below, item.size(), item.last_modified())
             {
-                return Ok(Some(object));
-            }
-        }
-        Ok(None)
-    }
-}
-
-/// Versions on their way.
-pub(crate) struct Versions<'a> {
-    many: &'a Many,
-    cursor: Cursor<'a>,
-    entries: BoxStream<'static, Result<VersionEntry, S3Error>>,
-}
-
-impl Versions<'_> {
-    /// The next one that is meant.
-    pub(crate) async fn next(&mut self) -> Result<Option<VersionSummary>, S3Error> {
-        while let Some(entry) = self.entries.try_next().await? {
-            let VersionEntry::Version(version) = entry else { continue };
-            let below = version.key.get(self.many.root..).unwrap_or_default();
-            let admitted = self.cursor.admits(below, version.size, version.last_modified);
-            if self.many.is_named(&version.key) && admitted {
-                return Ok(Some(version));
+                return Ok(Some(item));
             }
         }
         Ok(None)
@@ -173,14 +167,14 @@ pub(crate) fn versions_of(client: &Client, object: &Address) -> VersionsOfOne {
 /// Versions of one object on their way.
 pub(crate) struct VersionsOfOne {
     key: String,
-    entries: BoxStream<'static, Result<VersionEntry, S3Error>>,
+    entries: BoxStream<'static, Result<Entry<VersionSummary>, S3Error>>,
 }
 
 impl VersionsOfOne {
     /// The next older one. The object's own key comes first among those that begin with it.
     pub(crate) async fn next(&mut self) -> Result<Option<VersionSummary>, S3Error> {
         match self.entries.try_next().await? {
-            Some(VersionEntry::Version(version)) if version.key == self.key => Ok(Some(version)),
+            Some(Entry::Item(version)) if version.key == self.key => Ok(Some(version)),
             _ => Ok(None),
         }
     }

@@ -6,11 +6,13 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 use tokio::task::JoinSet;
 use wigeon_client::filter::Filter;
-use wigeon_client::s3::{Client, Doomed, ErrorKind, Governance, NotDeleted, S3Error};
+use wigeon_client::s3::{
+    Client, Doomed, ErrorKind, Governance, Listed, NotDeleted, ObjectSummary, S3Error, VersionSummary,
+};
 use wigeon_client::transfer::Prefix;
 use wigeon_core::s3::{BucketName, ObjectKey};
 
-use super::meant::Many;
+use super::meant::{Found, Many};
 use crate::errors::{Failure, Kind};
 
 /// Requests on their way at once: enough to keep a store busy, and to have the list read ahead of them.
@@ -48,6 +50,24 @@ impl Removal {
     }
 }
 
+/// What can be removed: an object, which a version or a mark takes the place of, or a version for good.
+pub(crate) trait Removable: Listed {
+    /// Its key, and its id where it is a version.
+    fn named(self) -> (String, Option<String>);
+}
+
+impl Removable for ObjectSummary {
+    fn named(self) -> (String, Option<String>) {
+        (self.key, None)
+    }
+}
+
+impl Removable for VersionSummary {
+    fn named(self) -> (String, Option<String>) {
+        (self.key, Some(self.version_id))
+    }
+}
+
 /// Removes what it is given, from one bucket.
 pub(crate) struct Remover {
     client: Client,
@@ -76,6 +96,14 @@ impl Remover {
         let key = ObjectKey::parse(key).map_err(|error| Failure::because(Kind::Error, &error))?;
         self.batch.push(Doomed { key, version });
         if self.batch.len() == Client::MOST_DELETED { self.send().await } else { Ok(()) }
+    }
+
+    async fn remove_all<T: Removable>(&mut self, mut found: Found<'_, T>) -> Result<(), Failure> {
+        while let Some(item) = found.next().await? {
+            let (key, version) = item.named();
+            self.remove(key, version).await?;
+        }
+        Ok(())
     }
 
     async fn send(&mut self) -> Result<(), Failure> {
@@ -155,15 +183,9 @@ pub(crate) async fn empty_bucket(
     let many = Many::beginning_with(all, Filter::default());
     let mut remover = Remover::new(client.clone(), bucket.clone(), Governance::Kept);
     if versions {
-        let mut found = many.versions(client);
-        while let Some(version) = found.next().await? {
-            remover.remove(version.key, Some(version.version_id)).await?;
-        }
+        remover.remove_all(many.versions(client)).await?;
     } else {
-        let mut found = many.objects(client);
-        while let Some(object) = found.next().await? {
-            remover.remove(object.key, None).await?;
-        }
+        remover.remove_all(many.objects(client)).await?;
     }
     remover.finish().await
 }

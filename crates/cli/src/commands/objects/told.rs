@@ -1,7 +1,7 @@
 //! Objects, versions and folders as lists tell of them: one shape in JSON, one line for people.
 
 use serde::Serialize;
-use wigeon_client::s3::{ObjectSummary, VersionSummary};
+use wigeon_client::s3::{Entry, Listed, ObjectSummary, VersionSummary};
 use wigeon_core::time::Timestamp;
 
 use super::human;
@@ -31,7 +31,33 @@ pub(crate) enum Told<'a> {
     },
 }
 
+/// What lists tell of.
+pub(crate) trait Tell: Listed {
+    /// Its line.
+    fn told(&self) -> Told<'_>;
+}
+
+impl Tell for ObjectSummary {
+    fn told(&self) -> Told<'_> {
+        Told::object(self)
+    }
+}
+
+impl Tell for VersionSummary {
+    fn told(&self) -> Told<'_> {
+        Told::version(self)
+    }
+}
+
 impl<'a> Told<'a> {
+    /// An entry of a list.
+    pub(crate) fn entry(entry: &'a Entry<impl Tell>) -> Self {
+        match entry {
+            Entry::Prefix(key) => Self::Prefix { key },
+            Entry::Item(item) => item.told(),
+        }
+    }
+
     /// An object.
     pub(crate) fn object(object: &'a ObjectSummary) -> Self {
         Self::Object {

@@ -2,7 +2,7 @@
 
 use wigeon_client::s3::{Client, S3Error, VersionSummary};
 
-use super::super::objects::meant::{Many, Meant, Versions, VersionsOfOne, versions_of};
+use super::super::objects::meant::{Found, Many, Meant, VersionsOfOne, versions_of};
 
 /// All versions of a key, the newest first.
 pub(super) type History = Vec<VersionSummary>;
@@ -15,7 +15,7 @@ pub(super) struct Histories<'a> {
 
 enum Source<'a> {
     One(VersionsOfOne),
-    Many(Versions<'a>),
+    Many(Found<'a, VersionSummary>),
 }
 
 impl<'a> Histories<'a> {
