@@ -13,7 +13,10 @@ use crate::s3::{BucketSetting, Client};
 
 /// What is known of buckets, by the store's origin and the bucket's name.
 #[derive(Debug, Default)]
-pub(crate) struct Lists(Mutex<HashMap<(String, String), Arc<OnceCell<bool>>>>);
+pub(crate) struct Lists(Mutex<HashMap<(String, String), Known>>);
+
+/// Asked once, also where many want to know it at the same time.
+type Known = Arc<OnceCell<bool>>;
 
 impl Lists {
     pub(crate) async fn may_be_there(&self, client: &Client, bucket: &BucketName) -> bool {
