@@ -9,7 +9,8 @@
 //!
 //! Where policies ask for the tags that an object has (`s3:ExistingObjectTag`), those are read before the decision.
 //! The backend asks once more with the tags of the very object that it is about to serve, so that no change in
-//! between is missed.
+//! between is missed. With Ceph RGW's ways `s3:ResourceTag` is a tag of the object that is asked for; of the bucket, where
+//! an object is made or none is asked for.
 //!
 //! What the server knows enters the condition context first, what the requester wrote last: a key cannot be set
 //! twice, so a header never becomes a server-derived key.
@@ -46,6 +47,8 @@ pub struct Permit {
     account: String,
     owner_id: String,
     region: String,
+    /// Whether Ceph RGW's ways apply.
+    ceph: bool,
     allowed_by: Option<DecidedBy>,
 }
 
@@ -118,6 +121,7 @@ pub async fn authorize(
         account,
         owner_id,
         region,
+        ceph: snapshot.is_ceph(),
         allowed_by: None,
     };
     let mut allowed_by = None;
@@ -343,12 +347,17 @@ impl Permit {
         self.rights.is_account() || self.judge(&ask, Some(policy), Known::default()).is_ok()
     }
 
-    /// The policy of the bucket that the question is about, as far as it speaks to the caller.
-    fn policy_for(&self, ask: &Ask) -> Option<&Policy> {
-        let access = match ask.on {
+    /// What the bucket that the question is about says.
+    fn access_for(&self, ask: &Ask) -> &BucketAccess {
+        match ask.on {
             On::Target => &self.access,
             On::CopySource => &self.source_access,
-        };
+        }
+    }
+
+    /// The policy of that bucket, as far as it speaks to the caller.
+    fn policy_for(&self, ask: &Ask) -> Option<&Policy> {
+        let access = self.access_for(ask);
         match self.rights.is_anonymous() {
             true => access.policy_for_the_anonymous(),
             false => access.policy.as_deref().map(BucketPolicy::policy),
@@ -384,6 +393,11 @@ impl Permit {
         for (name, value) in known.existing.into_iter().flatten() {
             context.set(format!("s3:ExistingObjectTag/{name}"), value.as_str());
         }
+        if self.ceph {
+            for (name, value) in self.resource_tags(ask, known.existing).into_iter().flatten() {
+                context.set(format!("s3:ResourceTag/{name}"), value.as_str());
+            }
+        }
         if let Some(prefix) = known.prefix {
             context.set("s3:prefix", prefix);
         }
@@ -394,6 +408,13 @@ impl Permit {
             context.set("s3:VersionId", version);
         }
         self.rights.decide(ask.action, &ask.resource, policy, &context)
+    }
+
+    /// Ceph RGW's `s3:ResourceTag`: what there is has tags of its own; what is made has those of its bucket.
+    fn resource_tags<'a>(&'a self, ask: &Ask, existing: Option<&'a Tags>) -> Option<&'a Tags> {
+        let made =
+            ask.on == On::Target && self.classified.asks.iter().any(|ask| ask.action == "s3:PutObject");
+        existing.filter(|_| !made).or(self.access_for(ask).tags.as_deref())
     }
 
     /// What this server knows of the request.

@@ -4,6 +4,7 @@
 //! Refused: a policy about another bucket, about other services, or too long. Source: Amazon S3 User Guide,
 //! "Bucket policies" and "Blocking public access to your Amazon S3 storage".
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,8 @@ pub struct BucketAccess {
     pub policy: Option<Arc<BucketPolicy>>,
     /// What public access is blocked.
     pub block: PublicAccessBlock,
+    /// The bucket's own tags.
+    pub tags: Option<Arc<BTreeMap<String, String>>>,
 }
 
 /// A bucket's policy, compiled.
@@ -175,7 +178,7 @@ mod tests {
     #[test]
     fn what_the_anonymous_get_to_see() {
         let policy = Arc::new(parse(r#""Action":"s3:*","Resource":"arn:aws:s3:::home/*""#).unwrap());
-        let mut access = BucketAccess { policy: Some(policy), block: PublicAccessBlock::default() };
+        let mut access = BucketAccess { policy: Some(policy), ..BucketAccess::default() };
         assert!(access.policy_for_the_anonymous().is_none());
         access.block = PublicAccessBlock::NONE;
         assert!(access.policy_for_the_anonymous().is_some());

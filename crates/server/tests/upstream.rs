@@ -89,7 +89,11 @@ async fn a_policy_and_rules_for_pages_of_an_upstreams_bucket() {
             ..CorsRule::default()
         };
         let says = Says {
-            access: BucketAccess { policy: Some(Arc::new(policy)), block: PublicAccessBlock::NONE },
+            access: BucketAccess {
+                policy: Some(Arc::new(policy)),
+                block: PublicAccessBlock::NONE,
+                tags: None,
+            },
             cors: Some(Arc::new(CorsRules::checked(vec![rule]).unwrap())),
         };
         upstream.says.insert(name("home"), says);

@@ -312,7 +312,7 @@ fn bucket_access(args: &PolicyArgs) -> Result<Option<BucketAccess>, Failure> {
     };
     let bucket = BucketName::parse_existing(bucket).map_err(|error| refused(&error))?;
     let policy = BucketPolicy::parse(&bucket, &read(file)?).map_err(|error| refused(&error))?;
-    Ok(Some(BucketAccess { policy: Some(Arc::new(policy)), block: PublicAccessBlock::NONE }))
+    Ok(Some(BucketAccess { policy: Some(Arc::new(policy)), block: PublicAccessBlock::NONE, tags: None }))
 }
 
 fn key_value(pair: &str) -> Result<(&str, &str), Failure> {

@@ -99,7 +99,7 @@ impl Document {
     }
 
     /// Whether a decision may depend on the tags of the object that is asked for: whether a condition or a variable
-    /// names `s3:ExistingObjectTag/…`. Who decides without having looked at them decides wrongly then.
+    /// names `s3:ExistingObjectTag/…` or, at Ceph RGW, `s3:ResourceTag/…`. Who decides without having looked at them decides wrongly then.
     #[must_use]
     pub fn reads_object_tags(&self) -> bool {
         self.reads_object_tags

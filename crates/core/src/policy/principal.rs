@@ -105,6 +105,10 @@ impl Principals {
             ("iam", "user" | "role") | ("sts", "assumed-role" | "federated-user") => {
                 self.arns.push(value.into())
             }
+            // Ceph RGW's way to name a session, without an account.
+            ("iam", "assumed-role") if arn.account().is_empty() => {
+                self.arns.push(value.replacen(":iam:", ":sts:", 1).into())
+            }
             _ => return Err(PrincipalError::Aws(value.to_owned())),
         }
         Ok(())
@@ -232,6 +236,23 @@ mod tests {
         #[case] expected: Option<Naming>,
     ) {
         assert_eq!(naming(false, Effect::Allow, kind, value, principal), expected);
+    }
+
+    /// Ceph RGW's way; with an account it is nobody's way.
+    #[test]
+    fn a_session_under_iam() {
+        let session = Principal::Session {
+            account: "111122223333",
+            role: "arn:aws:iam:::role/reader",
+            session: "arn:aws:sts:::assumed-role/reader/alice",
+            provider: None,
+        };
+        let named = "arn:aws:iam:::assumed-role/reader/alice";
+        assert_eq!(naming(false, Effect::Allow, "AWS", named, session), Some(Naming::Itself));
+        assert_eq!(naming(false, Effect::Allow, "AWS", named, SESSION), None);
+        let with_account = "arn:aws:iam::111122223333:assumed-role/reader/alice";
+        let refused = Principals::new(false).add("AWS", with_account);
+        assert_eq!(refused, Err(PrincipalError::Aws(with_account.to_owned())));
     }
 
     #[test]

@@ -94,8 +94,8 @@ impl Statement {
 
     /// Whether a condition or a variable of the statement names a tag of the object.
     pub(super) fn reads_object_tags(&self) -> bool {
-        const KEY: &str = "s3:existingobjecttag/";
-        let names = |text: &str| text.to_ascii_lowercase().contains(KEY);
+        const KEYS: [&str; 2] = ["s3:existingobjecttag/", "s3:resourcetag/"];
+        let names = |text: &str| KEYS.iter().any(|key| text.to_ascii_lowercase().contains(key));
         self.resources().0.any(names)
             || self.conditions.iter().any(|condition| {
                 names(condition.key()) || condition.values().iter().any(|value| names(value))

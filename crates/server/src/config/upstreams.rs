@@ -210,7 +210,10 @@ impl BucketTable {
             return Err("public = true is about a policy_file".to_owned());
         }
         let block = if self.public { PublicAccessBlock::NONE } else { PublicAccessBlock::ALL };
-        Ok(Says { access: BucketAccess { policy: policy.transpose()?, block }, cors: cors.transpose()? })
+        Ok(Says {
+            access: BucketAccess { policy: policy.transpose()?, block, tags: None },
+            cors: cors.transpose()?,
+        })
     }
 
     fn read(self) -> Result<Mapping, String> {

@@ -296,7 +296,7 @@ mod tests {
         let policy = |statement: &str| {
             let text = format!(r#"{{"Version":"2012-10-17","Statement":{statement}}}"#);
             let policy = BucketPolicy::parse(&BucketName::parse("home").unwrap(), &text).unwrap();
-            BucketAccess { policy: Some(Arc::new(policy)), block: PublicAccessBlock::NONE }
+            BucketAccess { policy: Some(Arc::new(policy)), block: PublicAccessBlock::NONE, tags: None }
         };
         let denies = policy(
             r#"{"Sid":"Closed","Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::home/*"}"#,

@@ -37,7 +37,13 @@ fn of_session(session: &Session) -> Vec<(String, Value<'static>)> {
     if let Some(source_identity) = &session.source_identity {
         keys.text("aws:SourceIdentity", source_identity);
     }
-    for (key, value) in tag_values(&session.principal_tags) {
+    let tags = tag_values(&session.principal_tags);
+    if session.web_identity().is_some_and(|origin| origin.app_id) && !tags.is_empty() {
+        // Ceph RGW's way: what the request of the session's beginning had, each of its requests has.
+        let names = tags.iter().map(|(key, _)| Cow::Owned((*key).to_owned()));
+        keys.add("aws:TagKeys".to_owned(), Value::Any(names.collect()));
+    }
+    for (key, value) in tags {
         keys.add(format!("aws:PrincipalTag/{key}"), owned(value));
     }
     if let Some(origin) = session.web_identity() {

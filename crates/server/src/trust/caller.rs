@@ -12,8 +12,8 @@ use wigeon_core::policy::{Context, Document, Kind, Policy};
 use wigeon_core::sts::{AssumeRole, SessionTags};
 
 use super::assumed::{AssumedRole, By, Circumstances, TrustError};
-use super::tags::enter_tags;
-use crate::directory::Snapshot;
+use super::tags::{enter_role_tags, enter_tags};
+use crate::directory::{Role, Snapshot};
 use crate::rights::Rights;
 use crate::session::{Origin, Session};
 
@@ -42,7 +42,7 @@ pub fn assume_as_caller(
     //    nobody, so that it reads like one that does not trust the caller.
     let role = snapshot.role(role_arn);
     let trust = role.map_or(&*TRUSTS_NOBODY, |role| &*role.trust);
-    let context = context(rights, request, circumstances);
+    let context = context(snapshot, role, rights, request, circumstances);
     let source_identity = request.source_identity.as_deref().or(held);
     let actions = [
         ("sts:AssumeRole", true),
@@ -110,6 +110,8 @@ static TRUSTS_NOBODY: LazyLock<Policy> = LazyLock::new(|| {
 
 /// The condition keys. What the server and the caller's session say stands first.
 fn context<'a>(
+    snapshot: &Snapshot,
+    role: Option<&'a Arc<Role>>,
     rights: &'a Rights,
     request: &'a AssumeRole,
     circumstances: &Circumstances<'a>,
@@ -124,6 +126,9 @@ fn context<'a>(
     if let Some(source_identity) = &request.source_identity {
         context.set("sts:SourceIdentity", source_identity);
     }
-    enter_tags(&mut context, &request.tags);
+    if let Some(role) = role {
+        enter_role_tags(&mut context, role);
+    }
+    enter_tags(&mut context, &request.tags, snapshot.is_ceph());
     context
 }

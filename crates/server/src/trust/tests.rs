@@ -43,6 +43,27 @@ fn conditions(#[case] condition: Json, #[case] claims: Json, #[case] expected: b
     assert_eq!(allowed(condition, claims), expected);
 }
 
+#[rstest]
+#[case("iam:ResourceTag/team", "x", true)]
+#[case("aws:ResourceTag/Team", "x", true)]
+#[case("aws:ResourceTag/team", "y", false)]
+#[case("aws:RequestTag/team", "x", false)]
+fn tags_of_the_role(#[case] key: &str, #[case] value: &str, #[case] expected: bool) {
+    let clock = TestClock::new();
+    let mut role = role("reader", &trust(&[EXCHANGE], json!({"StringEquals": {key: value}})));
+    role.tags = vec![("team".to_owned(), "x".to_owned())];
+    assert_eq!(assumed(&snapshot_with(provider(), role), &clock, json!({})).is_ok(), expected);
+}
+
+/// Of several keys an operator without a quantifier takes none; with Ceph RGW's ways it would take any.
+#[test]
+fn keys_of_tags_without_a_quantifier() {
+    let tags = json!({"https://aws.amazon.com/tags": {"principal_tags": {"team": ["x"], "site": ["y"]}}});
+    let trust = trust(&[EXCHANGE, "sts:TagSession"], json!({"StringEquals": {"aws:TagKeys": "team"}}));
+    let clock = TestClock::new();
+    assert!(assumed(&snapshot(&trust), &clock, tags).is_err());
+}
+
 /// A claim cannot shadow what the server knows, whatever it is called.
 #[test]
 fn claims_shadow_nothing() {

@@ -8,7 +8,7 @@ use wigeon_core::policy::{
 };
 
 use super::assumed::{AssumedRole, By, Circumstances, TrustError};
-use super::tags::enter_tags;
+use super::tags::{enter_role_tags, enter_tags};
 use crate::decided::DecidedBy;
 use crate::directory::{Role, Snapshot};
 use crate::session::claim_value;
@@ -109,7 +109,7 @@ fn claim_policies(snapshot: &Snapshot, identity: &WebIdentity) -> Vec<String> {
 fn context<'a>(
     snapshot: &'a Snapshot,
     identity: &'a WebIdentity,
-    (role, session_name): (&Role, &'a str),
+    (role, session_name): (&'a Role, &'a str),
     authorized_by_idp: bool,
     circumstances: &Circumstances<'a>,
 ) -> Context<'a> {
@@ -129,7 +129,8 @@ fn context<'a>(
     if let Some(source_identity) = token.source_identity() {
         context.set("sts:SourceIdentity", source_identity);
     }
-    enter_tags(&mut context, token.tags());
+    enter_role_tags(&mut context, role);
+    enter_tags(&mut context, token.tags(), snapshot.is_ceph());
 
     let issuer = without_scheme(token.issuer());
     // The services of opaque tokens have the keys that their token information makes, and no others.

@@ -197,6 +197,7 @@ fn variables_came_with_2012() {
 #[case(r#""Resource":"*","Condition":{"StringEquals":{"s3:\u0045xistingObjectTag/a":"b"}}"#, true)]
 #[case(r#""Resource":"*","Condition":{"StringEquals":{"aws:userid":"${s3:ExistingObjectTag/owner}"}}"#, true)]
 #[case(r#""Resource":"arn:aws:s3:::b/${s3:ExistingObjectTag/x, 'y'}""#, true)]
+#[case(r#""Resource":"*","Condition":{"StringEquals":{"s3:ResourceTag/a":"b"}}"#, true)]
 fn who_reads_the_tags_of_objects(#[case] rest: &str, #[case] expected: bool) {
     let text =
         format!(r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Action":"s3:*",{rest}}}}}"#);

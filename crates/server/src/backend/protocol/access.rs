@@ -17,6 +17,7 @@ use super::upload::checked_body;
 use super::xml::{self, Answer, Xml, child_text, children};
 use crate::authorize::Permit;
 use crate::backend::local::Store;
+use crate::backend::local::attributes::Tags;
 use crate::backend::local::settings::{BucketSettings, Document, Setting, read_beside};
 use crate::body::{RequestBody, empty, full};
 use crate::bucket::{BucketAccess, BucketPolicy, BucketPolicyError, LONGEST_POLICY, PublicAccessBlock};
@@ -44,7 +45,13 @@ fn of_settings(settings: &BucketSettings, bucket: &BucketName) -> Result<BucketA
     let block = settings
         .get(&Setting::PublicAccessBlock)
         .map_or(PublicAccessBlock::ALL, |document| blocked(document));
-    Ok(BucketAccess { policy, block })
+    // Unreadable tags are none, and a condition that needs one does not hold.
+    let tags = settings.get(&Setting::Tagging).map(|document| document.parsed(parsed_tags));
+    Ok(BucketAccess { policy, block, tags })
+}
+
+fn parsed_tags(text: &str) -> Tags {
+    serde_json::from_str(text).unwrap_or_default()
 }
 
 type Compiled = Result<Arc<BucketPolicy>, String>;
