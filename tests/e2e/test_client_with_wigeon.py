@@ -361,6 +361,27 @@ def test_tokens_are_refreshed_without_a_browser(short):
     assert len(seen) == 3
 
 
+def test_a_session_that_ends_in_the_middle_is_no_event(short):
+    source = short.home / "both-ways"
+    source.write_bytes(os.urandom(40 * MIB))
+    short("cp", "both-ways", "s3://home/alice/there")
+    before = json.loads(short("credentials").stdout)["AccessKeyId"]
+    begun = time.monotonic()
+    start = lambda *arguments: subprocess.Popen(
+        [BINARY, "cp", "--json", "--limit-rate", "3M", *arguments], cwd=short.home, env=environment(short.home),
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    both = [start("both-ways", "s3://home/alice/slow"), start("s3://home/alice/there", "back")]
+    for process in both:
+        said, errors = process.communicate(timeout=90)
+        assert process.returncode == 0, errors
+        assert json.loads(said)["verified_by"] == "checksum" and json.loads(said)["resumed_bytes"] == 0
+    # Each took longer than a session lives.
+    assert time.monotonic() - begun > 11
+    assert json.loads(short("credentials").stdout)["AccessKeyId"] != before
+    assert (short.home / "back").read_bytes() == source.read_bytes()
+    assert short("cat", "s3://home/alice/slow", binary=True).stdout == source.read_bytes()
+
+
 # ---- interrupts --------------------------------------------------------------------------------------------
 
 
@@ -419,7 +440,7 @@ def test_an_interrupted_download_goes_on(own, admin, large, by):
     target = own.home / f"target-{by}"
     target.mkdir()
     (target / "large").write_text("what was there before")
-    # A limit keeps it at four ranges of 8 MiB beside each other, which are finished after SIGINT.
+    # A limit keeps it at four ranges beside each other.
     begun = lambda: any(path.stat().st_blocks * 512 > 100 * MIB for path in target.iterdir())
     code, _ = interrupted(own, by, begun, "cp", "--limit-rate", "60M", "s3://home/alice/large", f"{target}/large")
     assert code == (1 if by == signal.SIGINT else -by)

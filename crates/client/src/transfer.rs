@@ -24,6 +24,12 @@ mod tuning;
 
 mod width;
 
+mod rates;
+
+mod memory;
+
+mod lists;
+
 mod error;
 
 mod item;
@@ -49,6 +55,8 @@ mod parts;
 mod upload;
 
 mod partial;
+
+mod ranges;
 
 mod download;
 

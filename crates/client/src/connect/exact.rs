@@ -30,7 +30,7 @@ use super::rate::RateLimit;
 const PIECE: usize = 128 << 10;
 
 /// The most that is read of an answer at once, and so the size of what [`ExactResponse::chunk`] gives.
-const READ_SIZE: usize = 256 << 10;
+const READ_SIZE: usize = 512 << 10;
 
 /// How long a connection that nobody uses is kept. Many stores close theirs after a minute.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);

@@ -111,7 +111,8 @@ impl Checksum {
     }
 }
 
-/// A checksum in the making.
+/// A checksum in the making. Its copy tells the checksum so far.
+#[derive(Clone)]
 pub struct Digest {
     algorithm: ChecksumAlgorithm,
     crc: crc_fast::Digest,

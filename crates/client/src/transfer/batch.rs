@@ -2,13 +2,13 @@
 //!
 //! Items begin in the order of the plan, as many at once as make it faster (`width`); the plan is
 //! asked for more only when there is room, so a plan of a million items takes no memory. One that fails does not
-//! stop the others: it is told, and counted. Removals of objects that follow each other go a thousand at a time.
+//! stop the others: it is told, and counted. Removals of objects, the sources of moves among them, go a thousand at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::StreamExt;
 use futures_util::stream::Stream;
@@ -25,6 +25,9 @@ use crate::s3::{Client, ErrorKind, Verified};
 
 /// The longest text that is taken for the target of a link.
 const LONGEST_LINK: u64 = 4096;
+
+/// How long the source of a move waits at most for others to be removed with it, while more is done.
+const SOURCES_WAIT: Duration = Duration::from_secs(1);
 
 impl Transfers {
     /// Does everything that a plan says.
@@ -43,6 +46,7 @@ impl Transfers {
             width: Width::new(FIRST_FILES, self.tuning.files),
             report: Report::default(),
             removals: Vec::new(),
+            waiting_since: None,
             emptied: BTreeMap::new(),
         };
         let broken = loop {
@@ -60,6 +64,10 @@ impl Transfers {
                 Planned::Failed { name, error } => crew.fail(&name, &error),
             }
         };
+        while !crew.tasks.is_empty() {
+            crew.send_removals_if_due().await;
+            crew.wait_for_one().await;
+        }
         crew.send_removals().await;
         while !crew.tasks.is_empty() {
             crew.wait_for_one().await;
@@ -77,18 +85,22 @@ impl Transfers {
         }
     }
 
-    /// Does one thing.
-    ///
-    /// # Errors
-    /// See [`TransferError`].
-    pub async fn carry_out_one(&self, item: &Item) -> Result<Done, TransferError> {
+    /// Does one thing. Where its source is an object that goes, that is still to be removed.
+    async fn carry_out_one(&self, item: Item) -> Outcome {
         if item.after == After::Keep {
-            return self.step(item).await;
+            let done = self.step(&item).await;
+            return Outcome::Ended(item, done);
         }
-        let before = stamp(&item.step).await?;
-        let done = self.step(item).await?;
-        remove_source(&item.step, before).await?;
-        Ok(done)
+        let moved = async {
+            let before = stamp(&item.step).await?;
+            let done = self.step(&item).await?;
+            Ok((done, remove_source(&item.step, before).await?))
+        };
+        match moved.await {
+            Ok((done, Some(place))) => Outcome::Arrived(Removal { item, place, done: Some(done) }),
+            Ok((done, None)) => Outcome::Ended(item, Ok(done)),
+            Err(error) => Outcome::Ended(item, Err(error)),
+        }
     }
 
     async fn step(&self, item: &Item) -> Result<Done, TransferError> {
@@ -138,14 +150,31 @@ impl Transfers {
     }
 }
 
+/// An object that is to be removed.
+struct Removal {
+    item: Item,
+    place: Place,
+    /// Of the source of a move: what has arrived.
+    done: Option<Done>,
+}
+
+/// What came of an item.
+enum Outcome {
+    Ended(Item, Result<Done, TransferError>),
+    /// It has arrived, and its source is to go.
+    Arrived(Removal),
+}
+
 /// The items on their way, and the count of those that are done.
 struct Crew<'a> {
     transfers: &'a Transfers,
-    tasks: JoinSet<Vec<(Item, Result<Done, TransferError>)>>,
+    tasks: JoinSet<Vec<Outcome>>,
     width: Width,
     report: Report,
-    /// Removals in one bucket that wait to be a thousand.
-    removals: Vec<(Item, Place)>,
+    /// They wait to be a thousand.
+    removals: Vec<Removal>,
+    /// The first source of a move among them: it does not wait long.
+    waiting_since: Option<Instant>,
     /// Folders that files were moved out of, by the folder in which they lie.
     emptied: BTreeMap<Arc<Path>, BTreeSet<PathBuf>>,
 }
@@ -158,29 +187,41 @@ impl Crew<'_> {
         }
         if let Step::RemoveObject(place) = &item.step {
             let place = place.clone();
-            let together = self.removals.last().is_none_or(|(_, last)| {
-                last.client.is_same(&place.client) && last.address.bucket == place.address.bucket
-            });
-            if !together || self.removals.len() >= Client::MOST_DELETED {
-                self.send_removals().await;
-            }
-            return self.removals.push((item, place));
+            self.removals.push(Removal { item, place, done: None });
+            return self.send_removals_if_due().await;
         }
+        self.send_removals_if_due().await;
         self.make_room().await;
         let transfers = self.transfers.clone();
-        self.tasks.spawn(async move {
-            let outcome = transfers.carry_out_one(&item).await;
-            vec![(item, outcome)]
-        });
+        self.tasks.spawn(async move { vec![transfers.carry_out_one(item).await] });
     }
 
-    async fn send_removals(&mut self) {
-        let removals = mem::take(&mut self.removals);
-        if removals.is_empty() || self.transfers.is_stopped() {
-            return;
+    async fn send_removals_if_due(&mut self) {
+        let waited = self.waiting_since.is_some_and(|since| since.elapsed() >= SOURCES_WAIT);
+        if waited || self.removals.len() >= Client::MOST_DELETED {
+            self.send_removals().await;
         }
-        self.make_room().await;
-        self.tasks.spawn(remove_together(removals));
+    }
+
+    /// After the wish to stop only what a move has begun goes.
+    async fn send_removals(&mut self) {
+        let mut removals = mem::take(&mut self.removals);
+        self.waiting_since = None;
+        if self.transfers.is_stopped() {
+            removals.retain(|removal| removal.done.is_some());
+        }
+        while let Some(first) = removals.first() {
+            let place = &first.place;
+            let is_there = |other: &Removal| {
+                other.place.client.is_same(&place.client)
+                    && other.place.address.bucket == place.address.bucket
+            };
+            let count =
+                removals.iter().take(Client::MOST_DELETED).take_while(|other| is_there(other)).count();
+            let rest = removals.split_off(count);
+            self.make_room().await;
+            self.tasks.spawn(remove_together(mem::replace(&mut removals, rest)));
+        }
     }
 
     async fn make_room(&mut self) {
@@ -192,9 +233,18 @@ impl Crew<'_> {
     async fn wait_for_one(&mut self) {
         match self.tasks.join_next().await {
             Some(Ok(outcomes)) => {
-                self.width.ended(outcomes.iter().map(|(item, _)| item.size).sum());
-                for (item, outcome) in outcomes {
-                    self.note(&item, outcome);
+                let item = |outcome: &Outcome| match outcome {
+                    Outcome::Ended(item, _) | Outcome::Arrived(Removal { item, .. }) => item.size,
+                };
+                self.width.ended(outcomes.iter().map(item).sum());
+                for outcome in outcomes {
+                    match outcome {
+                        Outcome::Ended(item, outcome) => self.note(&item, outcome),
+                        Outcome::Arrived(removal) => {
+                            self.waiting_since.get_or_insert_with(Instant::now);
+                            self.removals.push(removal);
+                        }
+                    }
                 }
             }
             Some(Err(_)) => self.fail("", &TransferError::Worker),
@@ -235,44 +285,52 @@ impl Crew<'_> {
 }
 
 /// Up to a thousand removals in one request, or one by one where the store has no such request.
-async fn remove_together(removals: Vec<(Item, Place)>) -> Vec<(Item, Result<Done, TransferError>)> {
-    const REMOVED: Done = Done { bytes: 0, verified: Verified::Store };
-    let Some((_, first)) = removals.first() else { return Vec::new() };
-    let (client, bucket) = (first.client.clone(), first.address.bucket.clone());
-    let keys: Vec<_> = removals.iter().map(|(_, place)| place.address.key.clone()).collect();
+async fn remove_together(removals: Vec<Removal>) -> Vec<Outcome> {
+    let Some(first) = removals.first() else { return Vec::new() };
+    let (client, bucket) = (first.place.client.clone(), first.place.address.bucket.clone());
+    let keys: Vec<_> = removals.iter().map(|removal| removal.place.address.key.clone()).collect();
+    if keys.len() == 1 {
+        return remove_each(removals).await;
+    }
     match client.delete_objects(&bucket, &keys).await {
         Ok(kept) => {
             let outcome =
                 |place: &Place| match kept.iter().find(|kept| kept.key == place.address.key.as_str()) {
                     Some(kept) => Err(TransferError::NotRemoved(kept.clone())),
-                    None => Ok(REMOVED),
+                    None => Ok(()),
                 };
-            removals
-                .into_iter()
-                .map(|(item, place)| {
-                    let outcome = outcome(&place);
-                    (item, outcome)
-                })
-                .collect()
-        }
-        // One by one: where the store cannot do it otherwise, and so that each error finds its object.
-        Err(error) if error.kind() == ErrorKind::NotSupported || removals.len() == 1 => {
-            let mut outcomes = Vec::with_capacity(removals.len());
-            for (item, place) in removals {
-                let outcome = remove_object(&place).await.map(|()| REMOVED);
-                outcomes.push((item, outcome));
-            }
-            outcomes
-        }
-        Err(error) => {
-            let text = error.to_string();
-            let mut first = Some(TransferError::Store(error));
-            let each = removals.into_iter().map(|(item, _)| {
-                let error = first.take().unwrap_or_else(|| TransferError::WithOthers(text.clone()));
-                (item, Err(error))
+            let each = removals.into_iter().map(|removal| {
+                let outcome = outcome(&removal.place);
+                removal.ended(outcome)
             });
             each.collect()
         }
+        Err(error) if error.kind() == ErrorKind::NotSupported => remove_each(removals).await,
+        Err(error) => {
+            let text = error.to_string();
+            let mut first = Some(TransferError::Store(error));
+            let each = removals.into_iter().map(|removal| {
+                let error = first.take().unwrap_or_else(|| TransferError::WithOthers(text.clone()));
+                removal.ended(Err(error))
+            });
+            each.collect()
+        }
+    }
+}
+
+async fn remove_each(removals: Vec<Removal>) -> Vec<Outcome> {
+    let mut outcomes = Vec::with_capacity(removals.len());
+    for removal in removals {
+        let outcome = remove_object(&removal.place).await;
+        outcomes.push(removal.ended(outcome));
+    }
+    outcomes
+}
+
+impl Removal {
+    fn ended(self, outcome: Result<(), TransferError>) -> Outcome {
+        const REMOVED: Done = Done { bytes: 0, verified: Verified::Store };
+        Outcome::Ended(self.item, outcome.map(|()| self.done.unwrap_or(REMOVED)))
     }
 }
 
@@ -299,21 +357,22 @@ async fn stamp(step: &Step) -> Result<Option<Stamp>, TransferError> {
     }
 }
 
-/// The source of a move, once its copy is verified. A file that changed in the meantime stays.
-async fn remove_source(step: &Step, before: Option<Stamp>) -> Result<(), TransferError> {
+/// The source of a move, once its copy is verified: a file goes, unless it changed in the meantime; an object that is to go
+/// is told.
+async fn remove_source(step: &Step, before: Option<Stamp>) -> Result<Option<Place>, TransferError> {
     match step {
         Step::Upload { from, .. } | Step::Write { from, .. } => {
             if stamp(step).await? != before {
                 return Err(TransferError::Changed(from.display().to_string()));
             }
-            remove_file(from).await
+            remove_file(from).await.map(|()| None)
         }
         Step::Download { from, to, .. } => {
             settle(to).await?;
-            remove_object(from).await
+            Ok(Some(from.clone()))
         }
-        Step::Link { from, .. } | Step::Copy { from, .. } => remove_object(from).await,
-        Step::MakeFolder { .. } | Step::RemoveObject(_) | Step::RemoveFile(_) => Ok(()),
+        Step::Link { from, .. } | Step::Copy { from, .. } => Ok(Some(from.clone())),
+        Step::MakeFolder { .. } | Step::RemoveObject(_) | Step::RemoveFile(_) => Ok(None),
     }
 }
 

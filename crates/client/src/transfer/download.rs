@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use md5::{Digest as _, Md5};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
-use tokio::task::JoinSet;
 use wigeon_core::sigv4::canonical::hex;
 
 use super::engine::Transfers;
@@ -17,10 +16,8 @@ use super::file_slice::{SharedFile, blocking};
 use super::file_time::with_time;
 use super::folder::no_links_below;
 use super::item::{Address, Done};
-use super::partial::{self, Partial, Range, place};
+use super::partial::{self, Range, place};
 use super::reader::ObjectReader;
-use super::tuning::FIRST_RANGES;
-use super::width::Width;
 use crate::s3::{Checksum, Client, Digest, GetOptions, ObjectHead, Verified};
 
 /// Up to this size an object is held in memory, and its file made in one go.
@@ -84,6 +81,7 @@ impl Transfers {
         let mut proof = Proof::new(&head);
         let times = self.times.then(|| with_time(&head));
         if head.size <= WRITE_SIZE as u64 {
+            let _room = self.room_for(head.size).await?;
             let mut content = Vec::new();
             while let Some(chunk) = reader.next().await? {
                 proof.update(&chunk);
@@ -98,7 +96,7 @@ impl Transfers {
             no_links_below(root, to).await?;
         }
         let partial = partial::begin(to).await?;
-        self.write_all(&mut reader, &partial.file, 0, |bytes| proof.update(bytes)).await?;
+        self.write_all(&mut reader, &partial.file, |bytes| proof.update(bytes)).await?;
         let verified = proof.check(from)?;
         partial.persist(to, times).await?;
         Ok(Done { bytes: head.size, verified })
@@ -120,9 +118,8 @@ impl Transfers {
             }
             return Err(error);
         }
-        partial.arrived.sort_unstable_by_key(|(first, ..)| *first);
         let checked = match head.checksum {
-            Some(expected) => check_whole(expected, &partial.arrived, from),
+            Some(expected) => check_whole(expected, partial.ranges(), from),
             None => check_md5(&head, partial.path(), from).await,
         };
         match checked {
@@ -137,62 +134,14 @@ impl Transfers {
         }
     }
 
-    /// Fetches the ranges that are not there, several at once. After the wish to stop none begins, and those on
-    /// their way arrive.
-    async fn fetch_missing(
-        &self,
-        client: &Client,
-        from: &Address,
-        head: &ObjectHead,
-        partial: &mut Partial,
-    ) -> Result<(), TransferError> {
-        let mut missing = partial.missing(head.size).into_iter();
-        let mut tasks: JoinSet<Result<Range, TransferError>> = JoinSet::new();
-        let mut width = Width::new(FIRST_RANGES, self.tuning.ranges);
-        loop {
-            while tasks.len() < width.allowed()
-                && !self.is_stopped()
-                && let Some((first, end)) = missing.next()
-            {
-                let mut reader = ObjectReader::part(client, from, head.etag.clone(), first, end);
-                let (transfers, file, algorithm) = (self.clone(), partial.file.clone(), partial.algorithm);
-                tasks.spawn(async move {
-                    let mut digest = algorithm.map(Digest::new);
-                    let update = |bytes: &[u8]| {
-                        if let Some(digest) = &mut digest {
-                            digest.update(bytes);
-                        }
-                    };
-                    transfers.write_all(&mut reader, &file, first, update).await?;
-                    Ok((first, end - first, digest.map(Digest::finish)))
-                });
-            }
-            // Dropping the tasks on the way out ends them.
-            let finished = match self.journals {
-                Some(_) => tasks.join_next().await,
-                // Nobody will go on with it: no reason to wait for what is on its way.
-                None => self.unless_stopped(tasks.join_next()).await?,
-            };
-            match finished {
-                Some(finished) => {
-                    let range = finished.map_err(|_| TransferError::Worker)??;
-                    width.ended(range.1);
-                    partial.arrive(range);
-                }
-                None if missing.len() > 0 => return Err(TransferError::Interrupted),
-                None => return Ok(()),
-            }
-        }
-    }
-
     /// Writes all that comes to its place.
     async fn write_all(
         &self,
         reader: &mut ObjectReader,
         file: &SharedFile,
-        mut offset: u64,
         mut seen: impl FnMut(&[u8]),
     ) -> Result<(), TransferError> {
+        let mut offset = 0;
         while let Some(chunk) = reader.next().await? {
             seen(&chunk);
             file.write(offset, &chunk)?;
@@ -264,11 +213,15 @@ impl Proof {
 }
 
 /// Puts the checksums of the ranges together, which are in order.
-fn check_whole(expected: Checksum, ranges: &[Range], from: &Address) -> Result<Verified, TransferError> {
+fn check_whole(
+    expected: Checksum,
+    ranges: impl Iterator<Item = Range>,
+    from: &Address,
+) -> Result<Verified, TransferError> {
     let mut whole: Option<Checksum> = None;
     for (_, length, checksum) in ranges {
-        whole = match (whole, *checksum) {
-            (Some(before), Some(next)) => Some(before.followed_by(next, *length)),
+        whole = match (whole, checksum) {
+            (Some(before), Some(next)) => Some(before.followed_by(next, length)),
             (None, next) => next,
             (before, None) => before,
         };

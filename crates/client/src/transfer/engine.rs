@@ -4,23 +4,27 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::error::TransferError;
 use super::journal::Journals;
+use super::lists::Lists;
+use super::memory::{Memory, Room};
 use super::progress::Progress;
-use super::tuning::{MIB, Tuning};
+use super::rates::Rates;
+use super::tuning::Tuning;
 
 /// Moves files. Cheap to clone; clones share the memory budget.
 #[derive(Clone)]
 pub struct Transfers {
     pub(crate) tuning: Tuning,
     pub(crate) progress: Arc<dyn Progress>,
-    /// In MiB.
-    memory: Arc<Semaphore>,
-    budget: u32,
+    pub(crate) memory: Memory,
     stop: CancellationToken,
+    /// What has been seen of the links to the stores.
+    pub(crate) rates: Arc<Rates>,
+    /// And of their buckets.
+    pub(crate) lists: Arc<Lists>,
     /// Where it is kept what can go on later.
     pub(crate) journals: Option<Journals>,
     /// Whether file times go with objects, as rclone's `mtime` metadata.
@@ -32,13 +36,13 @@ impl Transfers {
     /// then what was begun is given up, or kept for later where [`Transfers::resuming`] says where.
     #[must_use]
     pub fn new(tuning: Tuning, progress: Arc<dyn Progress>, stop: CancellationToken) -> Self {
-        let budget = u32::try_from(tuning.memory / MIB).unwrap_or(u32::MAX).clamp(1, 1 << 20);
         Self {
             tuning,
             progress,
-            memory: Arc::new(Semaphore::new(budget as usize)),
-            budget,
+            memory: Memory::new(tuning.memory),
             stop,
+            rates: Arc::default(),
+            lists: Arc::default(),
             journals: None,
             times: false,
         }
@@ -63,11 +67,9 @@ impl Transfers {
         self
     }
 
-    /// The right to hold so many bytes, until it is dropped. A piece larger than the whole budget takes it all.
-    pub(crate) async fn memory_for(&self, bytes: u64) -> Result<OwnedSemaphorePermit, TransferError> {
-        let wanted = u32::try_from(bytes.div_ceil(MIB)).unwrap_or(u32::MAX).clamp(1, self.budget);
-        let permit = self.unless_stopped(Arc::clone(&self.memory).acquire_many_owned(wanted)).await?;
-        permit.map_err(|_| TransferError::Interrupted)
+    /// The right to hold so many bytes, until it is dropped.
+    pub(crate) async fn room_for(&self, bytes: u64) -> Result<Room, TransferError> {
+        self.unless_stopped(self.memory.room(bytes)).await?.ok_or(TransferError::Interrupted)
     }
 
     /// Waits for the work, or for the wish to stop.

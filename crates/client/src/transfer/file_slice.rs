@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tokio::runtime::{Builder, Runtime};
 
 use super::error::TransferError;
+use super::memory::Room;
 
 /// A file that several tasks read or write at different places.
 #[derive(Debug, Clone)]
@@ -23,11 +24,14 @@ impl SharedFile {
     }
 
     /// Exactly `length` bytes from `offset`; fewer mean that the file was cut.
-    pub(crate) async fn read(&self, offset: u64, length: usize) -> Result<Bytes, TransferError> {
+    pub(crate) async fn read(&self, room: Room, offset: u64, length: usize) -> Result<Bytes, TransferError> {
         let file = Arc::clone(&self.file);
-        let read = blocking(move || Self::read_now(&file, offset, length));
+        let read = blocking(move || {
+            let mut lent = room.buffer(length);
+            Self::read_into(&file, offset, length, &mut lent.bytes).map(|()| lent.freeze())
+        });
         match read.await? {
-            Ok(bytes) => Ok(bytes.into()),
+            Ok(bytes) => Ok(bytes),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Err(TransferError::Changed(self.path.display().to_string()))
             }
@@ -35,20 +39,21 @@ impl SharedFile {
         }
     }
 
-    /// The same, on a thread that may block.
-    pub(crate) fn read_now(file: &File, offset: u64, length: usize) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::with_capacity(length);
+    /// The same, on a thread that may block, into an empty buffer.
+    pub(crate) fn read_into(file: &File, offset: u64, length: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
+        bytes.reserve(length);
         while bytes.len() < length {
             let at = offset + bytes.len() as u64;
-            if read_some(file, &mut bytes, length, at)? == 0 {
+            if read_some(file, bytes, length, at)? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
-        Ok(bytes)
+        Ok(())
     }
 
     /// Writes all bytes at `offset`, here and now: while they are still in the processor's cache, and without another
-    /// thread, which would have memory of its own.
+    /// thread, which would have memory of its own. One task writes a file: the kernel lets nobody else write into it
+    /// meanwhile, and a thread that waits for that in there keeps its processor busy doing nothing.
     pub(crate) fn write(&self, offset: u64, bytes: &Bytes) -> Result<(), TransferError> {
         write_all_at(&self.file, bytes, offset).map_err(|source| self.failed("write", source))
     }

@@ -52,13 +52,12 @@ pub(crate) struct UploadBegun {
 pub(crate) struct DownloadBegun {
     pub(crate) etag: String,
     pub(crate) size: u64,
-    pub(crate) part_size: u64,
     pub(crate) temporary: PathBuf,
     pub(crate) inode: u64,
     pub(crate) device: u64,
 }
 
-/// A range of a download that has arrived: CRC64NVME in base64.
+/// A range of a download that has arrived, or its beginning, with its checksum in base64. Longer ones follow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RangeArrived {
     pub(crate) first: u64,
@@ -224,14 +223,8 @@ mod tests {
             "it is locked"
         );
         assert!(journals.open("upload", "http://store", &object(), Path::new("f")).is_some());
-        let begun = DownloadBegun {
-            etag: "e".to_owned(),
-            size: 9,
-            part_size: 3,
-            temporary: "t".into(),
-            inode: 1,
-            device: 2,
-        };
+        let begun =
+            DownloadBegun { etag: "e".to_owned(), size: 9, temporary: "t".into(), inode: 1, device: 2 };
         journal.begin(&begun).unwrap();
         let range = |first| RangeArrived { first, length: 3, crc: "c".to_owned() };
         journal.append(&range(0)).unwrap();
@@ -252,14 +245,8 @@ mod tests {
         let temporary = folder.path().join(".wigeon-x.part");
         fs::write(&temporary, "half").unwrap();
         let (device, inode) = place_on_disk(&fs::metadata(&temporary).unwrap());
-        let begun = DownloadBegun {
-            etag: "e".to_owned(),
-            size: 9,
-            part_size: 3,
-            temporary: temporary.clone(),
-            inode,
-            device,
-        };
+        let begun =
+            DownloadBegun { etag: "e".to_owned(), size: 9, temporary: temporary.clone(), inode, device };
         let mut journal = journals.open("download", "s", &object(), Path::new("f")).unwrap();
         journal.begin(&begun).unwrap();
         drop(journal);

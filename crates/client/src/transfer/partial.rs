@@ -2,7 +2,9 @@
 //!
 //! With a journal it outlives an end that passes: the next run that wants the same object (the same entity tag) in the
 //! same place finds it, reads again what the journal says has arrived, and keeps what has the recorded checksum.
+//! Ranges are of any length; of one that did not arrive to its end, as much is kept as was noted.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,6 +25,9 @@ use crate::s3::{Checksum, ChecksumAlgorithm, Client, Digest, ObjectHead};
 /// A range that has arrived: its first byte, its length, its checksum where one is wanted.
 pub(crate) type Range = (u64, u64, Option<Checksum>);
 
+/// By their first bytes: lengths and checksums.
+type Arrived = BTreeMap<u64, (u64, Option<Checksum>)>;
+
 /// A piece that is read at once to be checked.
 const PIECE: usize = 1 << 20;
 
@@ -32,8 +37,7 @@ pub(crate) struct Partial {
     temporary: NamedTempFile,
     pub(crate) file: SharedFile,
     journal: Option<Journal>,
-    pub(crate) arrived: Vec<Range>,
-    pub(crate) part_size: u64,
+    arrived: Arrived,
     /// Of the ranges, if any is to be computed.
     pub(crate) algorithm: Option<ChecksumAlgorithm>,
 }
@@ -51,7 +55,6 @@ impl Transfers {
         let (journals, store, object, target) =
             (self.journals.clone(), client.endpoint().origin(), from.clone(), to.to_owned());
         let (etag, size) = (head.etag.as_ref().map(|etag| etag.as_str().to_owned()), head.size);
-        let part_size = self.tuning.part_size_for(size);
         let prepare = move || -> io::Result<Partial> {
             // Without an entity tag nothing tells whether the object is still the same.
             let journals = journals.filter(|_| etag.is_some());
@@ -66,10 +69,9 @@ impl Transfers {
                 let temporary = NamedTempFile::from_parts(file, temporary);
                 if Some(&begun.etag) == etag.as_ref() && begun.size == size {
                     let file = temporary.as_file().try_clone()?;
-                    let arrived = still_there(&file, &ranges, algorithm, &begun);
-                    let (file, part_size) = (SharedFile::new(file, &target), begun.part_size);
-                    let algorithm = Some(algorithm);
-                    return Ok(Partial { temporary, file, journal, arrived, part_size, algorithm });
+                    let arrived = still_there(&file, &ranges, algorithm, size);
+                    let (file, algorithm) = (SharedFile::new(file, &target), Some(algorithm));
+                    return Ok(Partial { temporary, file, journal, arrived, algorithm });
                 }
                 // Of another object: it goes when it is dropped.
             }
@@ -78,16 +80,16 @@ impl Transfers {
             if let (Some(kept), Some(etag)) = (&mut journal, etag) {
                 let (device, inode) = place_on_disk(&file.metadata()?);
                 let path = std::path::absolute(temporary.path())?;
-                let begun = DownloadBegun { etag, size, part_size, temporary: path, inode, device };
+                let begun = DownloadBegun { etag, size, temporary: path, inode, device };
                 if kept.begin(&begun).is_err() {
                     journal = None;
                 }
             }
             let file = SharedFile::new(file, &target);
-            Ok(Partial { temporary, file, journal, arrived: Vec::new(), part_size, algorithm })
+            Ok(Partial { temporary, file, journal, arrived: Arrived::new(), algorithm })
         };
         let partial = blocking(prepare).await?.map_err(|source| write_failed(to, source))?;
-        let there: u64 = partial.arrived.iter().map(|(_, length, _)| length).sum();
+        let there: u64 = partial.ranges().map(|(_, length, _)| length).sum();
         if there > 0 {
             self.progress.resumed(there);
         }
@@ -96,22 +98,35 @@ impl Transfers {
 }
 
 impl Partial {
-    /// A range is on the disk.
+    /// A range has arrived, or more of one that was told of before.
     pub(crate) fn arrive(&mut self, range: Range) {
         let (first, length, checksum) = range;
-        self.arrived.push(range);
+        self.arrived.insert(first, (length, checksum));
         if let (Some(journal), Some(checksum)) = (&mut self.journal, checksum) {
             // A line that is not written costs a range, no more.
             let _ = journal.append(&RangeArrived { first, length, crc: checksum.base64() });
         }
     }
 
-    /// The ranges that are still to be fetched: first byte and end.
+    /// What has arrived, in order.
+    pub(crate) fn ranges(&self) -> impl Iterator<Item = Range> {
+        self.arrived.iter().map(|(first, (length, checksum))| (*first, *length, *checksum))
+    }
+
+    /// What is still to be fetched of so many bytes: first bytes and ends, in order.
     pub(crate) fn missing(&self, size: u64) -> Vec<(u64, u64)> {
-        let have: std::collections::BTreeSet<u64> = self.arrived.iter().map(|(first, ..)| *first).collect();
-        let step = usize::try_from(self.part_size.max(1)).unwrap_or(usize::MAX);
-        let firsts = (0..size).step_by(step).filter(|first| !have.contains(first));
-        firsts.map(|first| (first, size.min(first + self.part_size))).collect()
+        let mut gaps = Vec::new();
+        let mut at = 0;
+        for (first, length, _) in self.ranges() {
+            if first > at {
+                gaps.push((at, first));
+            }
+            at = first + length;
+        }
+        if at < size {
+            gaps.push((at, size));
+        }
+        gaps
     }
 
     /// Where it is now.
@@ -190,7 +205,7 @@ pub(crate) async fn begin(target: &Path) -> Result<Partial, TransferError> {
     let begun = blocking(move || -> io::Result<Partial> {
         let temporary = create(&path)?;
         let file = SharedFile::new(temporary.as_file().try_clone()?, &path);
-        Ok(Partial { temporary, file, journal: None, arrived: Vec::new(), part_size: 0, algorithm: None })
+        Ok(Partial { temporary, file, journal: None, arrived: Arrived::new(), algorithm: None })
     });
     begun.await?.map_err(|source| write_failed(target, source))
 }
@@ -212,43 +227,90 @@ fn create(target: &Path) -> io::Result<NamedTempFile> {
     }
 }
 
-/// The recorded ranges whose bytes are as they were recorded.
-fn still_there(
-    file: &File,
-    ranges: &[RangeArrived],
-    algorithm: ChecksumAlgorithm,
-    begun: &DownloadBegun,
-) -> Vec<Range> {
-    let good = |range: &&RangeArrived| {
-        begun.part_size > 0
-            && range.first.is_multiple_of(begun.part_size)
-            && range.first < begun.size
-            && range.length == begun.part_size.min(begun.size - range.first)
-    };
-    let mut arrived: Vec<Range> = Vec::new();
-    for range in ranges.iter().filter(good) {
-        let checksum = checksum_of(file, range.first, range.length, algorithm);
-        let same = checksum.filter(|checksum| checksum.base64() == range.crc);
-        if same.is_some() && arrived.iter().all(|(first, ..)| *first != range.first) {
-            arrived.push((range.first, range.length, same));
+/// The recorded ranges whose bytes are as they were recorded, or the longest beginnings that are.
+fn still_there(file: &File, noted: &[RangeArrived], algorithm: ChecksumAlgorithm, size: u64) -> Arrived {
+    let mut by_first: BTreeMap<u64, BTreeMap<u64, &str>> = BTreeMap::new();
+    for range in noted {
+        if range.length > 0 && range.first.checked_add(range.length).is_some_and(|end| end <= size) {
+            by_first.entry(range.first).or_default().insert(range.length, &range.crc);
+        }
+    }
+    let mut arrived = Arrived::new();
+    let mut end = 0;
+    for (first, lengths) in by_first {
+        // Another run has cut what was lost otherwise.
+        if first < end {
+            continue;
+        }
+        if let Some((length, checksum)) = longest(file, first, lengths, algorithm) {
+            arrived.insert(first, (length, Some(checksum)));
+            end = first + length;
         }
     }
     arrived
 }
 
-fn checksum_of(file: &File, first: u64, length: u64, algorithm: ChecksumAlgorithm) -> Option<Checksum> {
-    let (mut digest, mut at) = (Digest::new(algorithm), first);
-    let mut left = length;
-    while left > 0 {
-        let piece = usize::try_from(left).unwrap_or(usize::MAX).min(PIECE);
-        let bytes = SharedFile::read_now(file, at, piece).ok()?;
-        digest.update(&bytes);
-        at += piece as u64;
-        left -= piece as u64;
+/// Of the lengths that were noted of a range, the longest with its checksum: the bytes are read once, until one differs.
+fn longest(
+    file: &File,
+    first: u64,
+    lengths: BTreeMap<u64, &str>,
+    algorithm: ChecksumAlgorithm,
+) -> Option<(u64, Checksum)> {
+    let (mut digest, mut read, mut good) = (Digest::new(algorithm), 0, None);
+    let mut bytes = Vec::new();
+    for (length, noted) in lengths {
+        while read < length {
+            let piece = usize::try_from(length - read).unwrap_or(usize::MAX).min(PIECE);
+            bytes.clear();
+            if SharedFile::read_into(file, first + read, piece, &mut bytes).is_err() {
+                return good;
+            }
+            digest.update(&bytes);
+            read += piece as u64;
+        }
+        let checksum = digest.clone().finish();
+        if checksum.base64() != noted {
+            break;
+        }
+        good = Some((length, checksum));
     }
-    Some(digest.finish())
+    good
 }
 
 pub(crate) fn write_failed(path: &Path, source: io::Error) -> TransferError {
     TransferError::File { action: "write", path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALGORITHM: ChecksumAlgorithm = ChecksumAlgorithm::Crc64Nvme;
+
+    #[test]
+    fn as_much_is_kept_as_is_still_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let mut bytes: Vec<u8> = (0..100).collect();
+        let note = |first: usize, length: usize| {
+            let crc = Checksum::of(ALGORITHM, &bytes[first..first + length]).base64();
+            RangeArrived { first: first as u64, length: length as u64, crc }
+        };
+        // One range in three steps, one in two, one inside the first, one that is cut off, one too long.
+        let mut noted = vec![note(0, 10), note(0, 20), note(0, 40), note(50, 5), note(50, 10), note(15, 5)];
+        noted.push(RangeArrived { first: 80, length: u64::MAX, crc: String::new() });
+        noted.push(RangeArrived { first: 90, length: 11, crc: String::new() });
+        let there = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            let arrived = still_there(&File::open(&path).unwrap(), &noted, ALGORITHM, 100);
+            arrived.into_iter().map(|(first, (length, _))| (first, length)).collect::<Vec<_>>()
+        };
+        assert_eq!(there(&bytes), [(0, 40), (50, 10)]);
+        assert_eq!(there(&bytes[..57]), [(0, 40), (50, 5)], "the disk has lost the end");
+        bytes[25] ^= 1;
+        assert_eq!(there(&bytes), [(0, 20), (50, 10)]);
+        bytes[5] ^= 1;
+        assert_eq!(there(&bytes), [(15, 5), (50, 10)]);
+    }
 }

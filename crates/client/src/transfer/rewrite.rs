@@ -177,6 +177,9 @@ impl Transfers {
         let retention = mode.zip(until).map(|(mode, until)| Retention { mode, until });
         options.retention = retention.filter(|retention| retention.until > client.now());
         options.legal_hold = head.state.legal_hold == Some(true);
+        if !self.lists.may_be_there(client, &at.bucket).await {
+            return Ok(options);
+        }
         options.grants = match self.unless_stopped(client.object_acl(&at.bucket, &at.key, None)).await? {
             Ok(acl) => acl.beyond_default(),
             Err(error) if is_without(&error) => Vec::new(),

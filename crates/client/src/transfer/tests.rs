@@ -79,6 +79,22 @@ async fn a_corrupt_download_leaves_the_old_file() {
 }
 
 #[tokio::test]
+async fn ranges_grow_on_a_fast_link() {
+    const MIB: usize = 1 << 20;
+    let bytes = pattern(24 * MIB);
+    let store = with_object(&bytes).await;
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("file");
+    let tuning = Tuning { part_size: MIB as u64, ..Tuning::default() };
+    let transfers = Transfers::new(tuning, Arc::new(Silent), CancellationToken::new());
+    let done = transfers.download_file(&store.client(), &address("k"), None, &to).await.unwrap();
+    assert_eq!(done.verified, Verified::Checksum);
+    assert_eq!(std::fs::read(&to).unwrap(), bytes);
+    let ranges = store.contents().seen.iter().filter(|seen| seen.headers.contains_key("range")).count();
+    assert!((4..24).contains(&ranges), "{ranges}");
+}
+
+#[tokio::test]
 async fn an_object_that_changes_is_noticed() {
     let store = with_object(&pattern(1000)).await;
     let folder = tempfile::tempdir().unwrap();
@@ -252,6 +268,40 @@ async fn objects_are_removed_together() {
     assert_eq!((report.removed, report.failed), (2500, 0));
     assert_eq!(store.contents().objects.len(), 1);
     assert_eq!(store.count("delete="), 3);
+}
+
+/// What is moved out of a store arrives before its sources go, and those go together.
+#[tokio::test]
+async fn sources_of_a_move_are_removed_together() {
+    let store = TestStore::start().await;
+    for number in 0..9 {
+        store.contents().objects.insert(format!("/bucket/p/f{number}"), pattern(number));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let client = store.client();
+    let plan = || {
+        let plan = plan_download(&client, &prefix("p/"), folder.path(), Links::Skip.into());
+        futures_util::StreamExt::map(plan, |planned| {
+            planned.map(|planned| match planned {
+                Planned::Item(item) => Planned::item(item.moving()),
+                other => other,
+            })
+        })
+    };
+    // What cannot be removed is not moved, and its copy is there all the same.
+    store.fail("delete=", Fault::Refuse(403, "AccessDenied", &[]));
+    let report = transfers().carry_out(plan()).await.unwrap();
+    assert_eq!((report.done, report.failed), (0, 9));
+    assert_eq!((files(folder.path()).len(), store.contents().objects.len()), (9, 9));
+    store.fail("GET /bucket/p/f4", Fault::Refuse(403, "AccessDenied", &[]));
+    let report = transfers().carry_out(plan()).await.unwrap();
+    assert_eq!((report.done, report.failed, report.removed), (8, 1, 0));
+    assert_eq!(store.contents().objects.keys().collect::<Vec<_>>(), ["/bucket/p/f4"]);
+    assert_eq!((store.count("delete="), store.count("DELETE ")), (2, 0));
+    // One alone needs no list.
+    let report = transfers().carry_out(plan()).await.unwrap();
+    assert_eq!((report.done, store.count("DELETE ")), (1, 1));
+    assert!(store.contents().objects.is_empty());
 }
 
 #[cfg(unix)]

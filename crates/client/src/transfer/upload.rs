@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use md5::{Digest as _, Md5};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use wigeon_core::sigv4::canonical::hex;
@@ -16,7 +16,9 @@ use super::file_time::{self, MTIME};
 use super::item::{Address, Done};
 use super::journal::{FileIdentity, UploadBegun};
 use super::media_type;
+use super::memory::{Memory, Room};
 use super::parts::PartsInFlight;
+use super::rates::Way;
 use crate::s3::{
     Checksum, ChecksumAlgorithm, Client, ErrorKind, MultipartUpload, Part, PutOptions, StoredPart, Verified,
 };
@@ -33,9 +35,9 @@ impl Transfers {
         to: &Address,
         options: &PutOptions,
     ) -> Result<Done, TransferError> {
-        let path = file.to_owned();
+        let (path, memory) = (file.to_owned(), self.memory.clone());
         let most = READ_AT_ONCE.min(self.tuning.threshold.saturating_sub(1));
-        let (source, before, content) = blocking(move || open_and_read(&path, most)).await??;
+        let (source, before, content) = blocking(move || open_and_read(&path, most, &memory)).await??;
         let shared = SharedFile::new(source, file);
         let mut options = with_media_type(options, &file.to_string_lossy());
         if self.times {
@@ -43,7 +45,7 @@ impl Transfers {
             options.metadata.extend(file_time::written(&before).map(|time| (MTIME.to_owned(), time)));
         }
         if let Some(content) = content {
-            return self.put_whole(client, content.into(), to, &options).await;
+            return self.put_whole(client, content, to, &options).await;
         }
         let done = if before.len() < self.tuning.threshold {
             self.upload_small(client, &shared, before.len(), to, &options).await?
@@ -61,8 +63,8 @@ impl Transfers {
         to: &Address,
         options: &PutOptions,
     ) -> Result<Done, TransferError> {
-        let _memory = self.memory_for(size).await?;
-        let body = file.read(0, usize::try_from(size).unwrap_or(usize::MAX)).await?;
+        let room = self.room_for(size).await?;
+        let body = file.read(room, 0, usize::try_from(size).unwrap_or(usize::MAX)).await?;
         self.put_whole(client, body, to, options).await
     }
 
@@ -96,19 +98,16 @@ impl Transfers {
             {
                 let length = part_size.min(size - offset);
                 parts.make_room().await?;
-                let memory = self.memory_for(length).await?;
-                let (file, progress) = (file.clone(), Arc::clone(&self.progress));
+                let room = self.room_for(length).await?;
+                let (file, transfers) = (file.clone(), self.clone());
                 let stored = there.get(&number).filter(|part| part.size == length).cloned();
                 parts.spawn(|client, upload| async move {
-                    let _memory = memory;
-                    let body = file.read(offset, usize::try_from(length).unwrap_or(usize::MAX)).await?;
+                    let body = file.read(room, offset, usize::try_from(length).unwrap_or(usize::MAX)).await?;
                     if let Some(part) = stored.and_then(|stored| same_part(&stored, &body, &upload)) {
-                        progress.resumed(length);
+                        transfers.progress.resumed(length);
                         return Ok(part);
                     }
-                    let part = client.upload_part(&upload, number, body).await?;
-                    progress.moved(length);
-                    Ok(part)
+                    transfers.send_part(&client, &upload, number, body).await
                 })?;
             }
             parts.wait_for_all().await?;
@@ -116,6 +115,20 @@ impl Transfers {
         }
         .await;
         parts.finish(sent, options).await
+    }
+
+    async fn send_part(
+        &self,
+        client: &Client,
+        upload: &MultipartUpload,
+        number: u32,
+        body: Bytes,
+    ) -> Result<Part, TransferError> {
+        let (begun, length) = (Instant::now(), body.len() as u64);
+        let part = client.upload_part(upload, number, body).await?;
+        self.rates.note(&client.endpoint().origin(), Way::Up, length, begun.elapsed());
+        self.progress.moved(length);
+        Ok(part)
     }
 
     /// The upload that an earlier run has left, with the parts that are there, or a new one.
@@ -167,7 +180,8 @@ impl Transfers {
             }
         }
         let upload = client.create_multipart(&to.bucket, &to.key, options).await?;
-        let part_size = self.tuning.part_size_for(before.len());
+        let rate = self.rates.of(&client.endpoint().origin(), Way::Up);
+        let part_size = self.tuning.part_size_for(before.len(), rate);
         let begun = UploadBegun {
             source,
             part_size,
@@ -195,31 +209,28 @@ impl Transfers {
     ) -> Result<Done, TransferError> {
         let options = with_media_type(options, to.key.as_str());
         let first_size = self.tuning.stream_part_size(1);
-        let memory = self.memory_for(first_size).await?;
-        let first = self.unless_stopped(read_part(&mut stream, first_size)).await??;
+        let room = self.room_for(first_size).await?;
+        let first = self.unless_stopped(read_part(&mut stream, first_size, room)).await??;
         if (first.len() as u64) < first_size {
             return self.put_whole(client, first, to, &options).await;
         }
         let mut parts = PartsInFlight::begin(self, client, to, &options).await?;
         let sent = async {
-            let mut next = Some((first, memory));
+            let mut next = Some(first);
             for number in 1.. {
-                let Some((body, memory)) = next.take() else { break };
+                let Some(body) = next.take() else { break };
                 if number > Client::MOST_PARTS {
                     return Err(TransferError::TooLong);
                 }
-                let progress = Arc::clone(&self.progress);
+                let transfers = self.clone();
                 parts.spawn(|client, upload| async move {
-                    let (_memory, length) = (memory, body.len() as u64);
-                    let part = client.upload_part(&upload, number, body).await?;
-                    progress.moved(length);
-                    Ok(part)
+                    transfers.send_part(&client, &upload, number, body).await
                 })?;
                 parts.make_room().await?;
                 let size = self.tuning.stream_part_size(number + 1);
-                let memory = self.memory_for(size).await?;
-                let body = self.unless_stopped(read_part(&mut stream, size)).await??;
-                next = (!body.is_empty()).then_some((body, memory));
+                let room = self.room_for(size).await?;
+                let body = self.unless_stopped(read_part(&mut stream, size, room)).await??;
+                next = (!body.is_empty()).then_some(body);
             }
             Ok(())
         }
@@ -248,16 +259,21 @@ fn same_part(stored: &StoredPart, body: &Bytes, upload: &MultipartUpload) -> Opt
 }
 
 /// A full part, or what is left of the stream.
-async fn read_part(stream: &mut (impl AsyncRead + Unpin), size: u64) -> Result<Bytes, TransferError> {
-    let size = usize::try_from(size).unwrap_or(usize::MAX);
-    let mut part = BytesMut::new();
-    let mut limited = stream.take(size as u64);
-    while limited.read_buf(&mut part).await.map_err(TransferError::Stream)? > 0 {}
-    Ok(part.freeze())
+async fn read_part(
+    stream: &mut (impl AsyncRead + Unpin),
+    size: u64,
+    room: Room,
+) -> Result<Bytes, TransferError> {
+    let mut lent = room.buffer(usize::try_from(size).unwrap_or(usize::MAX));
+    let mut limited = stream.take(size);
+    // A full buffer would grow before it is seen that nothing more may come.
+    while (lent.bytes.len() as u64) < size
+        && limited.read_buf(&mut lent.bytes).await.map_err(TransferError::Stream)? > 0
+    {}
+    Ok(lent.freeze())
 }
 
-/// Up to this size a file is read where it is opened: what all files on their way hold so is a small part of the
-/// memory, and asking for each costs more than it saves.
+/// Up to this size a file is read where it is opened, if there is room for it: another thread to read it costs more.
 const READ_AT_ONCE: u64 = 256 << 10;
 
 /// The content too, of `most` bytes.
@@ -265,17 +281,19 @@ const READ_AT_ONCE: u64 = 256 << 10;
 fn open_and_read(
     path: &Path,
     most: u64,
-) -> Result<(std::fs::File, std::fs::Metadata, Option<Vec<u8>>), TransferError> {
+    memory: &Memory,
+) -> Result<(std::fs::File, std::fs::Metadata, Option<Bytes>), TransferError> {
     let (file, metadata) = open(path)?;
-    if metadata.len() > most {
-        return Ok((file, metadata, None));
-    }
+    let room = (metadata.len() <= most).then(|| memory.room_now(metadata.len())).flatten();
+    let Some(room) = room else { return Ok((file, metadata, None)) };
     let length = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
-    let content = SharedFile::read_now(&file, 0, length).map_err(|source| match source.kind() {
+    let mut content = room.buffer(length);
+    let read = SharedFile::read_into(&file, 0, length, &mut content.bytes);
+    read.map_err(|source| match source.kind() {
         std::io::ErrorKind::UnexpectedEof => TransferError::Changed(path.display().to_string()),
         _ => TransferError::File { action: "read", path: path.to_owned(), source },
     })?;
-    Ok((file, metadata, Some(content)))
+    Ok((file, metadata, Some(content.freeze())))
 }
 
 fn open(path: &Path) -> Result<(std::fs::File, std::fs::Metadata), TransferError> {

@@ -1,8 +1,9 @@
 //! How many things are on their way at once: as many as make it faster.
 //!
-//! Enters: what ended when, and how many bytes it moved. Leaves: how many may be under way. It begins low and doubles for
-//! as long as a doubling makes the whole faster by a fifth; one that does not is taken back. Links change, so it tries
-//! again now and then. A fast server nearby is kept busy by few, which saves memory; one far away needs many, because each
+//! Enters: what ended when, and how many bytes it moved; of what takes long, how many have moved by and by. Leaves: how many may be under way. It
+//! begins low and doubles for as long as a doubling makes the whole faster by a fifth; one that does not is taken back.
+//! Links change, and what made one round faster may be chance, so now and then it tries more again, and fewer, which stay
+//! where they are as fast. A fast server nearby is kept busy by few, which saves memory; one far away needs many, because each
 //! waits for it. A store that complains is spared whatever this says (`crate::s3`'s pace).
 
 use std::time::{Duration, Instant};
@@ -27,11 +28,24 @@ pub(crate) struct Width {
 #[derive(Debug)]
 enum State {
     /// What was begun under another number is still ending: this round says nothing.
-    Changing { to_beat: f64 },
-    /// This round shows whether it is faster than the number before: bytes a second.
-    Trying { to_beat: f64 },
-    /// So many rounds at this number.
-    Settled { rounds: u32 },
+    Changing(Trial),
+    /// This round shows whether it is worth it.
+    Trying(Trial),
+    /// So many rounds at this number; then the next trial.
+    Settled { rounds: u32, next: Turn },
+}
+
+/// Another number, beside the rate of the number before: bytes a second.
+#[derive(Debug, Clone, Copy)]
+struct Trial {
+    turn: Turn,
+    before: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    More,
+    Fewer,
 }
 
 #[derive(Debug)]
@@ -47,7 +61,9 @@ impl Width {
         let most = most.max(1);
         let least = least.clamp(1, most);
         let round = Round { since: Instant::now(), ended: 0, moved: 0 };
-        Self { now: least, least, most, state: State::Trying { to_beat: 0.0 }, round }
+        // Connections are still being made: the first round says nothing, either.
+        let state = State::Changing(Trial { turn: Turn::More, before: 0.0 });
+        Self { now: least, least, most, state, round }
     }
 
     /// So many may be under way.
@@ -57,12 +73,17 @@ impl Width {
 
     /// Something ended, now, and had moved so many bytes.
     pub(crate) fn ended(&mut self, bytes: u64) {
-        self.ended_at(bytes, Instant::now());
+        self.moved_at(bytes + EACH, Instant::now());
     }
 
-    fn ended_at(&mut self, bytes: u64, at: Instant) {
+    /// A piece of something that takes long has moved.
+    pub(crate) fn moved(&mut self, bytes: u64) {
+        self.moved_at(bytes, Instant::now());
+    }
+
+    fn moved_at(&mut self, bytes: u64, at: Instant) {
         self.round.ended += 1;
-        self.round.moved += bytes + EACH;
+        self.round.moved += bytes;
         let took = at.saturating_duration_since(self.round.since);
         if self.round.ended < self.now || took < ROUND {
             return;
@@ -71,18 +92,52 @@ impl Width {
         let rate = self.round.moved as f64 / took.as_secs_f64();
         self.round = Round { since: at, ended: 0, moved: 0 };
         self.state = match self.state {
-            State::Changing { to_beat } => State::Trying { to_beat },
-            State::Trying { to_beat } if rate < to_beat * 1.2 => {
-                self.now = (self.now / 2).max(self.least);
-                State::Settled { rounds: 0 }
+            State::Changing(trial) => State::Trying(trial),
+            State::Trying(trial) if trial.is_worth_it(rate) => self.turn(trial.turn, rate),
+            State::Trying(trial) => {
+                self.now = self.after(trial.turn.back());
+                State::Settled { rounds: 0, next: trial.turn.back() }
             }
-            State::Settled { rounds } if rounds < CONTENT => State::Settled { rounds: rounds + 1 },
-            State::Trying { .. } | State::Settled { .. } if self.now < self.most => {
-                self.now = (self.now * 2).min(self.most);
-                State::Changing { to_beat: rate }
+            State::Settled { rounds, next } if rounds < CONTENT => {
+                State::Settled { rounds: rounds + 1, next }
             }
-            State::Trying { .. } | State::Settled { .. } => State::Settled { rounds: 0 },
+            State::Settled { next, .. } => self.turn(next, rate),
         };
+    }
+
+    /// Tries another number, if there is one.
+    fn turn(&mut self, turn: Turn, before: f64) -> State {
+        let now = self.after(turn);
+        if now == self.now {
+            return State::Settled { rounds: 0, next: turn.back() };
+        }
+        self.now = now;
+        State::Changing(Trial { turn, before })
+    }
+
+    fn after(&self, turn: Turn) -> usize {
+        match turn {
+            Turn::More => (self.now * 2).min(self.most),
+            Turn::Fewer => (self.now / 2).max(self.least),
+        }
+    }
+}
+
+impl Trial {
+    fn is_worth_it(self, rate: f64) -> bool {
+        match self.turn {
+            Turn::More => rate >= self.before * 1.2,
+            Turn::Fewer => rate >= self.before * 0.95,
+        }
+    }
+}
+
+impl Turn {
+    fn back(self) -> Self {
+        match self {
+            Self::More => Self::Fewer,
+            Self::Fewer => Self::More,
+        }
     }
 }
 
@@ -106,7 +161,7 @@ mod tests {
                 under_way.push_back(free);
             }
             now = under_way.pop_front().unwrap();
-            width.ended_at(bytes, now);
+            width.moved_at(bytes + EACH, now);
             seen.push(width.allowed());
         }
         seen
