@@ -11,7 +11,7 @@ import botocore.client
 import botocore.exceptions
 import pytest
 
-from conftest import Server, runner
+from conftest import Certificates, Server, runner
 
 MIB = 1 << 20
 
@@ -42,6 +42,19 @@ def fill(s3, name, size, most):
             return held
         held[key] = body
     raise AssertionError(f"{most} objects of {size} bytes fit")
+
+
+def test_who_uploads_over_tls_to_a_full_disk_is_told_so(tmp_path, identity, disk):
+    """Bodies that are larger than what the network holds on its way, from tools that send before they listen."""
+    certificates = Certificates(tmp_path)
+    server = Server(tmp_path, identity, tls=certificates)
+    config = botocore.client.Config(retries={"total_max_attempts": 1})
+    s3 = boto3.client("s3", endpoint_url=server.url, region_name="us-east-1", config=config, verify=str(certificates.ca), **server.root)
+    s3.create_bucket(Bucket="home")
+    held = fill(s3, "large", 15 * MIB, 5)
+    for key, body in held.items():
+        assert s3.get_object(Bucket="home", Key=key)["Body"].read() == body, key
+    assert server.stop() == 0
 
 
 def test_a_full_disk_refuses_and_loses_nothing(tmp_path, identity, disk):

@@ -573,6 +573,53 @@ public = true
         assert store.stop() == 0
 
 
+def test_the_root_key_domains_and_proxies_are_taken_up(tmp_path, identity):
+    server = Server(tmp_path, identity, domains=())
+    config, secret = server.folder / "serve.toml", server.folder / "root-secret"
+    before = config.read_text()
+
+    def status(secret=server.root["aws_secret_access_key"], **headers):
+        once = Config(retries={"max_attempts": 1, "mode": "standard"})
+        root = client(server, {**server.root, "aws_secret_access_key": secret}, config=once)
+        root.meta.events.register("before-sign.s3.HeadBucket", lambda request, **_: [request.headers.add_header(*each) for each in headers.items()])
+        try:
+            return root.head_bucket(Bucket="home")["ResponseMetadata"]["HTTPStatusCode"]
+        except ClientError as refused:
+            return refused.response["ResponseMetadata"]["HTTPStatusCode"]
+
+    def bucket_of_host():
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(urllib.request.Request(f"{server.url}/", headers={"Host": "home.localhost"}), timeout=10)
+        return server.audit(refused.value.headers["x-amz-request-id"]).get("bucket")
+
+    try:
+        client(server).create_bucket(Bucket="home")
+        assert status() == 200 and bucket_of_host() is None
+        config.write_text(before.replace("domains = []", 'domains = ["localhost"]'))
+        until(lambda: bucket_of_host() == "home", 20)
+        # Proxies: their word counts from now on.
+        assert status(**{"X-Forwarded-For": "203.0.113.9"}) == 200
+        assert set(sources(server)) == {"127.0.0.1"}
+        config.write_text(before + '[proxies]\ntrusted = ["127.0.0.1"]\n')
+        until(lambda: status(**{"X-Forwarded-For": "203.0.113.9"}) == 200 and sources(server)[-1] == "203.0.113.9", 20)
+        until(lambda: bucket_of_host() is None, 20)
+        # The file of the root key alone.
+        secret.write_text("another-root-secret-key-0000")
+        until(lambda: status(secret="another-root-secret-key-0000") == 200, 20)
+        assert status() == 403
+        # One that is too short to be one changes nothing.
+        secret.write_text("short")
+        until(lambda: "root-secret" in (server.folder / "serve.log").read_text(), 20)
+        assert status(secret="another-root-secret-key-0000") == 200
+        # Without it nobody is the account.
+        secret.write_text("another-root-secret-key-0000")
+        config.write_text(before.split("[root]")[0])
+        until(lambda: status(secret="another-root-secret-key-0000") == 403, 20)
+        assert "restart" not in (server.folder / "serve.log").read_text()
+    finally:
+        assert server.stop() == 0
+
+
 def test_how_full_the_buckets_are(tmp_path, identity):
     monitor = f"127.0.0.1:{free_port()}"
     server = Server(tmp_path, identity, tables=f'[metrics]\nlisten = "{monitor}"\n')
@@ -713,6 +760,16 @@ def test_a_service_of_systemd(tmp_path, identity):
 def checked(folder, *more, variables=None):
     command = [BINARY, *more, "serve", "--config", folder / "serve.toml", "--check"]
     return subprocess.run(command, env=environment(folder, **(variables or {})), capture_output=True, text=True)
+
+
+def test_check_from_the_folder_itself(tmp_path):
+    """A configuration that is named without its folder, and nothing made yet."""
+    (tmp_path / "directory.toml").write_text('account = "000000000000"\n')
+    (tmp_path / "serve.toml").write_text(
+        f'listen = "127.0.0.1:{free_port()}"\ndata = "data"\ndirectory = "directory.toml"\naudit = "audit.jsonl"\n')
+    command = [BINARY, "serve", "--config", "serve.toml", "--check"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True)
+    assert done.returncode == 0 and "FAIL" not in done.stdout, done.stdout + done.stderr
 
 
 def test_check_says_what_is_wrong(tmp_path, identity):

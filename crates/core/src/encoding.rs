@@ -32,6 +32,9 @@ pub fn base64_url_decode(text: &str) -> Option<Vec<u8>> {
 /// Decodes `%XX` once; `+` stays. `None` for a malformed escape or for bytes that are not UTF-8.
 #[must_use]
 pub fn percent_decode(text: &str) -> Option<String> {
+    if !text.as_bytes().contains(&b'%') {
+        return Some(text.to_owned());
+    }
     String::from_utf8(percent_decode_bytes(text)?).ok()
 }
 
@@ -61,13 +64,19 @@ pub fn percent_encode(text: &str, keep_slash: bool) -> String {
 
 pub(crate) fn encode_into(to: &mut String, bytes: &[u8], keep_slash: bool) {
     const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
-    for &byte in bytes {
-        if byte.is_ascii_alphanumeric()
+    let stays = |byte: &u8| {
+        byte.is_ascii_alphanumeric()
             || matches!(byte, b'-' | b'.' | b'_' | b'~')
-            || (keep_slash && byte == b'/')
-        {
-            to.push(char::from(byte));
-        } else {
+            || (keep_slash && *byte == b'/')
+    };
+    // Most of a text stays as it is, and is copied as a whole.
+    for run in bytes.split_inclusive(|byte| !stays(byte)) {
+        let (plain, encoded) = match run.split_last() {
+            Some((last, plain)) if !stays(last) => (plain, Some(last)),
+            _ => (run, None),
+        };
+        to.push_str(std::str::from_utf8(plain).unwrap_or_default());
+        if let Some(byte) = encoded {
             to.push('%');
             to.extend(HEX.get(usize::from(byte >> 4)));
             to.extend(HEX.get(usize::from(byte & 15)));

@@ -4,6 +4,8 @@
 //! same canonical request from the same code. Presigned addresses of version 2, which several tools still make
 //! at custom endpoints, are verified too.
 
+pub mod headers;
+
 pub mod canonical;
 
 pub mod sign;

@@ -3,6 +3,7 @@
 //! All arithmetic is on [`Timestamp`] (UTC, nanoseconds). A clock is a dependency that callers pass in:
 //! nothing in this crate knows what time it is.
 
+use jiff::civil;
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 pub use jiff::{SignedDuration, Timestamp};
@@ -42,8 +43,9 @@ pub fn amz_date(at: Timestamp) -> String {
 fn digits(at: Timestamp, form: &[u8]) -> String {
     const POWERS: [u16; 4] = [1, 10, 100, 1000];
     let civil = TimeZone::UTC.to_datetime(at);
-    let fields = [civil.month(), civil.day(), civil.hour(), civil.minute(), civil.second()];
-    let mut fields = [civil.year()].into_iter().chain(fields.map(i16::from)).chain([civil.millisecond()]);
+    let [month, day] = [civil.month(), civil.day()].map(i16::from);
+    let [hour, minute, second] = [civil.hour(), civil.minute(), civil.second()].map(i16::from);
+    let mut fields = [civil.year(), month, day, hour, minute, second, civil.millisecond()].into_iter();
     let mut text = Vec::with_capacity(24);
     for &part in form {
         let Some(powers) = POWERS.get(..usize::from(part)) else {
@@ -51,9 +53,9 @@ fn digits(at: Timestamp, form: &[u8]) -> String {
             continue;
         };
         let field = u16::try_from(fields.next().unwrap_or_default()).unwrap_or_default();
-        text.extend(
-            powers.iter().rev().map(|power| b'0' + u8::try_from(field / power % 10).unwrap_or_default()),
-        );
+        for power in powers.iter().rev() {
+            text.push(b'0' + u8::try_from(field / power % 10).unwrap_or_default());
+        }
     }
     String::from_utf8(text).unwrap_or_default()
 }
@@ -70,14 +72,22 @@ pub fn parse_iso8601(text: &str) -> Option<Timestamp> {
     text.parse().ok()
 }
 
-/// Reads `20261123T200700Z`.
+/// Reads `20261123T200700Z`. By hand, as it is written.
 #[must_use]
 pub fn parse_amz(text: &str) -> Option<Timestamp> {
-    if text.len() != 16 || !text.ends_with('Z') {
-        return None;
-    }
-    let civil = strtime::parse("%Y%m%dT%H%M%SZ", text).ok()?.to_datetime().ok()?;
-    TimeZone::UTC.to_timestamp(civil).ok()
+    let (date, time) = text.strip_suffix('Z').filter(|text| text.len() == 15)?.split_once('T')?;
+    let (date, time) = (number(date, 8)?, number(time, 6)?);
+    let small = |number: u32| i8::try_from(number % 100).ok();
+    let year = i16::try_from(date / 10_000).ok()?;
+    let date = civil::Date::new(year, small(date / 100)?, small(date)?).ok()?;
+    let time = civil::Time::new(small(time / 10_000)?, small(time / 100)?, small(time)?, 0).ok()?;
+    TimeZone::UTC.to_timestamp(date.to_datetime(time)).ok()
+}
+
+/// A number of exactly so many digits.
+fn number(text: &str, digits: usize) -> Option<u32> {
+    let all = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| all)
 }
 
 /// Reads the three forms of an HTTP date (RFC 9110, section 5.6.7) that are still met: the preferred one,
@@ -124,13 +134,27 @@ mod tests {
             assert_eq!(iso8601(time), time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
             assert_eq!(amz(time), time.strftime("%Y%m%dT%H%M%SZ").to_string());
             assert_eq!(amz_date(time), time.strftime("%Y%m%d").to_string());
+            assert_eq!(parse_amz(&amz(time)), Some(time));
             assert_eq!(iso8601_millis(time), time.strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string());
         }
     }
 
     #[test]
     fn malformed_times_are_refused() {
-        for text in ["", "20261103T040506", "20261303T040506Z", "20261103T0405067", "2026-11-03"] {
+        for text in [
+            "",
+            "20261103T040506",
+            "20261303T040506Z",
+            "20260230T040506Z",
+            "20261103T240506Z",
+            "20261103T0405067",
+            "2026110T0405060Z",
+            "20261103t040506Z",
+            "+0261103T040506Z",
+            "2026 103T040506Z",
+            "2026-11-03",
+            "2026ü103T040506Z",
+        ] {
             assert_eq!(parse_amz(text), None, "{text}");
         }
         assert_eq!(parse_http_date("yesterday"), None);

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use http::Request;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -28,8 +30,8 @@ use crate::service::Services;
 use crate::tls::{self, Tls};
 use crate::workers::Workers;
 
-/// How long a connection may take to send the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the handshake of TLS may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// As many headers as hyper takes without being told; telling it costs time with every request.
 const USUAL_HEADERS: usize = 100;
@@ -128,7 +130,7 @@ impl House {
         let limits = &self.gateway.limits;
         let visitor = match &accepted {
             // A proxy brings those of everybody.
-            Accepted::Tcp(..) if self.gateway.proxies.trust(peer) => None,
+            Accepted::Tcp(..) if self.gateway.proxies.load().trust(peer) => None,
             Accepted::Tcp(..) => {
                 let most = limits.allowances().connections_per_address;
                 let Some(visitor) = self.visitors.enter(network(peer), most) else {
@@ -189,7 +191,7 @@ where
 {
     let peer = guest.entrance.peer;
     let Some(tls) = tls else { return serve(stream, guest, watcher).await };
-    match tokio::time::timeout(HEAD_TIMEOUT, tls.acceptor().accept(stream)).await {
+    match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.acceptor().accept(stream)).await {
         Ok(Ok(stream)) => {
             guest.entrance.tls = Some(tls::version(&stream));
             serve(stream, guest, watcher).await;
@@ -203,16 +205,17 @@ async fn serve<S>(stream: S, guest: Guest, watcher: Watcher)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let pulse = Pulse::default();
+    let pulse = Pulse::start();
     let (gateway, entrance, answering) = (Arc::clone(&guest.gateway), guest.entrance, pulse.clone());
-    let service = service_fn(move |request| {
-        let pulse = answering.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (pulse, version) = (answering.clone(), request.version());
         // On the heap: the network's library moves what it is given several times.
         let answer = Box::pin(Arc::clone(&gateway).handle(request, entrance));
-        async move { Ok::<_, Infallible>(pulse.answer(answer).await) }
+        async move { Ok::<_, Infallible>(pulse.answer(version, answer).await) }
     });
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    // That a head comes in time is the pulse's affair, which needs no timer of each request.
+    builder.http1().header_read_timeout(None);
     let allowances = guest.gateway.limits.allowances();
     if allowances.headers != USUAL_HEADERS {
         builder.http1().max_headers(allowances.headers);
@@ -223,6 +226,7 @@ where
     let connection = watcher.watch(builder.serve_connection(stream, service).into_owned());
     let peer = entrance.peer;
     tokio::select! {
+        biased;
         ended = connection => if let Err(error) = ended {
             tracing::debug!(%error, %peer, "a connection ended");
         },

@@ -21,6 +21,12 @@ impl Arriving {
     pub fn new(body: Incoming, received: Arc<AtomicU64>) -> Self {
         Self { body, received }
     }
+
+    /// How many bytes have arrived.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
 }
 
 impl Body for Arriving {

@@ -16,7 +16,7 @@ use wigeon_core::json;
 use wigeon_core::time::Timestamp;
 
 pub use self::file::{AuditFile, FileOptions, Unwritten};
-pub use self::record::{Ended, Record, Verdict, Who, time_of};
+pub use self::record::{Ended, Record, Verdict, Who};
 use crate::gathered;
 use crate::outbox::Outbox;
 
@@ -60,8 +60,8 @@ impl Audit {
         tracing::info!(
             target: "wigeon::audit",
             id = record.request_id.as_str(),
-            who = record.who.as_ref().map(|who| who.principal.as_str()),
-            operation = record.operation,
+            who = record.who.as_ref().map(|who| who.principal()),
+            operation = record.operation.as_ref(),
             resource = record.resource,
             status = record.status,
             code = record.code,

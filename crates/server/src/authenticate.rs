@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use http::StatusCode;
 use wigeon_core::s3::BucketName;
 use wigeon_core::s3::form_policy::{FormPolicy, FormPolicyError, LengthRange};
@@ -112,11 +113,11 @@ pub enum AuthenticateError {
 }
 
 /// Checks signatures.
-#[derive(Clone)]
 pub struct Authenticator {
     sealer: Arc<Sealer>,
     directory: Arc<Directory>,
-    root: Option<(String, SigningSecret)>,
+    /// The administrator's key, as it is configured by now.
+    root: ArcSwapOption<(String, SigningSecret)>,
     region: String,
 }
 
@@ -129,8 +130,15 @@ impl Authenticator {
         root: Option<RootKey>,
         region: String,
     ) -> Self {
-        let root = root.map(|root| (root.access_key_id, SigningSecret::new(root.secret_key)));
-        Self { sealer, directory, root, region }
+        let authenticator = Self { sealer, directory, root: ArcSwapOption::empty(), region };
+        authenticator.change_root(root);
+        authenticator
+    }
+
+    /// Another key of the administrator from now on, or none.
+    pub fn change_root(&self, root: Option<RootKey>) {
+        let kept = |root: RootKey| Arc::new((root.access_key_id, SigningSecret::new(root.secret_key)));
+        self.root.store(root.map(kept));
     }
 
     /// The region that signatures must be made for.
@@ -249,8 +257,8 @@ impl Authenticator {
     ) -> Result<(Caller, SigningSecret), AuthenticateError> {
         let unknown = || AuthenticateError::UnknownKey(access_key_id.to_owned());
         let Some(token) = token else {
-            if let Some(root) = self.root.as_ref().filter(|(id, _)| id == access_key_id) {
-                return Ok((Caller::Root, root.1.clone()));
+            if let Some((_, secret)) = self.root.load().as_deref().filter(|(id, _)| id == access_key_id) {
+                return Ok((Caller::Root, secret.clone()));
             }
             let snapshot = self.directory.snapshot();
             let (key, user) = snapshot.access_key(access_key_id).ok_or_else(unknown)?;
@@ -264,7 +272,7 @@ impl Authenticator {
         })?;
         if let Caller::RootSession(session) = &unsealed.caller {
             // It ends with the key that it was made from.
-            let standing = self.root.as_ref().is_some_and(|(id, _)| *id == session.by);
+            let standing = self.root.load().as_deref().is_some_and(|(id, _)| *id == session.by);
             standing.then_some(()).ok_or_else(unknown)?;
         }
         Ok((unsealed.caller.clone(), unsealed.secret_key.clone()))

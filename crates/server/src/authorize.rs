@@ -96,7 +96,7 @@ pub async fn authorize(
     snapshot: &Snapshot,
     region: &str,
     facts: &impl Facts,
-) -> Result<Permit, Refusal> {
+) -> Result<Box<Permit>, Refusal> {
     let rights = Rights::of(authenticated.caller(), snapshot)
         .map_err(|ended| Refusal::session_over(ended.to_string()))?;
     let account = snapshot.account().to_owned();
@@ -111,7 +111,7 @@ pub async fn authorize(
         ));
     }
     let region = region.to_owned();
-    let mut permit = Permit {
+    let mut permit = Box::new(Permit {
         request,
         authenticated,
         classified,
@@ -123,7 +123,7 @@ pub async fn authorize(
         region,
         ceph: snapshot.is_ceph(),
         allowed_by: None,
-    };
+    });
     let mut allowed_by = None;
     for ask in &permit.classified.asks {
         let existing = match permit.wants_tags(ask) {

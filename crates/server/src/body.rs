@@ -184,6 +184,12 @@ impl<'i> RequestBody<'i> {
         }
     }
 
+    /// Bytes of payload, where the request says it.
+    #[must_use]
+    pub fn announced(&self) -> Option<u64> {
+        self.length
+    }
+
     /// Bytes of payload, as the request says.
     ///
     /// # Errors

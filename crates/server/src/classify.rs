@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use http::StatusCode;
+use http::header::HeaderName;
 use wigeon_core::policy::{Context, Value};
 use wigeon_core::s3::operation::{Level, Need, Operation, Row};
 use wigeon_core::s3::uri::{Target, percent_decode};
@@ -258,8 +259,10 @@ pub fn request_context<'a>(
             context.set(key, value);
         }
     }
-    // A request has few of them.
-    for name in request.headers().keys() {
+    // A request has few of them, and most are about something else.
+    let may_count =
+        |name: &&HeaderName| name.as_str().starts_with("x-amz-") || name.as_str().starts_with("if-");
+    for name in request.headers().keys().filter(may_count) {
         let of_locks = OF_LOCKS.iter().filter(|_| written.lock.is_none());
         if let Some((header, key)) = FROM_HEADERS.iter().chain(of_locks).find(|(header, _)| header == name)
             && let Some(value) = request.header(header)

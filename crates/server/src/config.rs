@@ -101,7 +101,7 @@ pub struct Config {
 }
 
 /// The keys that are taken up while a server runs. Of `limits`, `connections` is not.
-const TAKEN_UP: [&str; 3] = ["limits", "upstream", "local_buckets"];
+const TAKEN_UP: [&str; 6] = ["limits", "upstream", "local_buckets", "proxies", "domains", "root"];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -182,8 +182,10 @@ impl Config {
     /// # Errors
     /// [`ConfigError`]
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = read(path)?;
-        let place = Place(path);
+        // What stands beside it is named by whole paths, wherever this process was started.
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let text = read(&path)?;
+        let place = Place(&path);
         let malformed = |error: toml::de::Error| place.malformed(error.to_string());
         let file: File = toml::from_str(&text).map_err(malformed)?;
         let says = toml::from_str(&text).map_err(malformed)?;
@@ -192,6 +194,7 @@ impl Config {
             file.directory.read(place, &data)?.with_providers(file.provider, file.built_in, place)?;
         let plain = Self::new(data, directory);
         let upstreams = upstreams::read(file.upstream, file.local_buckets, place)?;
+        let secret = file.root.as_ref().map(|root| root.secret_key_file(place));
         Ok(Self {
             listen: listen::read(file.listen, file.tls, place)?,
             region: file.region.unwrap_or(plain.region),
@@ -207,7 +210,7 @@ impl Config {
             lifecycle_every: file
                 .lifecycle_every_seconds
                 .map_or(plain.lifecycle_every, |seconds| Duration::from_secs(seconds.get().into())),
-            files: [vec![path.to_owned()], upstreams.files.clone()].concat(),
+            files: [path.clone()].into_iter().chain(secret).chain(upstreams.files.clone()).collect(),
             upstreams,
             says,
             ..plain

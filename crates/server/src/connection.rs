@@ -3,44 +3,49 @@
 //! Enters: a connection's stream, its requests and answers. Leaves: the same, watched, and a future that ends when
 //! the connection should. A request that is being worked on keeps its connection; beyond that,
 //!
-//! - between requests a connection may stay for [`IDLE`], whatever a peer sends to keep it open (HTTP/2 pings, the
-//!   first bytes of a head);
-//! - while an answer goes out, some byte has to move every [`IDLE`].
+//! - between requests, and before the first, an HTTP/1.1 connection may stay for half a minute and an HTTP/2 connection
+//!   for a minute, whatever a peer sends to keep it open (pings, the first bytes of a head);
+//! - while an answer goes out, some byte has to move every minute.
 //!
-//! What is recorded of requests is written before their answers go ([`crate::gathered`]).
+//! It is looked every ten seconds whether that holds, so all of it may take so much longer.
 //!
-//! HTTP/1.1 heads have a limit of their own at the server, and bodies at [`crate::body`].
+//! What is recorded of requests is written before their answers go ([`crate::gathered`]). Bodies have a limit of their own
+//! at [`crate::body`].
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::Response;
+use http::{Response, Version};
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::gathered;
 
-/// How long a connection may stay without a request, and an answer without a byte.
-pub const IDLE: Duration = Duration::from_secs(60);
+/// How often it is looked at what a connection does.
+const LOOK: Duration = Duration::from_secs(10);
 
-/// How often a connection is looked at in that time.
-const LOOKS: u32 = 4;
+/// For how many looks an HTTP/1.1 connection may stay without a request: half a minute, as for the first head.
+const LONGEST_UNASKED: u32 = 3;
 
-/// What is known of one connection. It counts, and reads no clock: requests pay for nothing else, and whoever looks
-/// now and then sees what has changed.
-#[derive(Debug, Clone, Default)]
+/// The same of an HTTP/2 connection, and for how many looks an answer may stay without a byte: a minute.
+const LONGEST_IDLE: u32 = 6;
+
+/// What is known of one connection. Only what happened since the last look is kept: a request reads no clock.
+#[derive(Debug, Clone)]
 pub struct Pulse(Arc<Beats>);
 
 #[derive(Debug, Default)]
 struct Beats {
-    /// How often bytes moved.
-    moved: AtomicU64,
-    /// How often a request began or ended.
-    asked: AtomicU64,
+    /// Whether a byte moved since the last look.
+    moved: AtomicBool,
+    /// Whether a request began or ended since then.
+    asked: AtomicBool,
+    /// Whether a request came over HTTP/2.
+    multiplexed: AtomicBool,
     /// Requests that are being worked on.
     handling: AtomicUsize,
     /// Answers that are going out.
@@ -48,46 +53,66 @@ struct Beats {
 }
 
 impl Pulse {
+    /// Of a connection that begins now.
+    #[must_use]
+    pub fn start() -> Self {
+        Self(Arc::default())
+    }
+
     /// The stream, watched.
     pub fn watch<S>(&self, stream: S) -> Watched<S> {
         Watched { stream, pulse: self.clone() }
     }
 
-    /// Answers a request with what `work` makes.
-    pub async fn answer<B>(&self, work: impl Future<Output = Response<B>>) -> Response<Answering<B>> {
+    /// Answers a request of this version with what `work` makes.
+    pub async fn answer<B>(
+        &self,
+        version: Version,
+        work: impl Future<Output = Response<B>>,
+    ) -> Response<Answering<B>> {
+        if version == Version::HTTP_2 {
+            self.0.multiplexed.store(true, Ordering::Relaxed);
+        }
         let handling = Counted::new(self, |beats| &beats.handling);
         let response = work.await;
         let answering = Counted::new(self, |beats| &beats.answering);
+        self.moved(1);
         drop(handling);
         response.map(|body| Answering { body, _counted: answering })
     }
 
     /// Ends when the connection has had its time.
     pub async fn over(&self) {
-        let mut before = self.0.counts();
-        let mut quiet = 0;
-        while quiet < LOOKS {
-            tokio::time::sleep(IDLE / LOOKS).await;
-            let now @ (asked, moved) = self.0.counts();
-            let beats = match self.0.answering.load(Ordering::Relaxed) {
-                0 => asked != before.0,
-                _ => moved != before.1,
+        let beats = &self.0;
+        let (mut unasked, mut unmoved) = (0, 0);
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let looks = |flag: &AtomicBool, before| match flag.swap(false, Ordering::Relaxed) {
+                true => 0,
+                false => before + 1,
             };
-            quiet = if beats || self.0.handling.load(Ordering::Relaxed) > 0 { 0 } else { quiet + 1 };
-            before = now;
+            (unasked, unmoved) = (looks(&beats.asked, unasked), looks(&beats.moved, unmoved));
+            if beats.handling.load(Ordering::Relaxed) > 0 {
+                continue;
+            }
+            let longest_unasked = match beats.multiplexed.load(Ordering::Relaxed) {
+                true => LONGEST_IDLE,
+                false => LONGEST_UNASKED,
+            };
+            let over = match beats.answering.load(Ordering::Relaxed) {
+                0 => unasked >= longest_unasked,
+                _ => unmoved >= LONGEST_IDLE,
+            };
+            if over {
+                return;
+            }
         }
     }
 
     fn moved(&self, bytes: usize) {
         if bytes > 0 {
-            self.0.moved.fetch_add(1, Ordering::Relaxed);
+            self.0.moved.store(true, Ordering::Relaxed);
         }
-    }
-}
-
-impl Beats {
-    fn counts(&self) -> (u64, u64) {
-        (self.asked.load(Ordering::Relaxed), self.moved.load(Ordering::Relaxed))
     }
 }
 
@@ -101,14 +126,14 @@ struct Counted {
 impl Counted {
     fn new(pulse: &Pulse, counter: fn(&Beats) -> &AtomicUsize) -> Self {
         counter(&pulse.0).fetch_add(1, Ordering::Relaxed);
-        pulse.0.asked.fetch_add(1, Ordering::Relaxed);
+        pulse.0.asked.store(true, Ordering::Relaxed);
         Self { pulse: pulse.clone(), counter }
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.pulse.0.asked.fetch_add(1, Ordering::Relaxed);
+        self.pulse.0.asked.store(true, Ordering::Relaxed);
         (self.counter)(&self.pulse.0).fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -211,46 +236,68 @@ mod tests {
     use super::*;
     use crate::body::full;
 
+    const IDLE: Duration = LOOK.saturating_mul(LONGEST_IDLE);
+
+    /// So much later, each look on the way done.
+    async fn later(mut over: Pin<&mut impl Future<Output = ()>>, looks: u32) -> bool {
+        for _ in 0..looks {
+            advance(LOOK).await;
+            if over.as_mut().now_or_never().is_some() {
+                return true;
+            }
+        }
+        false
+    }
+
     #[tokio::test(start_paused = true)]
     async fn work_keeps_a_connection_and_silence_ends_it() {
-        let pulse = Pulse::default();
+        let pulse = Pulse::start();
         let mut over = Box::pin(pulse.over());
+        assert!((&mut over).now_or_never().is_none());
         let (finish, finished) = tokio::sync::oneshot::channel();
         let work = async {
             finished.await.unwrap();
             Response::new(full("x"))
         };
-        let mut answer = Box::pin(pulse.answer(work));
+        let mut answer = Box::pin(pulse.answer(Version::HTTP_11, work));
         assert!((&mut answer).now_or_never().is_none());
-        for _ in 0..10 {
-            advance(IDLE).await;
-            assert!((&mut over).now_or_never().is_none(), "a long request");
-        }
+        assert!(!later(over.as_mut(), 10 * LONGEST_IDLE).await, "a long request");
         finish.send(()).unwrap();
         let answer = answer.await;
         // An answer on its way: bytes that move keep it.
         for _ in 0..10 {
-            advance(IDLE / 2).await;
+            assert!(!later(over.as_mut(), LONGEST_IDLE - 1).await, "a slow answer");
             pulse.moved(1);
-            assert!((&mut over).now_or_never().is_none(), "a slow answer");
         }
         // Once it has gone, they do not.
         drop(answer);
-        for _ in 0..3 {
-            advance(IDLE / 4).await;
+        for _ in 0..LONGEST_UNASKED {
             pulse.moved(1);
-            assert!((&mut over).now_or_never().is_none());
+            assert!(!later(over.as_mut(), 1).await);
         }
-        advance(IDLE / 2).await;
         pulse.moved(1);
-        over.await;
+        assert!(later(over.as_mut(), 1).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_without_a_whole_head_ends_and_http_2_stays_for_longer() {
+        let pulse = Pulse::start();
+        let began = Instant::now();
+        pulse.over().await;
+        assert_eq!(began.elapsed().as_secs(), 30);
+        let answer = pulse.answer(Version::HTTP_2, async { Response::new(full("x")) }).await;
+        drop(answer);
+        let began = Instant::now();
+        pulse.over().await;
+        assert_eq!(began.elapsed().as_secs(), 70);
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_nobody_reads_ends() {
-        let (pulse, began) = (Pulse::default(), Instant::now());
-        let _answer = pulse.answer(async { Response::new(full("x")) }).await;
+        let pulse = Pulse::start();
+        let began = Instant::now();
+        let _answer = pulse.answer(Version::HTTP_11, async { Response::new(full("x")) }).await;
         pulse.over().await;
-        assert!((IDLE..IDLE * 2).contains(&began.elapsed()));
+        assert!(began.elapsed() < IDLE * 2);
     }
 }

@@ -141,9 +141,9 @@ mod tests {
         let upstream =
             "local_buckets = []\n[[upstream]]\nname = 'u'\nendpoint = 'http://127.0.0.1:1'\ndefault = true\n";
         let after = read(&format!(
-            "domains = ['s3.example']\n{upstream}[limits]\nconnections = 9\n[stop]\ngrace = 4"
+            "domains = ['s3.example']\n{upstream}[limits]\nconnections = 9\n[stop]\ngrace = 4\n[proxies]\ntrusted = ['::1']"
         ));
-        assert_eq!(before.restart_for(&after), ["domains", "region", "stop", "limits.connections"]);
+        assert_eq!(before.restart_for(&after), ["region", "stop", "limits.connections"]);
         assert!(before.restart_for(&before).is_empty());
     }
 }

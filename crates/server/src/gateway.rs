@@ -11,8 +11,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, RETRY_AFTER, SERVER, USER_AGENT};
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, EXPECT, HOST, HeaderName, RETRY_AFTER, SERVER, USER_AGENT,
+};
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderValue, Method, Response, StatusCode};
@@ -51,11 +54,17 @@ use crate::sts::{Outcome, StsCall, StsResponse, StsService};
 use crate::trace::Step;
 use crate::trace::parent::TRACEPARENT;
 
+const AMZ_REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
+
 /// The longest STS or IAM request, in bytes: a token of 20,000 characters, policies and tags fit well.
 const LONGEST_QUERY_BODY: usize = 256 << 10;
 
-/// How much of a refused request's body is still read, so that its sender sees the answer.
-const DRAINED: usize = 1 << 20;
+/// How much of a refused request's body is still read, and for how long, so that its sender sees the answer.
+const DRAINED: (usize, Duration) = (1 << 20, Duration::from_secs(2));
+
+/// The same of a sender who is known, as long as it goes on sending: most tools send a part of an upload whole before they
+/// look for an answer.
+const DRAINED_OF_KNOWN: (usize, Duration) = (64 << 20, Duration::from_secs(10));
 
 /// Everything that requests go through.
 pub struct Gateway {
@@ -73,14 +82,14 @@ pub struct Gateway {
     pub backend: Stores,
     /// What one client may use.
     pub limits: Limits,
-    /// Who is believed about whose requests it brings.
-    pub proxies: Proxies,
+    /// Who is believed about whose requests it brings, as it is configured by now.
+    pub proxies: ArcSwap<Proxies>,
     /// Whether the server should be sent requests.
     pub readiness: Readiness,
     /// Who wants to know of requests.
     pub observers: Arc<Observers>,
-    /// Names under which buckets are hosts.
-    pub domains: Vec<String>,
+    /// Names under which buckets are hosts, as they are configured by now.
+    pub domains: ArcSwap<Vec<String>>,
 }
 
 impl Gateway {
@@ -94,11 +103,13 @@ impl Gateway {
         if let Some(answer) = self.about_itself(&parts).await {
             return answer.map(Recorded::unrecorded);
         }
-        let client = self.proxies.client(through.peer, &parts.headers);
+        let client = self.proxies.load().client(through.peer, &parts.headers);
+        // The same for all of the request.
+        let domains = self.domains.load_full();
         let source_ip = client.unwrap_or(through.peer);
         let arrival = Arrival { id: RequestId::next(), at: self.clock.now(), source_ip, tls: through.tls };
         let id = arrival.id;
-        let service = service(&parts, &self.domains);
+        let service = service(&parts, &domains);
         let mut recording = Recording::begin(&parts, &arrival, service, Arc::clone(&self.observers));
         let mut incoming = recording.arriving(incoming);
         let mut response = match service {
@@ -113,18 +124,22 @@ impl Gateway {
             // Each way on the heap: a request would else be as large as the largest, and be moved so.
             Service::Sts => Box::pin(self.sts(&parts, incoming, arrival, &mut recording)).await,
             Service::Iam => Box::pin(self.iam(&parts, incoming, arrival, &mut recording)).await,
-            Service::S3 => match Box::pin(self.s3(&parts, &mut incoming, arrival, &mut recording)).await {
-                Ok(response) => response,
-                Err(refusal) => {
-                    Box::pin(drain(&parts, incoming)).await;
-                    let denial = refusal.denial.as_deref().filter(|_| parts.method != Method::HEAD);
-                    let encoded = denial.and_then(|document| self.sts.encode(document));
-                    refused(&parts, refusal, encoded, id, &mut recording)
+            Service::S3 => {
+                let answered = Box::pin(self.s3(&parts, &domains, &mut incoming, arrival, &mut recording));
+                match answered.await {
+                    Ok(response) => response,
+                    Err(refusal) => {
+                        let most = if recording.is_of_somebody() { DRAINED_OF_KNOWN } else { DRAINED };
+                        Box::pin(drain(&parts, incoming, most)).await;
+                        let denial = refusal.denial.as_deref().filter(|_| parts.method != Method::HEAD);
+                        let encoded = denial.and_then(|document| self.sts.encode(document));
+                        refused(&parts, refusal, encoded, id, &mut recording)
+                    }
                 }
-            },
+            }
         };
         if service == Service::S3
-            && let Some(rules) = self.cors_rules(&parts)
+            && let Some(rules) = self.cors_rules(&parts, &domains)
         {
             cors::mark(&rules, &parts, response.headers_mut());
         }
@@ -134,7 +149,7 @@ impl Gateway {
         let headers = response.headers_mut();
         headers.insert(SERVER, HeaderValue::from_static("Wigeon"));
         if let Ok(id) = HeaderValue::from_str(id.as_str()) {
-            headers.insert("x-amz-request-id", id);
+            headers.insert(AMZ_REQUEST_ID, id);
         }
         recording.answer(&parts.method, response)
     }
@@ -167,6 +182,7 @@ impl Gateway {
     async fn s3(
         &self,
         parts: &Parts,
+        domains: &[String],
         incoming: &mut Arriving,
         arrival: Arrival,
         recording: &mut Recording,
@@ -177,10 +193,10 @@ impl Gateway {
         }
         let mut request = Request::read(parts, arrival)?;
         if parts.method == Method::OPTIONS {
-            return self.preflight(parts, recording);
+            return self.preflight(parts, domains, recording);
         }
         if is_form(parts)
-            && let Ok(Target::Bucket(bucket)) = Target::parse(&request.host, &request.path, &self.domains)
+            && let Ok(Target::Bucket(bucket)) = Target::parse(&request.host, &request.path, domains)
         {
             return Box::pin(self.form(parts, incoming, request, bucket, recording)).await;
         }
@@ -188,18 +204,17 @@ impl Gateway {
             request.carry(TRACEPARENT, onward);
         }
         recording.enter(Step::Authenticate);
-        let bucket_of_host = self.bucket_of_host(&request);
+        let bucket_of_host = bucket_of_host(&request, domains);
         let authenticated =
             self.authenticator.authenticate_or_anonymous(&request, bucket_of_host.as_deref())?;
         recording.who(Who::of(authenticated.caller(), authenticated.access_key_id()));
         let up = self.identify(recording)?;
         recording.enter(Step::Classify);
-        let classified =
-            classify(&request, &self.domains).map_err(|refusal| match authenticated.caller() {
-                // Strangers do not learn what there is.
-                Caller::Anonymous => Refusal::access_denied(refusal.message),
-                _ => refusal,
-            })?;
+        let classified = classify(&request, domains).map_err(|refusal| match authenticated.caller() {
+            // Strangers do not learn what there is.
+            Caller::Anonymous => Refusal::access_denied(refusal.message),
+            _ => refusal,
+        })?;
         let version = request.query.value("versionId");
         recording.classified(classified.operation, &classified.target, version);
         recording.enter(Step::Authorize);
@@ -215,9 +230,14 @@ impl Gateway {
     }
 
     /// A browser asks before it sends a page's request; it signs nothing, and learns only what the rules say.
-    fn preflight(&self, parts: &Parts, recording: &mut Recording) -> Result<Response<ResponseBody>, Refusal> {
+    fn preflight(
+        &self,
+        parts: &Parts,
+        domains: &[String],
+        recording: &mut Recording,
+    ) -> Result<Response<ResponseBody>, Refusal> {
         recording.asks("PreflightRequest", parts.uri.path());
-        let rules = self.cors_rules(parts).ok_or_else(cors::not_enabled)?;
+        let rules = self.cors_rules(parts, domains).ok_or_else(cors::not_enabled)?;
         let mut response = Response::new(empty());
         *response.headers_mut() = rules.preflight(&parts.headers)?;
         recording.allowed(None);
@@ -225,8 +245,8 @@ impl Gateway {
     }
 
     /// The rules for pages of the bucket that a request names, whoever sent it.
-    fn cors_rules(&self, parts: &Parts) -> Option<Arc<CorsRules>> {
-        let target = Target::parse(host_of(parts), parts.uri.path(), &self.domains).ok()?;
+    fn cors_rules(&self, parts: &Parts, domains: &[String]) -> Option<Arc<CorsRules>> {
+        let target = Target::parse(host_of(parts), parts.uri.path(), domains).ok()?;
         self.backend.cors(target.bucket()?)
     }
 
@@ -282,12 +302,6 @@ impl Gateway {
         let Some((up, down)) = self.limits.purses(&identity) else { return Ok(None) };
         recording.pay_from(down);
         Ok(Some(up))
-    }
-
-    /// The bucket that the host names, if it names one.
-    fn bucket_of_host(&self, request: &Request) -> Option<String> {
-        let target = Target::parse(&request.host, "/", &self.domains).ok()?;
-        target.bucket().map(|bucket| bucket.as_str().to_owned())
     }
 
     async fn sts(
@@ -486,6 +500,15 @@ fn length_of_headers(parts: &Parts) -> usize {
     parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
 }
 
+/// The bucket that the host names, if it names one.
+fn bucket_of_host(request: &Request, domains: &[String]) -> Option<String> {
+    if domains.is_empty() {
+        return None;
+    }
+    let target = Target::parse(&request.host, "/", domains).ok()?;
+    target.bucket().map(|bucket| bucket.as_str().to_owned())
+}
+
 /// The Host header or `:authority`. That the two agree is seen to where a request is read.
 fn host_of(parts: &Parts) -> &str {
     let header = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
@@ -559,16 +582,16 @@ fn refused(
 }
 
 /// Reads what is left of a short body, so that a sender that writes before it reads sees the answer. One that
-/// waits for `100 Continue` is not asked for its body at all.
-async fn drain(parts: &Parts, incoming: Arriving) {
-    if parts.headers.contains_key("expect") {
+/// still waits for `100 Continue` is not asked for its body at all.
+async fn drain(parts: &Parts, incoming: Arriving, (bytes, time): (usize, Duration)) {
+    if parts.headers.contains_key(EXPECT) && incoming.received() == 0 {
         return;
     }
-    let mut rest = Limited::new(incoming, DRAINED);
+    let mut rest = Limited::new(incoming, bytes);
     // The answer stands either way; what could not be read ends with the connection. Nothing of it is kept: this
     // is where the bodies of strangers come.
-    let read = async { while let Some(Ok(_)) = rest.frame().await {} };
-    let _ = tokio::time::timeout(Duration::from_secs(2), read).await;
+    let read = async { while let Ok(Some(Ok(_))) = tokio::time::timeout(DRAINED.1, rest.frame()).await {} };
+    let _ = tokio::time::timeout(time, read).await;
 }
 
 #[cfg(test)]

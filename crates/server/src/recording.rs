@@ -4,6 +4,7 @@
 //! Enters: what each step finds out. Leaves: one audit record per request, whatever becomes of the request: a
 //! [`Recording`] that is dropped writes it, and it travels with the answer's body.
 
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,7 +21,7 @@ use wigeon_core::s3::uri::Target;
 use wigeon_core::time::Clock;
 
 use crate::arriving::Arriving;
-use crate::audit::{Audit, Ended, Record, Verdict, Who, time_of};
+use crate::audit::{Audit, Ended, Record, Verdict, Who};
 use crate::body::{BodyError, ResponseBody};
 use crate::decided::DecidedBy;
 use crate::figures::{Done, Figures, Outcome, Row};
@@ -96,13 +97,13 @@ impl Recording {
             .map(Box::new);
         let parent = || Parent::of(&parts.headers).map(|parent| parent.trace.to_string());
         let record = Record {
-            time: time_of(arrival.at),
+            time: arrival.at,
             request_id: arrival.id,
             service: service.name(),
-            source_ip: arrival.source_ip.to_string(),
+            source_ip: arrival.source_ip,
             user_agent: agent.map(|agent| cut(agent, 200)),
             who: None,
-            operation: cut(parts.method.as_str(), LONGEST_STRANGER),
+            operation: method(&parts.method),
             resource: cut(parts.uri.path(), 2048),
             bucket: None,
             key: None,
@@ -120,6 +121,7 @@ impl Recording {
             trace_id: trace.as_ref().map(|trace| trace.id()).or_else(parent),
         };
         let row = observers.figures.other(service);
+        // It goes with the request and its answer from hand to hand.
         Box::new(Self {
             record,
             service,
@@ -163,6 +165,12 @@ impl Recording {
         self.record.who.as_ref()?.identity()
     }
 
+    /// Whether it is known who asks.
+    #[must_use]
+    pub fn is_of_somebody(&self) -> bool {
+        self.record.who.as_ref().is_some_and(Who::is_somebody)
+    }
+
     /// What is sent counts against its receiver's bandwidth.
     pub fn pay_from(&mut self, purse: Purse) {
         self.purse = Some(purse);
@@ -176,14 +184,14 @@ impl Recording {
     /// What is asked of STS or IAM, in the words of the request.
     pub fn asks(&mut self, operation: &str, resource: &str) {
         self.row = self.observers.figures.named(self.service, operation);
-        self.record.operation = cut(operation, 64);
+        self.record.operation = Cow::Owned(cut(operation, 64));
         self.record.resource = cut(resource, LONGEST_STRANGER);
     }
 
     /// What is asked of S3.
     pub fn classified(&mut self, operation: Operation, target: &Target, version_id: Option<&str>) {
         self.row = Figures::of_s3(operation);
-        operation.name().clone_into(&mut self.record.operation);
+        self.record.operation = Cow::Borrowed(operation.name());
         self.record.resource = target.arn();
         self.record.bucket = target.bucket().map(|bucket| bucket.as_str().to_owned());
         self.record.key = match target {
@@ -259,7 +267,7 @@ impl Recording {
             bucket: record.bucket.as_deref(),
             status: record.status,
             code: record.code.as_deref(),
-            peer: &record.source_ip,
+            peer: record.source_ip,
             request_id: record.request_id.as_str(),
             failed: record.status.is_none_or(|status| status >= 500) || record.ended == Ended::Failed,
         };
@@ -292,6 +300,18 @@ impl Drop for Recording {
         self.observers.figures.done(&self.done());
         self.end_trace();
         self.observers.audit.write(&self.record, now);
+    }
+}
+
+/// What stands for the operation until that is known.
+fn method(method: &Method) -> Cow<'static, str> {
+    match *method {
+        Method::GET => Cow::Borrowed("GET"),
+        Method::PUT => Cow::Borrowed("PUT"),
+        Method::HEAD => Cow::Borrowed("HEAD"),
+        Method::POST => Cow::Borrowed("POST"),
+        Method::DELETE => Cow::Borrowed("DELETE"),
+        _ => Cow::Owned(cut(method.as_str(), LONGEST_STRANGER)),
     }
 }
 

@@ -94,7 +94,10 @@ impl Request {
     /// # Errors
     /// 400 where it is ambiguous.
     pub fn read(parts: &Parts, arrival: Arrival) -> Result<Self, Refusal> {
-        percent_decode(parts.uri.path()).ok_or(UriError::Encoding)?;
+        let path = parts.uri.path();
+        if path.contains('%') {
+            percent_decode(path).ok_or(UriError::Encoding)?;
+        }
         let query = Query::parse(parts.uri.query().unwrap_or_default())?;
         let moved = with_moved_headers(&parts.headers, &query)?;
         Ok(Self {
@@ -155,7 +158,9 @@ impl Request {
     /// A header's value, if it is text.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers().get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok()).map(str::trim)
+        // A request has few: going through them costs less than making a key of the name to look one up by.
+        let (_, value) = self.headers().iter().find(|(known, _)| *known == name)?;
+        std::str::from_utf8(value.as_bytes()).ok().map(str::trim)
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -210,7 +211,7 @@ impl Running {
         faults
     }
 
-    /// Takes up what another configuration says of limits and upstreams. Gives the names of what it says otherwise than the
+    /// Takes up what another configuration says of limits, upstreams, proxies, domains and the administrator's key. Gives the names of what it says otherwise than the
     /// one that the server was started with, and that takes a restart.
     ///
     /// # Errors
@@ -221,6 +222,9 @@ impl Running {
         gateway.backend.change(upstreams);
         let connections = self.config.limits.connections;
         gateway.limits.change(Allowances { connections, ..config.limits.clone() });
+        gateway.proxies.store(Arc::new(config.proxies.clone()));
+        gateway.domains.store(Arc::new(config.domains.clone()));
+        gateway.authenticator.change_root(config.root.clone());
         Ok(self.config.restart_for(config))
     }
 
@@ -358,10 +362,10 @@ pub async fn start_with(
         directory: Arc::clone(&directory),
         backend: Stores::new(LocalBackend::new(store), upstreams),
         limits: Limits::new(config.limits.clone()),
-        proxies: config.proxies.clone(),
+        proxies: ArcSwap::from_pointee(config.proxies.clone()),
         readiness,
         observers: Arc::clone(&observers),
-        domains: config.domains.clone(),
+        domains: ArcSwap::from_pointee(config.domains.clone()),
     });
     let carrying = carrying.map(tokio::spawn).into_iter().chain(spanning.map(tokio::spawn)).collect();
     let sources = Arc::new(Sources {

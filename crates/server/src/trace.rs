@@ -9,6 +9,7 @@ pub mod parent;
 
 mod span;
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -163,7 +164,7 @@ pub struct Ended<'a> {
     /// The code of a refusal.
     pub code: Option<&'a str>,
     /// The peer's address.
-    pub peer: &'a str,
+    pub peer: IpAddr,
     /// As in the answer and the audit record.
     pub request_id: &'a str,
     /// Whether the server failed.
@@ -217,7 +218,7 @@ impl Trace {
         add("rpc.method", Some(ended.operation.into()));
         add("aws.s3.bucket", ended.bucket.map(Into::into));
         add("aws.request_id", Some(ended.request_id.into()));
-        add("client.address", Some(ended.peer.into()));
+        add("client.address", Some(ended.peer.to_string().into()));
         add("http.response.status_code", ended.status.map(Into::into));
         add("error.type", ended.code.map(Into::into));
         let mut text = whole.to_json();

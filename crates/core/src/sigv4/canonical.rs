@@ -173,7 +173,9 @@ impl Canonical<'_> {
             to.extend_from_slice(self.host.trim().as_bytes());
             return;
         }
-        for (index, value) in self.headers.get_all(name).iter().enumerate() {
+        // A request has few headers: going through them costs less than making a key of the name to look them up by.
+        let named = self.headers.iter().filter(|(header, _)| header.as_str() == name);
+        for (index, (_, value)) in named.enumerate() {
             if index > 0 {
                 to.push(b',');
             }
@@ -243,8 +245,11 @@ impl SigningKey {
     /// Signs a request: `amz_date` is `20261123T200700Z`.
     #[must_use]
     pub fn sign_request(&self, amz_date: &str, scope: &Scope, canonical: &[u8]) -> Signature {
+        let Scope { date, region, service } = scope;
         let hash = sha256_hex(canonical);
-        self.sign([ALGORITHM, "\n", amz_date, "\n", &scope.text(), "\n", &hash].concat().as_bytes())
+        let parts =
+            [ALGORITHM, "\n", amz_date, "\n", date, "/", region, "/", service, "/aws4_request\n", &hash];
+        self.sign(parts.concat().as_bytes())
     }
 }
 
@@ -337,7 +342,8 @@ pub fn hex(bytes: &[u8]) -> String {
     let digit = |half: u8| if half < 10 { b'0' + half } else { b'a' + half - 10 };
     let mut text = Vec::with_capacity(bytes.len() * 2);
     for byte in bytes {
-        text.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
     }
     String::from_utf8(text).unwrap_or_default()
 }

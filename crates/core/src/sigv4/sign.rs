@@ -7,6 +7,7 @@ use http::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue, InvalidHeaderVa
 use http::{HeaderMap, Method};
 
 use super::canonical::{ALGORITHM, Canonical, Query, Scope, Signature, SigningKey};
+use super::headers::{AMZ_CONTENT_SHA256, AMZ_DATE, AMZ_SECURITY_TOKEN};
 use crate::credentials::Credentials;
 use crate::time::{self, Timestamp};
 
@@ -63,12 +64,12 @@ impl Signer<'_> {
         payload: &str,
     ) -> Result<Signed, InvalidHeaderValue> {
         let amz_date = time::amz(self.at);
-        headers.insert("x-amz-date", HeaderValue::from_str(&amz_date)?);
-        headers.insert("x-amz-content-sha256", HeaderValue::from_str(payload)?);
+        headers.insert(AMZ_DATE, HeaderValue::from_str(&amz_date)?);
+        headers.insert(AMZ_CONTENT_SHA256, HeaderValue::from_str(payload)?);
         if let Some(token) = &self.credentials.session_token {
             let mut value = HeaderValue::from_str(token.expose())?;
             value.set_sensitive(true);
-            headers.insert("x-amz-security-token", value);
+            headers.insert(AMZ_SECURITY_TOKEN, value);
         }
         let signed_headers = signed_headers(headers);
         let (scope, key) = self.scope();

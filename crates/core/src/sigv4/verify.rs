@@ -11,11 +11,12 @@
 //! - a header that changes a request's meaning given twice.
 
 use http::HeaderMap;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, DATE, HeaderName};
 
 use super::canonical::{
     ALGORITHM, Canonical, EMPTY_SHA256, Query, Scope, Signature, SigningKey, SigningSecret, sha256_hex,
 };
+use super::headers::{AMZ_CONTENT_SHA256, AMZ_DATE, AMZ_SECURITY_TOKEN};
 use super::presigned_v2::PresignedV2;
 use super::sign::{LONGEST_PRESIGNED, UNSIGNED_PAYLOAD, UNSIGNED_TRAILER};
 pub use super::signed_request::{SignatureError, SignedRequest};
@@ -136,7 +137,7 @@ impl Claim {
         let in_query = match self {
             Self::V4(claim) if claim.expires_in.is_some() => "X-Amz-Security-Token",
             Self::PresignedV2(_) => "x-amz-security-token",
-            Self::V4(_) => return request.headers.get("x-amz-security-token")?.to_str().ok(),
+            Self::V4(_) => return request.headers.get(AMZ_SECURITY_TOKEN)?.to_str().ok(),
         };
         request.query.value(in_query)
     }
@@ -309,8 +310,7 @@ impl ClaimV4 {
         if let Some(hash) = body_sha256 {
             return Ok(hash.to_owned());
         }
-        let header =
-            request.headers.get("x-amz-content-sha256").map(|value| value.to_str().unwrap_or_default());
+        let header = request.headers.get(AMZ_CONTENT_SHA256).map(|value| value.to_str().unwrap_or_default());
         let query = request.query.value("X-Amz-Content-Sha256");
         match (header.or(query), self.expires_in) {
             (Some(hash), _) => Ok(hash.to_owned()),
@@ -326,7 +326,7 @@ impl Payload {
     /// # Errors
     /// [`SignatureError::PayloadHash`] for signed chunks and unknown words.
     pub fn of_unsigned(request: &SignedRequest<'_>) -> Result<Self, SignatureError> {
-        let Some(word) = request.headers.get("x-amz-content-sha256") else { return Ok(Self::Unsigned) };
+        let Some(word) = request.headers.get(AMZ_CONTENT_SHA256) else { return Ok(Self::Unsigned) };
         match payload(word.to_str().unwrap_or_default())? {
             Self::SignedChunks | Self::SignedChunksTrailer => Err(SignatureError::PayloadHash),
             known => Ok(known),
@@ -410,23 +410,24 @@ fn check_names(signed_headers: &str) -> Result<(), &'static str> {
 
 /// The request's time: `x-amz-date`, else `date`.
 fn header_date(headers: &HeaderMap) -> Result<(String, Timestamp), SignatureError> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let at = match (text("x-amz-date"), text("date")) {
-        (Some(amz), _) => time::parse_amz(amz),
-        (None, Some(date)) => time::parse_amz(date).or_else(|| time::parse_http_date(date)),
-        (None, None) => None,
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let written = text(AMZ_DATE).or(text(DATE)).ok_or(SignatureError::NoDate)?;
+    if let Some(at) = time::parse_amz(written) {
+        return Ok((written.to_owned(), at));
     }
-    .ok_or(SignatureError::NoDate)?;
+    let otherwise = text(AMZ_DATE).is_none().then(|| time::parse_http_date(written));
+    let at = otherwise.flatten().ok_or(SignatureError::NoDate)?;
     Ok((time::amz(at), at))
 }
 
 /// A session token stands in one place: which of two would be the caller's?
 fn refuse_two_tokens(request: &SignedRequest<'_>) -> Result<(), SignatureError> {
-    const TOKEN: &str = "x-amz-security-token";
-    let in_query = request.query.iter().filter(|(name, _)| name.eq_ignore_ascii_case(TOKEN)).count();
-    match in_query + usize::from(request.headers.contains_key(TOKEN)) {
+    let token = AMZ_SECURITY_TOKEN;
+    let named = |name: &str| name.eq_ignore_ascii_case(token.as_str());
+    let in_query = request.query.iter().filter(|(name, _)| named(name)).count();
+    match in_query + usize::from(request.headers.contains_key(&token)) {
         0 | 1 => Ok(()),
-        _ => Err(SignatureError::DuplicateHeader(TOKEN.to_owned())),
+        _ => Err(SignatureError::DuplicateHeader(token.as_str().to_owned())),
     }
 }
 

@@ -1,6 +1,10 @@
 //! What is recorded of a request: when, who, what, whether and why, how much, how long.
 
-use serde::Serialize;
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
 use wigeon_core::time::{Timestamp, iso8601_millis};
 
 use crate::decided::DecidedBy;
@@ -11,13 +15,14 @@ use crate::session::{Caller, Origin, Session};
 #[derive(Debug, Clone, Serialize)]
 pub struct Record {
     /// When it arrived.
-    pub time: String,
+    #[serde(serialize_with = "in_milliseconds")]
+    pub time: Timestamp,
     /// As in the answer.
     pub request_id: RequestId,
     /// `s3`, `sts` or `iam`.
     pub service: &'static str,
     /// The peer's address.
-    pub source_ip: String,
+    pub source_ip: IpAddr,
     /// The `User-Agent` header, cut to 200 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
@@ -25,7 +30,7 @@ pub struct Record {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub who: Option<Who>,
     /// `GetObject`, `AssumeRoleWithWebIdentity`, …; what the method was where it is no operation.
-    pub operation: String,
+    pub operation: Cow<'static, str>,
     /// What it was about: the ARN of a bucket or object, a role; the path where that is not known.
     pub resource: String,
     /// The bucket.
@@ -91,115 +96,138 @@ pub enum Ended {
     Unanswered,
 }
 
+/// A caller. What a person would name it by is looked up when it is written.
+#[derive(Debug, Clone)]
+pub enum Who {
+    /// The bearer of a session's credentials.
+    Session(Arc<Session>),
+    /// Anybody else.
+    Other(Named),
+}
+
+/// A caller that is no session of a role.
+#[derive(Debug, Clone)]
+pub struct Named {
+    principal: String,
+    name: Option<String>,
+    by: Option<String>,
+    access_key_id: Option<String>,
+}
+
 /// A caller, as a person would name it.
-#[derive(Debug, Clone, Serialize)]
-pub struct Who {
+#[derive(Serialize)]
+struct Shown<'a> {
     /// The ARN of the assumed role and session, or of the user; `root` for the administrator's key.
-    pub principal: String,
+    principal: &'a str,
     /// The ARN of the role.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub role: Option<String>,
+    role: Option<&'a str>,
     /// The name of the session.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub session: Option<String>,
+    session: Option<&'a str>,
     /// The token's issuer.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub issuer: Option<String>,
+    issuer: Option<&'a str>,
     /// The token's subject.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub subject: Option<String>,
+    subject: Option<&'a str>,
     /// The name that the provider shows.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
+    name: Option<&'a str>,
     /// Who assumed the role, where that was no token's bearer.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub by: Option<String>,
+    by: Option<&'a str>,
     /// The access key that signed, or that was issued; it is no secret.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub access_key_id: Option<String>,
+    access_key_id: Option<&'a str>,
 }
 
 impl Who {
     /// Of an authenticated caller, and the access key that signed.
     #[must_use]
     pub fn of(caller: &Caller, access_key_id: &str) -> Self {
-        match caller {
-            Caller::Anonymous => Self { access_key_id: None, ..Self::named("anonymous".to_owned(), "") },
-            Caller::Root | Caller::RootSession(_) => Self::named("root".to_owned(), access_key_id),
-            Caller::Session(session) => Self::of_session(session),
-            Caller::UserSession(session) => {
-                Self { by: Some(session.by.clone()), ..Self::named(session.user_id.clone(), access_key_id) }
-            }
-            Caller::User(user) => {
-                Self { name: Some(user.name.clone()), ..Self::named(user.arn.to_string(), access_key_id) }
-            }
-        }
+        let named = |principal: &str| Named {
+            principal: principal.to_owned(),
+            name: None,
+            by: None,
+            access_key_id: Some(access_key_id.to_owned()),
+        };
+        Self::Other(match caller {
+            Caller::Session(session) => return Self::Session(Arc::clone(session)),
+            Caller::Anonymous => Named { access_key_id: None, ..named("anonymous") },
+            Caller::Root | Caller::RootSession(_) => named("root"),
+            Caller::UserSession(session) => Named { by: Some(session.by.clone()), ..named(&session.user_id) },
+            Caller::User(user) => Named { name: Some(user.name.clone()), ..named(user.arn.as_str()) },
+        })
     }
 
-    /// Of a session that was just issued: nothing else is done with it here.
+    /// Of a session that was just issued.
     #[must_use]
     pub fn issued(session: Session) -> Self {
-        let principal = session.arn().to_string();
-        let name = Some(session.display_name().to_owned());
-        let (issuer, subject, by) = match session.origin {
-            Origin::WebIdentity(origin) => (Some(origin.provider.issuer), Some(origin.subject), None),
-            Origin::Chained(origin) => {
-                (origin.provider.map(|provider| provider.issuer), None, Some(origin.by.into()))
-            }
-        };
-        Self {
-            principal,
-            role: Some(session.role_arn.into()),
-            session: Some(session.session_name),
-            issuer,
-            subject,
-            name,
-            by,
-            access_key_id: Some(session.access_key_id),
+        Self::Session(Arc::new(session))
+    }
+
+    /// The ARN of the assumed role and session, or of the user; `root` for the administrator's key.
+    #[must_use]
+    pub fn principal(&self) -> &str {
+        match self {
+            Self::Session(session) => session.arn().as_str(),
+            Self::Other(named) => &named.principal,
         }
     }
 
-    fn of_session(session: &Session) -> Self {
-        let by = match &session.origin {
-            Origin::WebIdentity(_) => None,
-            Origin::Chained(origin) => Some(origin.by.to_string()),
-        };
-        Self {
-            role: Some(session.role_arn.to_string()),
-            session: Some(session.session_name.clone()),
-            issuer: session.provider().map(|provider| provider.issuer.clone()),
-            subject: session.web_identity().map(|origin| origin.subject.clone()),
-            name: Some(session.display_name().to_owned()),
-            by,
-            ..Self::named(session.arn().to_string(), &session.access_key_id)
-        }
+    /// Whether a key signed, whose ever it is.
+    #[must_use]
+    pub fn is_somebody(&self) -> bool {
+        self.shown().access_key_id.is_some()
     }
 
     /// Whom limits are about: the subject of a provider, whatever number of sessions it has; nobody, for strangers.
     #[must_use]
     pub fn identity(&self) -> Option<String> {
-        match (&self.issuer, &self.subject) {
+        let shown = self.shown();
+        match (shown.issuer, shown.subject) {
             (Some(issuer), Some(subject)) => Some(format!("{issuer} {subject}")),
-            _ => self.access_key_id.as_ref().map(|_| self.principal.clone()),
+            _ => shown.access_key_id.map(|_| shown.principal.to_owned()),
         }
     }
 
-    fn named(principal: String, access_key_id: &str) -> Self {
-        Self {
-            principal,
-            role: None,
-            session: None,
-            issuer: None,
-            subject: None,
-            name: None,
-            by: None,
-            access_key_id: Some(access_key_id.to_owned()),
+    fn shown(&self) -> Shown<'_> {
+        match self {
+            Self::Session(session) => Shown {
+                principal: session.arn().as_str(),
+                role: Some(session.role_arn.as_str()),
+                session: Some(&session.session_name),
+                issuer: session.provider().map(|provider| provider.issuer.as_str()),
+                subject: session.web_identity().map(|origin| origin.subject.as_str()),
+                name: Some(session.display_name()),
+                by: match &session.origin {
+                    Origin::WebIdentity(_) => None,
+                    Origin::Chained(origin) => Some(origin.by.as_str()),
+                },
+                access_key_id: Some(&session.access_key_id),
+            },
+            Self::Other(named) => Shown {
+                principal: &named.principal,
+                role: None,
+                session: None,
+                issuer: None,
+                subject: None,
+                name: named.name.as_deref(),
+                by: named.by.as_deref(),
+                access_key_id: named.access_key_id.as_deref(),
+            },
         }
     }
 }
 
+impl Serialize for Who {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.shown().serialize(serializer)
+    }
+}
+
 /// The form of a record's time.
-#[must_use]
-pub fn time_of(at: Timestamp) -> String {
-    iso8601_millis(at)
+fn in_milliseconds<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&iso8601_millis(*at))
 }

@@ -17,6 +17,8 @@ mod dial;
 
 mod sent;
 
+mod alarm;
+
 mod link;
 
 mod pool;

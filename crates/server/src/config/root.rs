@@ -18,6 +18,12 @@ pub struct RootTable {
 }
 
 impl RootTable {
+    /// Where the secret key is.
+    #[must_use]
+    pub fn secret_key_file(&self, place: Place<'_>) -> PathBuf {
+        place.beside(&self.secret_key_file)
+    }
+
     /// Reads the secret key.
     ///
     /// # Errors

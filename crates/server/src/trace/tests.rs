@@ -58,7 +58,7 @@ fn a_request_is_a_span_with_one_for_each_step() {
         bucket: Some("b"),
         status: Some(503),
         code: Some("ServiceUnavailable"),
-        peer: "127.0.0.1",
+        peer: [127, 0, 0, 1].into(),
         request_id: "ABC",
         failed: true,
     };

@@ -4,10 +4,7 @@
 //! is the gateway's here, and for errors about buckets that have other names there. What the upstream refused is
 //! remarked for the audit record.
 
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, SERVER, SET_COOKIE, TRAILER, TRANSFER_ENCODING,
-    UPGRADE,
-};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Response};
 use http_body_util::BodyExt;
 use wigeon_core::s3::error::ErrorDocument;
@@ -70,17 +67,35 @@ pub(super) fn with_document(
     response
 }
 
+/// What belongs to the upstream's own connection, or would say who it is.
+fn stays(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "transfer-encoding"
+            | "trailer"
+            | "upgrade"
+            | "server"
+            | "set-cookie"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-connection"
+            | "alt-svc"
+            | "x-amz-request-id"
+    )
+}
+
+const AMZ_BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
+
 fn cleaned(mut headers: HeaderMap, region: &str) -> HeaderMap {
-    for name in [CONNECTION, TRANSFER_ENCODING, TRAILER, UPGRADE, SERVER, SET_COOKIE] {
+    let staying: Vec<HeaderName> = headers.keys().filter(|name| stays(name)).cloned().collect();
+    for name in staying {
         headers.remove(name);
     }
-    for name in ["keep-alive", "proxy-authenticate", "proxy-connection", "alt-svc", "x-amz-request-id"] {
-        headers.remove(name);
-    }
-    if headers.contains_key("x-amz-bucket-region") {
+    if headers.contains_key(AMZ_BUCKET_REGION) {
         match HeaderValue::from_str(region) {
-            Ok(region) => headers.insert("x-amz-bucket-region", region),
-            Err(_) => headers.remove("x-amz-bucket-region"),
+            Ok(region) => headers.insert(AMZ_BUCKET_REGION, region),
+            Err(_) => headers.remove(AMZ_BUCKET_REGION),
         };
     }
     headers

@@ -5,10 +5,7 @@
 //! of it. Refused, unless it is configured otherwise: a key with `.` or `..` as a segment, which some stores and proxies
 //! resolve, and which would then lead out of what was authorized.
 
-use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, COOKIE, DATE, EXPECT, HOST, HeaderName, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{CONNECTION, CONTENT_ENCODING, HeaderName};
 use http::{HeaderMap, HeaderValue, Method};
 use wigeon_core::s3::uri::percent_encode;
 use wigeon_core::sigv4::canonical::Query;
@@ -59,9 +56,9 @@ impl Head {
     pub(super) fn path(&self, bucket: Option<&str>) -> String {
         let key = percent_encode(&self.key, true);
         match bucket {
-            Some(bucket) if key.is_empty() => format!("/{bucket}"),
-            Some(bucket) => format!("/{bucket}/{key}"),
-            None => format!("/{key}"),
+            Some(bucket) if key.is_empty() => ["/", bucket].concat(),
+            Some(bucket) => ["/", bucket, "/", &key].concat(),
+            None => ["/", &key].concat(),
         }
     }
 
@@ -122,43 +119,41 @@ fn passed(headers: &HeaderMap) -> HeaderMap {
 }
 
 fn stays(name: &HeaderName) -> bool {
-    const OTHERS: [&str; 12] = [
-        "keep-alive",
-        "proxy-authorization",
-        "proxy-authenticate",
-        "proxy-connection",
-        "forwarded",
-        "x-forwarded-for",
-        "x-forwarded-host",
-        "x-forwarded-proto",
-        "x-real-ip",
-        "http2-settings",
-        "x-amz-mfa",
-        "x-amz-s3session-token",
-    ];
-    const OF_THE_SIGNATURE: [&str; 5] = [
-        "x-amz-date",
-        "x-amz-security-token",
-        "x-amz-content-sha256",
-        "x-amz-decoded-content-length",
-        "x-amz-trailer",
-    ];
-    [
-        HOST,
-        AUTHORIZATION,
-        CONNECTION,
-        CONTENT_LENGTH,
-        COOKIE,
-        DATE,
-        EXPECT,
-        TE,
-        TRAILER,
-        TRANSFER_ENCODING,
-        UPGRADE,
-    ]
-    .contains(name)
-        || OTHERS.contains(&name.as_str())
-        || OF_THE_SIGNATURE.contains(&name.as_str())
+    let of_the_connection = matches!(
+        name.as_str(),
+        "host"
+            | "connection"
+            | "content-length"
+            | "expect"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "keep-alive"
+            | "proxy-authorization"
+            | "proxy-authenticate"
+            | "proxy-connection"
+            | "forwarded"
+            | "x-forwarded-for"
+            | "x-forwarded-host"
+            | "x-forwarded-proto"
+            | "x-real-ip"
+            | "http2-settings"
+    );
+    let of_the_caller = matches!(
+        name.as_str(),
+        "authorization"
+            | "cookie"
+            | "date"
+            | "x-amz-date"
+            | "x-amz-security-token"
+            | "x-amz-content-sha256"
+            | "x-amz-decoded-content-length"
+            | "x-amz-trailer"
+            | "x-amz-mfa"
+            | "x-amz-s3session-token"
+    );
+    of_the_connection || of_the_caller
 }
 
 #[cfg(test)]

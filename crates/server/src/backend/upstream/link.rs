@@ -5,23 +5,30 @@
 
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
+use tokio::time::Instant;
 
+use super::alarm::Alarm;
 use super::dial::Stream;
 use super::sent::Sent;
 
-/// A connection with at most one request on it.
+/// A connection with at most one request on it. It goes from hand to hand, and is large: hence on the heap.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct Link(Box<Wire>);
+
+#[derive(Debug)]
+struct Wire {
     sender: SendRequest<Sent>,
     /// `None` once it has ended.
     connection: Option<Connection<TokioIo<Stream>, Sent>>,
     /// Whether a request was answered on it before.
-    pub(super) reused: bool,
+    reused: bool,
+    alarm: Alarm,
 }
 
 /// Why there is no answer.
@@ -33,42 +40,72 @@ pub(super) enum LinkError {
     /// It may have been sent.
     #[error("the connection ended before the answer")]
     Lost(#[source] hyper::Error),
+    /// It was sent, and nothing came.
+    #[error("no answer in time")]
+    Late,
 }
 
 impl Link {
     /// Over a fresh stream.
-    pub(super) async fn new(stream: Stream) -> Result<Self, LinkError> {
+    pub(super) async fn new(stream: Stream, patience: Duration) -> Result<Self, LinkError> {
         let (sender, connection) = http1::Builder::new()
             .max_headers(200)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(LinkError::Unsent)?;
-        Ok(Self { sender, connection: Some(connection), reused: false })
+        let alarm = Alarm::new(Instant::now() + patience);
+        Ok(Self(Box::new(Wire { sender, connection: Some(connection), reused: false, alarm })))
     }
 
-    /// Sends a request and waits for the answer's head.
-    pub(super) async fn send(&mut self, request: Request<Sent>) -> Result<Response<Incoming>, LinkError> {
-        let mut answer = pin!(self.sender.try_send_request(request));
+    /// Sends a request and waits for the answer's head, until the limit if there is one.
+    pub(super) async fn send(
+        &mut self,
+        request: Request<Sent>,
+        limit: Option<Instant>,
+    ) -> Result<Response<Incoming>, LinkError> {
+        let Wire { sender, connection, alarm, .. } = &mut *self.0;
+        let mut answer = pin!(sender.try_send_request(request));
         std::future::poll_fn(|context| {
-            drive(&mut self.connection, context);
-            answer.as_mut().poll(context)
+            drive(connection, context);
+            match answer.as_mut().poll(context) {
+                Poll::Ready(answer) => Poll::Ready(answer.map_err(|mut error| match error.take_message() {
+                    Some(_) => LinkError::Unsent(error.into_error()),
+                    None => LinkError::Lost(error.into_error()),
+                })),
+                Poll::Pending => match limit {
+                    Some(limit) => alarm.poll(limit, context).map(|()| Err(LinkError::Late)),
+                    None => Poll::Pending,
+                },
+            }
         })
         .await
-        .map_err(|mut error| match error.take_message() {
-            Some(_) => LinkError::Unsent(error.into_error()),
-            None => LinkError::Lost(error.into_error()),
-        })
     }
 
     /// Moves bytes.
     pub(super) fn drive(&mut self, context: &mut Context<'_>) {
-        drive(&mut self.connection, context);
+        drive(&mut self.0.connection, context);
+    }
+
+    /// Ready once the limit is over.
+    pub(super) fn poll_late(&mut self, limit: Instant, context: &mut Context<'_>) -> Poll<()> {
+        self.0.alarm.poll(limit, context)
     }
 
     /// Whether another request can be sent now.
     pub(super) fn is_free(&mut self, context: &mut Context<'_>) -> bool {
-        drive(&mut self.connection, context);
-        self.connection.is_some() && matches!(self.sender.poll_ready(context), Poll::Ready(Ok(())))
+        let Wire { sender, connection, .. } = &mut *self.0;
+        drive(connection, context);
+        connection.is_some() && matches!(sender.poll_ready(context), Poll::Ready(Ok(())))
+    }
+
+    /// Whether a request was answered on it before.
+    pub(super) fn is_reused(&self) -> bool {
+        self.0.reused
+    }
+
+    /// A request was answered on it.
+    pub(super) fn was_used(&mut self) {
+        self.0.reused = true;
     }
 }
 

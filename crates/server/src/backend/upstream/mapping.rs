@@ -47,7 +47,7 @@ impl Place {
 
     /// The key there.
     pub(super) fn key(&self, key: &ObjectKey) -> String {
-        format!("{}{key}", self.mapping.prefix)
+        [self.mapping.prefix.as_str(), key.as_str()].concat()
     }
 
     /// The text without the prefix; what does not begin with it is not of this bucket.

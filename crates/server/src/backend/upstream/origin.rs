@@ -6,6 +6,7 @@
 //! other credentials. Refused with 503 and the reason for the operator: an upstream that cannot be reached, that is
 //! silent, that does not take its credentials, or that points to a foreign host.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -56,20 +57,30 @@ pub(super) struct Origin {
     pub(super) required: bool,
     patience: Duration,
     dialer: Dialer,
+    /// Where buckets are that turned out to be nowhere else.
+    home: Arc<Location>,
     pool: Arc<Pool>,
     pub(super) health: Health,
     pub(super) figures: Figures,
     credentials: Renewing,
     signing: Signing,
     /// Where buckets turned out to be.
-    locations: ArcSwap<HashMap<String, Location>>,
+    locations: ArcSwap<HashMap<String, Arc<Location>>>,
     clock: Arc<dyn Clock>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Location {
     address: Address,
+    /// The address's.
+    authority: Arc<str>,
     region: String,
+}
+
+impl Location {
+    fn new(address: Address, region: String) -> Self {
+        Self { authority: address.authority().into(), address, region }
+    }
 }
 
 /// An upstream's answer.
@@ -121,10 +132,12 @@ impl Origin {
         let (source, region) = (settings.credentials.clone(), settings.region.clone());
         let credentials = Renewing::new(source, environment.clone(), region.clone(), Arc::clone(&clock))
             .map_err(|error| UpstreamError::Credentials(name.clone(), error))?;
+        let home = Arc::new(Location::new(settings.address.clone(), region.clone()));
         Ok(Self {
             name,
             address: settings.address.clone(),
             region,
+            home,
             style: settings.style,
             trailers: settings.trailers,
             dot_segments: settings.dot_segments,
@@ -200,10 +213,13 @@ impl Origin {
         fresh: bool,
     ) -> Result<Received, Failed> {
         let (address, in_path) = self.addressed(bucket, &location.address);
+        let authority = match &address {
+            Cow::Borrowed(_) => Arc::clone(&location.authority),
+            Cow::Owned(address) => address.authority().into(),
+        };
         let (mut request, pieces, go) = self
-            .request(head, body, (&address, in_path), (&location.region, credentials))
+            .request(head, body, (&authority, in_path), (&location.region, credentials))
             .map_err(|reason| Failed::Refused(Refusal::internal(reason)))?;
-        let authority = address.authority();
         let mut link = match self.pool.take(&authority).filter(|_| !fresh) {
             Some(link) => link,
             None => self.connect(&address).await.map_err(Failed::Unsent)?,
@@ -217,7 +233,7 @@ impl Origin {
         }
         let answer = match (body, pieces) {
             (Outgoing::Stream(upload), Some(pieces)) => {
-                let mut answer = std::pin::pin!(link.send(request));
+                let mut answer = std::pin::pin!(link.send(request, None));
                 let mut pump = std::pin::pin!(upload.pump(pieces, go, self.patience));
                 tokio::select! {
                     biased;
@@ -227,40 +243,45 @@ impl Origin {
                             let reason = "it answered before it had the whole body";
                             return Err(Failed::Refused(self.unavailable(reason)));
                         }
-                        early => Ok(early),
+                        early => early,
                     },
                     pumped = &mut pump => {
                         pumped.map_err(Failed::Refused)?;
-                        tokio::time::timeout(self.patience_for(head), answer).await
+                        let limited = tokio::time::timeout(self.patience_for(head), answer).await;
+                        limited.unwrap_or(Err(LinkError::Late))
                     }
                 }
             }
-            _ => tokio::time::timeout(self.patience_for(head), link.send(request)).await,
+            _ => link.send(request, Some(tokio::time::Instant::now() + self.patience_for(head))).await,
         };
         match answer {
-            Ok(Ok(answer)) => self.received(head, answer, link, authority).await,
-            Ok(Err(error)) => {
+            Ok(answer) => self.received(head, answer, link, authority).await,
+            Err(error) => {
                 let reason = crate::chain::chain(&error);
                 Err(match error {
                     LinkError::Unsent(_) => Failed::Unsent(reason),
-                    LinkError::Lost(_) => Failed::Lost { reason, reused: link.reused },
+                    LinkError::Lost(_) => Failed::Lost { reason, reused: link.is_reused() },
+                    LinkError::Late => {
+                        let seconds = self.patience_for(head).as_secs();
+                        Failed::Lost { reason: format!("no answer within {seconds} seconds"), reused: false }
+                    }
                 })
-            }
-            Err(_) => {
-                let reason = format!("no answer within {} seconds", self.patience_for(head).as_secs());
-                Err(Failed::Lost { reason, reused: false })
             }
         }
     }
 
     /// The host to connect to, and the bucket where it stands in the path.
-    fn addressed<'a>(&self, bucket: Option<&'a str>, address: &Address) -> (Address, Option<&'a str>) {
+    fn addressed<'a>(
+        &self,
+        bucket: Option<&'a str>,
+        address: &'a Address,
+    ) -> (Cow<'a, Address>, Option<&'a str>) {
         match (bucket, self.style) {
             // A certificate for `*.host` says nothing of names with further dots.
             (Some(bucket), Style::VirtualHost) if !(address.secure && bucket.contains('.')) => {
-                (address.with_host(format!("{bucket}.{}", address.host)), None)
+                (Cow::Owned(address.with_host(format!("{bucket}.{}", address.host))), None)
             }
-            _ => (address.clone(), bucket),
+            _ => (Cow::Borrowed(address), bucket),
         }
     }
 
@@ -272,18 +293,18 @@ impl Origin {
         &self,
         head: &Head,
         body: &Outgoing<'_, '_>,
-        (address, in_path): (&Address, Option<&str>),
+        (authority, in_path): (&str, Option<&str>),
         (region, credentials): (&str, &Arc<Credentials>),
     ) -> Result<(Request<Sent>, Option<mpsc::Sender<Bytes>>, Option<Arc<Notify>>), String> {
-        let (authority, path) = (address.authority(), head.path(in_path));
+        let path = head.path(in_path);
         let mut headers = head.headers.clone();
-        let target = (&head.method, authority.as_str(), path.as_str(), &head.query);
+        let target = (&head.method, authority, path.as_str(), &head.query);
         self.signing
             .sign(credentials, (region, self.clock.now()), target, &mut headers, body.word())
             .map_err(|_| {
                 "the session token of the upstream's credentials cannot stand in a header".to_owned()
             })?;
-        headers.insert(HOST, HeaderValue::from_str(&authority).map_err(|error| error.to_string())?);
+        headers.insert(HOST, HeaderValue::from_str(authority).map_err(|error| error.to_string())?);
         if body.length() > 0 || head.method == Method::PUT || head.method == Method::POST {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(body.length()));
         }
@@ -311,7 +332,7 @@ impl Origin {
         self.health.admit()?;
         let dialed = async {
             let stream = self.dialer.dial(address).await.map_err(|error| crate::chain::chain(&error))?;
-            Link::new(stream).await.map_err(|error| crate::chain::chain(&error))
+            Link::new(stream, self.patience).await.map_err(|error| crate::chain::chain(&error))
         };
         match dialed.await {
             Ok(link) => {
@@ -333,7 +354,7 @@ impl Origin {
         head: &Head,
         answer: Response<Incoming>,
         link: Link,
-        authority: String,
+        authority: Arc<str>,
     ) -> Result<Received, Failed> {
         let (parts, body) = answer.into_parts();
         let (status, headers) = (parts.status, parts.headers);
@@ -375,16 +396,16 @@ impl Origin {
         if long { self.patience.max(LONG_WORK) } else { self.patience }
     }
 
-    fn location(&self, bucket: Option<&str>) -> Location {
+    fn location(&self, bucket: Option<&str>) -> Arc<Location> {
         let known = self.locations.load();
-        let learned = bucket.and_then(|bucket| known.get(bucket)).cloned();
-        learned.unwrap_or_else(|| Location { address: self.address.clone(), region: self.region.clone() })
+        let learned = bucket.and_then(|bucket| known.get(bucket));
+        Arc::clone(learned.unwrap_or(&self.home))
     }
 
-    fn remember(&self, bucket: &str, location: Location) {
+    fn remember(&self, bucket: &str, location: Arc<Location>) {
         self.locations.rcu(|known| {
             let mut known = HashMap::clone(known);
-            known.insert(bucket.to_owned(), location.clone());
+            known.insert(bucket.to_owned(), Arc::clone(&location));
             known
         });
     }
@@ -413,7 +434,7 @@ impl Origin {
             let next = self.elsewhere(bucket, used, region, place);
             match (bucket, next) {
                 (Some(bucket), Some(next)) if next != *used => {
-                    self.remember(bucket, next);
+                    self.remember(bucket, Arc::new(next));
                     return Advice::Again(format!("the bucket `{bucket}` is elsewhere"));
                 }
                 _ if redirected => {
@@ -466,9 +487,9 @@ impl Origin {
             let domain =
                 if self.address.host.ends_with(".cn") { "amazonaws.com.cn" } else { "amazonaws.com" };
             let address = self.address.with_host(format!("s3.{region}.{domain}"));
-            return Some(Location { address, region: region.to_owned() });
+            return Some(Location::new(address, region.to_owned()));
         }
-        let mut next = used.clone();
+        let (mut address, mut next_region) = (used.address.clone(), used.region.clone());
         if let Some(place) = place {
             let text = if place.contains("://") {
                 place.to_owned()
@@ -481,16 +502,13 @@ impl Origin {
             let host = named.as_deref().and_then(|named| host.strip_prefix(named)).unwrap_or(host);
             let ours = host == self.address.host || host.ends_with(&format!(".{}", self.address.host));
             let same = ours && url.scheme() == scheme(&self.address);
-            next.address = Some(Address {
-                port: url.port_or_known_default()?,
-                ..self.address.with_host(host.to_owned())
-            })
-            .filter(|_| same)?;
+            let port = url.port_or_known_default()?;
+            address = same.then(|| Address { port, ..self.address.with_host(host.to_owned()) })?;
         }
         if let Some(region) = region {
-            region.clone_into(&mut next.region);
+            region.clone_into(&mut next_region);
         }
-        Some(next)
+        Some(Location::new(address, next_region))
     }
 
     /// 503, with the reason for the operator.

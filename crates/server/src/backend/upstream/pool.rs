@@ -2,7 +2,7 @@
 //! well by the thread that waits for it.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ const MOST: usize = 512;
 pub(super) struct Pool(Vec<Shelf>);
 
 /// The connections of one worker, by authority.
-type Shelf = Mutex<HashMap<String, VecDeque<Idle>>>;
+type Shelf = Mutex<HashMap<Arc<str>, VecDeque<Idle>>>;
 
 #[derive(Debug)]
 struct Idle {
@@ -52,15 +52,15 @@ impl Pool {
     }
 
     /// Keeps one whose answer has been read to its end.
-    pub(super) fn put(&self, authority: &str, mut link: Link) {
-        link.reused = true;
+    pub(super) fn put(&self, authority: &Arc<str>, mut link: Link) {
+        link.was_used();
         let Some(shelf) = self.shelf() else { return };
         let mut stale = Vec::new();
         {
             let mut all = shelf.lock().unwrap_or_else(PoisonError::into_inner);
             let idle = match all.get_mut(authority) {
                 Some(idle) => idle,
-                None => all.entry(authority.to_owned()).or_default(),
+                None => all.entry(Arc::clone(authority)).or_default(),
             };
             while idle.front().is_some_and(|oldest| oldest.since.elapsed() >= IDLE) || idle.len() >= MOST {
                 stale.extend(idle.pop_front());

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 use super::link::Link;
 use super::pool::Pool;
@@ -24,9 +24,10 @@ pub(super) struct Relay {
     /// Only ever reached through `&mut`: the lock is there because connections are not shared between threads.
     link: Mutex<Option<Link>>,
     home: Arc<Pool>,
-    authority: String,
+    authority: Arc<str>,
     patience: Duration,
-    silence: Option<Pin<Box<Sleep>>>,
+    /// When the upstream was last waited for anew.
+    silent_since: Option<Instant>,
 }
 
 /// The upstream sends nothing.
@@ -40,10 +41,10 @@ impl Relay {
         body: Incoming,
         link: Link,
         home: Arc<Pool>,
-        authority: String,
+        authority: Arc<str>,
         patience: Duration,
     ) -> Self {
-        Self { body, link: Mutex::new(Some(link)), home, authority, patience, silence: None }
+        Self { body, link: Mutex::new(Some(link)), home, authority, patience, silent_since: None }
     }
 
     /// An answer without a body gives its connection back at once.
@@ -77,8 +78,11 @@ impl Relay {
 
     fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<Silent> {
         let patience = self.patience;
-        let silence = self.silence.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
-        silence.as_mut().poll(context).map(|()| Silent(patience))
+        let limit = *self.silent_since.get_or_insert_with(Instant::now) + patience;
+        match self.link() {
+            Some(link) => link.poll_late(limit, context).map(|()| Silent(patience)),
+            None => Poll::Pending,
+        }
     }
 }
 
@@ -100,9 +104,7 @@ impl Body for Relay {
                 }
             },
             Poll::Ready(Some(Ok(frame))) => {
-                if let Some(silence) = &mut this.silence {
-                    silence.as_mut().reset(Instant::now() + this.patience);
-                }
+                this.silent_since = None;
                 if this.body.is_end_stream() {
                     this.release(context);
                 }

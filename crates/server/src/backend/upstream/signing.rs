@@ -5,10 +5,12 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderName, InvalidHeaderValue};
 use http::{HeaderMap, HeaderValue, Method};
 use wigeon_core::credentials::Credentials;
 use wigeon_core::sigv4::canonical::{ALGORITHM, Canonical, Query, Scope, SigningKey};
+use wigeon_core::sigv4::headers::{AMZ_CONTENT_SHA256, AMZ_DATE, AMZ_SECURITY_TOKEN};
 use wigeon_core::time::{self, Timestamp};
 
 /// Signs for one upstream. The key of a day and region is derived once.
@@ -33,13 +35,13 @@ impl Signing {
         payload: &str,
     ) -> Result<(), InvalidHeaderValue> {
         let amz_date = time::amz(at);
-        headers.insert("x-amz-date", HeaderValue::from_str(&amz_date)?);
-        headers.insert("x-amz-content-sha256", HeaderValue::from_str(payload)?);
-        headers.remove("x-amz-security-token");
+        headers.insert(AMZ_DATE, HeaderValue::from_str(&amz_date)?);
+        headers.insert(AMZ_CONTENT_SHA256, HeaderValue::from_str(payload)?);
+        headers.remove(AMZ_SECURITY_TOKEN);
         if let Some(token) = &credentials.session_token {
             let mut value = HeaderValue::from_str(token.expose())?;
             value.set_sensitive(true);
-            headers.insert("x-amz-security-token", value);
+            headers.insert(AMZ_SECURITY_TOKEN, value);
         }
         let derived = self.derived(credentials, region, amz_date.get(..8).unwrap_or_default());
         let signed_headers = signed_headers(headers);
@@ -48,12 +50,24 @@ impl Signing {
             Canonical { method, path, query, leave_out: None, headers, host, signed_headers, payload };
         let canonical = canonical.text().unwrap_or_default();
         let signature = derived.key.sign_request(&amz_date, &derived.scope, &canonical);
-        let mut value = HeaderValue::from_str(&format!(
-            "{ALGORITHM} Credential={}/{}, SignedHeaders={signed_headers}, Signature={}",
-            credentials.access_key_id,
-            derived.scope.text(),
-            signature.as_str()
-        ))?;
+        let (key_id, signature) = (credentials.access_key_id.as_str(), signature.as_str());
+        let Scope { date, region, service } = &derived.scope;
+        let parts = [
+            ALGORITHM,
+            " Credential=",
+            key_id,
+            "/",
+            date,
+            "/",
+            region,
+            "/",
+            service,
+            "/aws4_request, SignedHeaders=",
+            signed_headers,
+            ", Signature=",
+            signature,
+        ];
+        let mut value = HeaderValue::from_maybe_shared(Bytes::from(parts.concat()))?;
         value.set_sensitive(true);
         headers.insert(AUTHORIZATION, value);
         Ok(())

@@ -86,11 +86,10 @@ impl<'b, 'i> Outgoing<'b, 'i> {
         trailers: Trailers,
     ) -> Result<Self, Refusal> {
         let request = permit.request();
-        let length = match body.length() {
-            Ok(length) => length,
+        let length = match permit.operation() {
+            Operation::PutObject | Operation::UploadPart => body.length()?,
             // What has no body, or a short one, may leave its length out.
-            Err(_) if !matches!(permit.operation(), Operation::PutObject | Operation::UploadPart) => 0,
-            Err(refusal) => return Err(refusal),
+            _ => body.announced().unwrap_or_default(),
         };
         let promised = Promised::of(request)?;
         let trailer = promised.trailer();
