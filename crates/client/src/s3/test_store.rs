@@ -56,6 +56,8 @@ pub(crate) struct Contents {
     pub(crate) seen: Vec<Seen>,
     /// Whether checksum headers are kept and answered with.
     pub(crate) checksums: bool,
+    /// Whether it says that its buckets keep no access control lists.
+    pub(crate) without_lists: bool,
     /// How many requests it bears at once, each for so long: more are answered with SlowDown.
     pub(crate) bears: Option<(usize, Duration)>,
     under_way: usize,
@@ -262,7 +264,22 @@ impl Contents {
         let upload = query.value("uploadId").map(str::to_owned);
         let number = query.value("partNumber").and_then(|number| number.parse::<u32>().ok());
         match (method.as_str(), upload, number) {
-            _ if query.has("acl") || query.has("tagging") => refusal(501, "NotImplemented"),
+            _ if query.has("ownershipControls") && self.without_lists => {
+                "<OwnershipControls><Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule></OwnershipControls>"
+                    .into_response()
+            }
+            _ if ["acl", "tagging", "ownershipControls"].iter().any(|name| query.has(name)) => {
+                refusal(501, "NotImplemented")
+            }
+            ("PUT", None, _) if headers.contains_key("x-amz-copy-source") => {
+                let source = headers.get("x-amz-copy-source").and_then(|source| source.to_str().ok());
+                let source = percent_decode(source.unwrap_or_default()).unwrap();
+                let source = format!("/{}", source.trim_start_matches('/'));
+                let Some(bytes) = self.objects.get(&source).cloned() else { return refusal(404, "NoSuchKey") };
+                let tag = etag(&bytes);
+                self.objects.insert(path.to_owned(), bytes);
+                format!("<CopyObjectResult><ETag>{tag}</ETag></CopyObjectResult>").into_response()
+            }
             ("POST", None, _) if query.has("uploads") => {
                 self.next_upload += 1;
                 let id = format!("u{}", self.next_upload);
