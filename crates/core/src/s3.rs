@@ -6,6 +6,8 @@ pub mod uri;
 
 mod refused;
 
+mod retention;
+
 pub mod control;
 
 pub mod operation;
@@ -15,3 +17,4 @@ pub mod form_policy;
 pub mod error;
 
 pub use name::{BucketName, ObjectKey};
+pub use retention::RetentionMode;

@@ -157,6 +157,11 @@ impl Client {
         self.inner.clock.now()
     }
 
+    #[cfg(test)]
+    pub(crate) fn allowed_at_once(&self) -> u32 {
+        self.inner.pace.allowed()
+    }
+
     pub(crate) fn retry_policy(&self) -> RetryPolicy {
         self.inner.retry
     }

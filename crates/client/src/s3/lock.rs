@@ -1,8 +1,7 @@
 //! Object lock: retention until a time, legal holds, and what a bucket gives to new versions.
 
-use std::fmt;
-
 use http::Method;
+pub use wigeon_core::s3::RetentionMode;
 use wigeon_core::s3::{BucketName, ObjectKey};
 use wigeon_core::time::{Timestamp, iso8601, parse_iso8601};
 
@@ -10,36 +9,6 @@ use super::call::Call;
 use super::client::Client;
 use super::error::{ErrorKind, S3Error};
 use super::xml;
-
-/// How strictly a version is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RetentionMode {
-    /// Who has `s3:BypassGovernanceRetention` may remove it.
-    Governance,
-    /// Nobody may remove it before its time.
-    Compliance,
-}
-
-impl RetentionMode {
-    /// As the store has it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Governance => "GOVERNANCE",
-            Self::Compliance => "COMPLIANCE",
-        }
-    }
-
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        [Self::Governance, Self::Compliance].into_iter().find(|mode| mode.name() == text)
-    }
-}
-
-impl fmt::Display for RetentionMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// Until when a version is kept, and how strictly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! How many requests are under way at once: as many as the store bears.
 //!
-//! Additive increase, multiplicative decrease: each full round of answers allows one more; a store that says that it is
-//! too much (503 SlowDown, 429), or a connection on which nothing moves, takes three tenths away, once per round.
+//! Additive increase, multiplicative decrease: each full round of answers without a complaint allows one more; a store that
+//! says that it is too much (503 SlowDown, 429), or a connection on which nothing moves, takes three tenths away, once per
+//! burst of complaints.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -61,17 +62,23 @@ impl Pace {
     pub(crate) fn too_much(&self, permit: Option<OwnedSemaphorePermit>) {
         let mut state = self.state();
         give_back(&mut state, permit);
+        // A store that answers fast would be asked for more within the burst than is taken away after it.
+        state.answers = 0;
         if state.cut_at.is_some_and(|at| at.elapsed() < ROUND) {
             return;
         }
         state.cut_at = Some(Instant::now());
-        state.answers = 0;
         let allowed = (state.allowed * 7 / 10).max(1);
         let surplus = state.allowed - allowed;
         let gone = self.permits.forget_permits(surplus as usize);
         state.owed += surplus.saturating_sub(u32::try_from(gone).unwrap_or(u32::MAX));
         state.allowed = allowed;
         tracing::debug!(allowed, "the store is spared: fewer requests at once");
+    }
+
+    #[cfg(test)]
+    pub(crate) fn allowed(&self) -> u32 {
+        self.state().allowed
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

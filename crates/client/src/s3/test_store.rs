@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -55,6 +56,13 @@ pub(crate) struct Contents {
     pub(crate) seen: Vec<Seen>,
     /// Whether checksum headers are kept and answered with.
     pub(crate) checksums: bool,
+    /// Whether it says that its buckets keep no access control lists.
+    pub(crate) without_lists: bool,
+    /// How many requests it bears at once, each for so long: more are answered with SlowDown.
+    pub(crate) bears: Option<(usize, Duration)>,
+    under_way: usize,
+    /// The most that it ever had.
+    pub(crate) most_under_way: usize,
     next_upload: u32,
 }
 
@@ -92,6 +100,22 @@ impl TestStore {
         self.contents().seen.iter().filter(|seen| seen.what.contains(text)).count()
     }
 
+    /// Takes its time, or refuses what is more than it bears.
+    async fn bear(&self) -> Option<Response> {
+        let (most, time) = self.contents().bears?;
+        {
+            let mut contents = self.contents();
+            if contents.under_way >= most {
+                return Some(refusal(503, "SlowDown"));
+            }
+            contents.under_way += 1;
+            contents.most_under_way = contents.most_under_way.max(contents.under_way);
+        }
+        tokio::time::sleep(time).await;
+        self.contents().under_way -= 1;
+        None
+    }
+
     pub(crate) fn client(&self) -> Client {
         self.client_of(Arc::new(Renewing::default()))
     }
@@ -106,9 +130,18 @@ impl TestStore {
     }
 
     fn connect(url: &str, source: Arc<dyn CredentialSource>) -> Client {
-        let connector = Connector::new(&ConnectOptions::default()).unwrap();
+        Self::connect_with(&ConnectOptions::default(), url, source)
+    }
+
+    /// One that waits for its answers no longer than these options say.
+    pub(crate) fn client_with(options: &ConnectOptions, url: &str) -> Client {
+        Self::connect_with(options, url, Arc::new(Renewing::default()))
+    }
+
+    fn connect_with(options: &ConnectOptions, url: &str, source: Arc<dyn CredentialSource>) -> Client {
+        let connector = Connector::new(options).unwrap();
         let endpoint = Endpoint::new(&url.parse().unwrap(), "eu-test-1", Addressing::Path, "").unwrap();
-        let wait = std::time::Duration::from_millis(1);
+        let wait = Duration::from_millis(1);
         let retry = RetryPolicy { attempts: 4, first_wait: wait, longest_wait: wait };
         Client::with_retries(connector, endpoint, source, Arc::new(SystemClock), retry)
     }
@@ -164,6 +197,9 @@ async fn answer(State(store): State<TestStore>, request: Request) -> Response {
         let at = contents.faults.iter().position(|(on, _)| what.contains(on));
         at.and_then(|at| contents.faults.remove(at)).map(|(_, fault)| fault)
     };
+    if let Some(refused) = store.bear().await {
+        return refused;
+    }
     match fault {
         Some(Fault::Refuse(status, code, headers)) => {
             let mut answer = refusal(status, code);
@@ -197,7 +233,7 @@ async fn spoiled(answer: Response, spoil: impl FnOnce(&mut Vec<u8>)) -> Response
     head.headers.insert("content-length", length.into());
     let cut = stream::iter((bytes.len() < length).then_some(())).then(|()| async {
         // Time for what came before to leave.
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
         Err(std::io::Error::other("cut"))
     });
     let chunks = stream::iter([Ok(Bytes::from(bytes))]).chain(cut);
@@ -228,7 +264,22 @@ impl Contents {
         let upload = query.value("uploadId").map(str::to_owned);
         let number = query.value("partNumber").and_then(|number| number.parse::<u32>().ok());
         match (method.as_str(), upload, number) {
-            _ if query.has("acl") || query.has("tagging") => refusal(501, "NotImplemented"),
+            _ if query.has("ownershipControls") && self.without_lists => {
+                "<OwnershipControls><Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule></OwnershipControls>"
+                    .into_response()
+            }
+            _ if ["acl", "tagging", "ownershipControls"].iter().any(|name| query.has(name)) => {
+                refusal(501, "NotImplemented")
+            }
+            ("PUT", None, _) if headers.contains_key("x-amz-copy-source") => {
+                let source = headers.get("x-amz-copy-source").and_then(|source| source.to_str().ok());
+                let source = percent_decode(source.unwrap_or_default()).unwrap();
+                let source = format!("/{}", source.trim_start_matches('/'));
+                let Some(bytes) = self.objects.get(&source).cloned() else { return refusal(404, "NoSuchKey") };
+                let tag = etag(&bytes);
+                self.objects.insert(path.to_owned(), bytes);
+                format!("<CopyObjectResult><ETag>{tag}</ETag></CopyObjectResult>").into_response()
+            }
             ("POST", None, _) if query.has("uploads") => {
                 self.next_upload += 1;
                 let id = format!("u{}", self.next_upload);

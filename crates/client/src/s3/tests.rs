@@ -1,11 +1,15 @@
 //! What the client does when the store does not do as it is asked.
 
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use wigeon_core::s3::{BucketName, ObjectKey};
+use wigeon_testkit::faults::{Fault as Weathered, FaultProxy, Weather};
 
 use super::test_store::{Fault, SystemClock, TestStore};
 use super::*;
+use crate::connect::ConnectOptions;
 
 fn bucket() -> BucketName {
     BucketName::parse("bucket").unwrap()
@@ -177,7 +181,7 @@ async fn a_customers_key_travels_with_every_request_about_the_object() {
 
 #[tokio::test]
 async fn a_customers_key_never_travels_in_the_clear() {
-    let connector = crate::connect::Connector::new(&crate::connect::ConnectOptions::default()).unwrap();
+    let connector = crate::connect::Connector::new(&ConnectOptions::default()).unwrap();
     let source = std::sync::Arc::new(StaticCredentials::new(wigeon_core::credentials::Credentials {
         access_key_id: "key".into(),
         secret_key: wigeon_core::secret::Secret::new("secret"),
@@ -206,4 +210,53 @@ async fn versions_are_removed_by_their_ids() {
     assert_eq!(seen.headers["x-amz-bypass-governance-retention"], "true");
     let body = String::from_utf8(seen.body.to_vec()).unwrap();
     assert!(body.contains("<Object><Key>a&lt;b</Key><VersionId>v1</VersionId></Object>"), "{body}");
+}
+
+/// So many at once, for so long; how many requests were done.
+async fn keep_busy(client: &Client, count: usize, time: Duration) -> usize {
+    let until = Instant::now() + time;
+    let busy = (0..count).map(|number| async move {
+        let mut done = 0;
+        while Instant::now() < until {
+            done += usize::from(put(client, &format!("k{number}")).await.is_ok());
+        }
+        done
+    });
+    futures_util::future::join_all(busy).await.into_iter().sum()
+}
+
+/// A store that bears eight requests at once gets about as many, and more again when it bears more.
+#[tokio::test]
+async fn as_much_at_once_as_a_store_bears() {
+    let store = TestStore::start().await;
+    store.contents().bears = Some((8, Duration::from_millis(5)));
+    let client = store.client();
+    keep_busy(&client, 96, Duration::from_millis(2500)).await;
+    for _ in 0..8 {
+        let done = keep_busy(&client, 96, Duration::from_millis(200)).await;
+        let allowed = client.allowed_at_once();
+        assert!((1..=16).contains(&allowed) && done > 8, "{allowed} at once, {done} done");
+    }
+    store.contents().bears = Some((1000, Duration::from_millis(5)));
+    keep_busy(&client, 96, Duration::from_secs(2)).await;
+    let recovered = client.allowed_at_once();
+    assert!(recovered >= 48, "{recovered}");
+    assert!(store.contents().most_under_way >= 32);
+}
+
+/// Silence says the same as SlowDown: fewer at once, until answers come again.
+#[tokio::test]
+async fn a_store_that_falls_silent_is_spared() {
+    let store = TestStore::start().await;
+    let silent = Weather { per_mille: 1000, faults: vec![Weathered::Stall(Duration::from_millis(400))] };
+    let upstream = store.url.trim_start_matches("http://").parse().unwrap();
+    let proxy = FaultProxy::start(upstream, silent, 7).await.unwrap();
+    let options = ConnectOptions { read_timeout: Duration::from_millis(100), ..ConnectOptions::default() };
+    let client = TestStore::client_with(&options, &format!("http://{}", proxy.address));
+    assert_eq!(keep_busy(&client, 24, Duration::from_millis(1500)).await, 0);
+    let spared = client.allowed_at_once();
+    assert!(spared <= 16, "{spared}");
+    proxy.set(Weather::calm());
+    assert!(keep_busy(&client, 24, Duration::from_secs(1)).await > 0);
+    assert!(client.allowed_at_once() > spared);
 }

@@ -261,6 +261,10 @@ impl Crew<'_> {
                     step if step.arrives() => {
                         self.report.done += 1;
                         self.report.bytes += done.bytes;
+                        if item.after != After::Keep {
+                            self.report.moved += 1;
+                            self.report.moved_bytes += done.bytes;
+                        }
                     }
                     _ => {}
                 }

@@ -162,6 +162,10 @@ pub struct Report {
     pub done: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Of those that arrived, the ones whose sources went: moves.
+    pub moved: u64,
+    /// The bytes of these.
+    pub moved_bytes: u64,
     /// Objects and files that were removed by a plan; the sources of moves are not counted.
     pub removed: u64,
     /// Items that were not done.

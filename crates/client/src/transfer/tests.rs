@@ -304,6 +304,44 @@ async fn sources_of_a_move_are_removed_together() {
     assert!(store.contents().objects.is_empty());
 }
 
+/// Two requests for each object, where its bucket keeps no lists, and two for all.
+#[tokio::test]
+async fn a_move_inside_a_store_asks_for_little() {
+    for without_lists in [true, false] {
+        let store = TestStore::start().await;
+        store.contents().without_lists = without_lists;
+        for number in 0..20 {
+            store.contents().objects.insert(format!("/bucket/p/f{number}"), pattern(number));
+        }
+        let client = store.client();
+        let plan = plan_copy(
+            &client,
+            &prefix("p/"),
+            &client,
+            &prefix("q/"),
+            &Arc::default(),
+            &PutOptions::default(),
+        );
+        let plan = futures_util::StreamExt::map(plan, |planned| {
+            planned.map(|planned| match planned {
+                Planned::Item(item) => Planned::item(item.moving()),
+                other => other,
+            })
+        });
+        let report = transfers().carry_out(plan).await.unwrap();
+        assert_eq!((report.done, report.failed), (20, 0));
+        let count = |what| store.count(what);
+        assert_eq!(
+            [count("HEAD "), count("PUT "), count("delete="), count("ownershipControls")],
+            [20, 20, 1, 1]
+        );
+        assert_eq!(count("acl="), if without_lists { 0 } else { 20 });
+        let contents = store.contents();
+        assert_eq!(contents.objects.len(), 20);
+        assert!((0..20).all(|number| contents.objects[&format!("/bucket/q/f{number}")] == pattern(number)));
+    }
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn links_as_asked() {

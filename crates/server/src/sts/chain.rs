@@ -1,12 +1,11 @@
 //! `AssumeRole`: a signed caller takes on a role.
 
-use wigeon_core::sts::{AssumeRole, AssumedRole};
+use wigeon_core::sts::AssumeRole;
 
 use super::call::{Outcome, Refusal, StsCall};
 use super::caller::rights_of;
-use super::grant::{Wanted, issue_refused};
+use super::grant::Wanted;
 use super::parts::Parts;
-use crate::issue::Issued;
 use crate::trust::{TrustError, assume_as_caller};
 
 /// Assumes a role. The session ends no later than the caller's own.
@@ -28,28 +27,12 @@ pub(super) fn assume_role(parts: &Parts, call: &StsCall<'_>) -> Result<(String, 
             Refusal { denial, ..Refusal::because(error.to_sts(), &error) }
         })?;
 
-    // 4. What was asked for beside the role.
+    // 4. What was asked for beside the role, and the session.
     let wanted = Wanted {
         duration_seconds: request.duration_seconds,
         policy: request.policy.as_deref(),
         policy_arns: &request.policy_arns,
         minimum_session_token_size: request.minimum_session_token_size,
     };
-    let (grant, packed_policy_size) = wanted.grant(&snapshot, &assumed)?;
-
-    // 5. The session.
-    let Issued { session, credentials, allowed_by: by } =
-        parts.sealer.issue(assumed, grant, now).map_err(issue_refused)?;
-    let answer = AssumedRole {
-        credentials,
-        subject: None,
-        arn: Some(session.arn().to_string()),
-        assumed_role_id: Some(session.user_id()),
-        provider: None,
-        audience: None,
-        source_identity: session.source_identity.clone(),
-        packed_policy_size,
-        request_id: Some(call.request_id.to_owned()),
-    };
-    Ok((answer.to_xml_of(AssumeRole::ACTION), Outcome::Exchanged { session: Box::new(session), by }))
+    wanted.issue(parts, &snapshot, assumed, (call, now, AssumeRole::ACTION))
 }

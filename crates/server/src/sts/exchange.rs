@@ -1,11 +1,10 @@
 //! `AssumeRoleWithWebIdentity`: a token for credentials.
 
-use wigeon_core::sts::{AssumeRoleWithWebIdentity, AssumedRole, StsError, session_name_from};
+use wigeon_core::sts::{AssumeRoleWithWebIdentity, StsError, session_name_from};
 
 use super::call::{Outcome, Refusal, StsCall};
-use super::grant::{Wanted, issue_refused};
+use super::grant::Wanted;
 use super::parts::Parts;
-use crate::issue::Issued;
 use crate::trust;
 use crate::verify::WebIdentity;
 
@@ -34,32 +33,15 @@ pub(super) async fn exchange(parts: &Parts, call: &StsCall<'_>) -> Result<(Strin
     let assumed = trust::assume(&snapshot, identity, &role_arn, session_name, &call.circumstances(now))
         .map_err(|error| Refusal::because(error.to_sts(), &error))?;
 
-    // 4. What was asked for beside the role.
+    // 4. What was asked for beside the role, and the session.
     let wanted = Wanted {
         duration_seconds: request.duration_seconds,
         policy: request.policy.as_deref(),
         policy_arns: &request.policy_arns,
         minimum_session_token_size: request.minimum_session_token_size,
     };
-    let (grant, packed_policy_size) = wanted.grant(&snapshot, &assumed)?;
-
-    // 5. The session.
-    let Issued { session, credentials, allowed_by: by } =
-        parts.sealer.issue(assumed, grant, now).map_err(issue_refused)?;
-    let origin = session.web_identity();
-    let answer = AssumedRole {
-        credentials,
-        subject: origin.map(|origin| origin.subject.clone()),
-        arn: Some(session.arn().to_string()),
-        assumed_role_id: Some(session.user_id()),
-        provider: origin.map(|origin| origin.provider.principal.clone()),
-        audience: origin.map(|origin| origin.audience.clone()),
-        source_identity: session.source_identity.clone(),
-        packed_policy_size,
-        request_id: Some(call.request_id.to_owned()),
-    };
     let action = call.parameters.action().unwrap_or(AssumeRoleWithWebIdentity::ACTION);
-    Ok((answer.to_xml_of(action), Outcome::Exchanged { session: Box::new(session), by }))
+    wanted.issue(parts, &snapshot, assumed, (call, now, action))
 }
 
 /// The role and the session's name. Without MinIO's ways the request names both; with them, the provider's

@@ -1,14 +1,16 @@
-//! What is asked for beside a role: a duration, session policies, the size of the token.
+//! What is asked for beside a role (a duration, session policies, the size of the token), and the session that comes of it.
 //!
 //! Refused: durations above the role's or, in a chain, above an hour; policies that do not exist or do not
 //! parse; more than a session may carry. Looked at only when the role has let the requester in.
 
 use wigeon_core::policy::{Document, Kind};
-use wigeon_core::sts::{FaultCode, MAX_POLICY_LEN, SessionTags, StsError};
+use wigeon_core::sts::{AssumedRole as Answer, FaultCode, MAX_POLICY_LEN, SessionTags, StsError};
+use wigeon_core::time::Timestamp;
 
-use super::call::Refusal;
+use super::call::{Outcome, Refusal, StsCall};
+use super::parts::Parts;
 use crate::directory::Snapshot;
-use crate::issue::{Grant, IssueError};
+use crate::issue::{Grant, IssueError, Issued};
 use crate::trust::{AssumedRole, By};
 
 /// The default duration of a session, in seconds.
@@ -30,13 +32,37 @@ pub(super) struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
+    /// Issues the session, and answers the operation that asked for it, by its name.
+    pub(super) fn issue(
+        &self,
+        parts: &Parts,
+        snapshot: &Snapshot,
+        assumed: AssumedRole,
+        (call, now, operation): (&StsCall<'_>, Timestamp, &str),
+    ) -> Result<(String, Outcome), Refusal> {
+        let (grant, packed_policy_size) = self.grant(snapshot, &assumed)?;
+        let Issued { session, credentials, allowed_by } =
+            parts.sealer.issue(assumed, grant, now).map_err(issue_refused)?;
+        // Who came with a token learns whose and for whom it was.
+        let origin = session.web_identity();
+        let answer = Answer {
+            credentials,
+            subject: origin.map(|origin| origin.subject.clone()),
+            arn: Some(session.arn().to_string()),
+            assumed_role_id: Some(session.user_id()),
+            provider: origin.map(|origin| origin.provider.principal.clone()),
+            audience: origin.map(|origin| origin.audience.clone()),
+            source_identity: session.source_identity.clone(),
+            packed_policy_size,
+            request_id: Some(call.request_id.to_owned()),
+        };
+        let outcome = Outcome::Exchanged { session: Box::new(session), by: allowed_by };
+        Ok((answer.to_xml_of(operation), outcome))
+    }
+
     /// Checks everything and makes the grant of it; with the size of policies and tags in percent, `None`
     /// when there are neither.
-    pub(super) fn grant(
-        &self,
-        snapshot: &Snapshot,
-        assumed: &AssumedRole,
-    ) -> Result<(Grant, Option<u32>), StsError> {
+    fn grant(&self, snapshot: &Snapshot, assumed: &AssumedRole) -> Result<(Grant, Option<u32>), StsError> {
         let duration = self.duration_seconds.unwrap_or(DEFAULT_DURATION);
         if duration > CHAINED_DURATION && matches!(assumed.by(), By::Session { .. }) {
             return Err(StsError::new(

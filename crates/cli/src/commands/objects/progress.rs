@@ -339,8 +339,9 @@ fn sentence(report: &Report, seen: &Seen, seconds: f64) -> String {
     if report.done == 0 && report.removed > 0 {
         return format!("Removed {} in {seconds:.1} s.", human::count(report.removed, "object", "objects"));
     }
+    let verb = if report.moved > 0 && report.moved == report.done { "Moved" } else { "Copied" };
     let mut text = format!(
-        "Copied {}, {} in {seconds:.1} s",
+        "{verb} {}, {} in {seconds:.1} s",
         human::count(report.done, "file", "files"),
         human::size(report.bytes)
     );
@@ -443,6 +444,8 @@ mod tests {
             sentence(&report, &seen, 1.26),
             "Copied 2 files, 1.5 KiB in 1.3 s; verified by signed SHA-256; 1 skipped."
         );
+        let moved = Report { moved: 2, ..report };
+        assert!(sentence(&moved, &seen, 1.0).starts_with("Moved 2 files, "));
         let removed = Report { removed: 2, ..Report::default() };
         assert_eq!(sentence(&removed, &seen, 0.1), "Removed 2 objects in 0.1 s.");
         let seen = Seen { resumed_bytes: 1024, ..seen };

@@ -20,9 +20,15 @@ impl Synced {
     /// After the changes.
     pub(crate) fn new(totals: Totals, applied: Applied) -> Self {
         // Moves inside a store are copies to the engine.
-        let in_store = totals.moves.saturating_sub(applied.moved).min(applied.report.done);
-        let report = Report { done: applied.report.done - in_store, ..applied.report };
-        Self { totals, report, moved: applied.moved + in_store }
+        let Report { done, bytes, moved, moved_bytes, .. } = applied.report;
+        let report = Report {
+            done: done.saturating_sub(moved),
+            bytes: bytes.saturating_sub(moved_bytes),
+            moved: 0,
+            moved_bytes: 0,
+            ..applied.report
+        };
+        Self { totals, report, moved: applied.moved + moved }
     }
 
     /// After the removals.
@@ -154,10 +160,10 @@ mod tests {
     #[test]
     fn what_came_of_it() {
         let totals = Totals { same: 1, moves: 2, conflicts: 1, ..Totals::default() };
-        let report = Report { done: 5, ..Report::default() };
-        let mut synced = Synced::new(totals, Applied { report, moved: 0 });
+        let report = Report { done: 5, bytes: 50, moved: 1, moved_bytes: 40, ..Report::default() };
+        let mut synced = Synced::new(totals, Applied { report, moved: 1 });
         synced.add(Applied { report: Report { removed: 3, ..Report::default() }, moved: 0 });
-        assert_eq!(synced.report.done, 3);
+        assert_eq!((synced.report.done, synced.report.bytes), (4, 10));
         assert_eq!(
             synced.sentence(),
             "1 file is the same; 2 moved; 3 removed; 1 left because the target's is newer."

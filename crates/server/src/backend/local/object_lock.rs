@@ -5,36 +5,10 @@
 //! them. Source: Amazon S3 User Guide, "Locking objects with Object Lock".
 
 use serde::{Deserialize, Serialize};
+pub use wigeon_core::s3::RetentionMode;
 use wigeon_core::time::Timestamp;
 
 use super::error::StoreError;
-
-/// How strict a retention is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum RetentionMode {
-    /// Yields to those who may bypass it.
-    Governance,
-    /// Yields to nobody.
-    Compliance,
-}
-
-impl RetentionMode {
-    /// `GOVERNANCE` or `COMPLIANCE`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Governance => "GOVERNANCE",
-            Self::Compliance => "COMPLIANCE",
-        }
-    }
-
-    /// Reads the name, exactly.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        [Self::Governance, Self::Compliance].into_iter().find(|mode| mode.name() == name)
-    }
-}
 
 /// Until when a version may not be deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
