@@ -1,5 +1,6 @@
 """How the server reaches a provider: a private authority, a provider that does not answer, rotated keys."""
 
+import contextlib
 import hashlib
 import http.server
 import json
@@ -61,7 +62,13 @@ def test_a_provider_that_never_answers(identity, tmp_path):
     """AWS waits five seconds for a provider, and so does this server; nobody else waits with it."""
     listener = socket.create_server(("127.0.0.1", 0))
     held = []
-    threading.Thread(target=lambda: [held.append(listener.accept()) for _ in range(20)], daemon=True).start()
+
+    def hold():
+        with contextlib.suppress(OSError):  # The listener is closed at the end.
+            while True:
+                held.append(listener.accept())
+
+    threading.Thread(target=hold, daemon=True).start()
 
     class Silent:
         issuer = f"http://127.0.0.1:{listener.getsockname()[1]}"
