@@ -47,19 +47,9 @@ impl<'a> Circumstances<'a> {
     }
 }
 
-/// Somebody whom a role lets in, under a session name.
+/// Somebody whom a role lets in, under a session name. Only trust makes one.
 #[derive(Debug, Clone)]
-pub struct AssumedRole {
-    pub(super) account: String,
-    pub(super) by: By,
-    pub(super) role: Arc<Role>,
-    pub(super) session_name: String,
-    pub(super) tags: SessionTags,
-    pub(super) source_identity: Option<String>,
-    pub(super) claim_policies: Vec<String>,
-    pub(super) ceph: bool,
-    pub(super) allowed_by: Option<DecidedBy>,
-}
+pub struct AssumedRole(pub(super) Entry);
 
 /// Whom a role let in.
 #[derive(Debug, Clone)]
@@ -81,7 +71,7 @@ pub enum By {
 }
 
 /// What a role gives somebody whom it lets in, to make a session of.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "as the accessors of `AssumedRole` say")]
 pub struct Entry {
     pub account: String,
@@ -99,63 +89,61 @@ impl AssumedRole {
     /// What a session is made of; who has it back has no proof any more.
     #[must_use]
     pub fn into_entry(self) -> Entry {
-        let Self { account, by, role, session_name, tags, source_identity, claim_policies, ceph, allowed_by } =
-            self;
-        Entry { account, by, role, session_name, tags, source_identity, claim_policies, ceph, allowed_by }
+        self.0
     }
 
     /// The account that the role is of, also where its ARN does not say so.
     #[must_use]
     pub fn account(&self) -> &str {
-        &self.account
+        &self.0.account
     }
 
     /// Managed policies that a claim of the token named, by ARN.
     #[must_use]
     pub fn claim_policies(&self) -> &[String] {
-        &self.claim_policies
+        &self.0.claim_policies
     }
 
     /// Whether Ceph RGW's ways apply.
     #[must_use]
     pub fn is_ceph(&self) -> bool {
-        self.ceph
+        self.0.ceph
     }
 
     /// The statement that let them in.
     #[must_use]
     pub fn allowed_by(&self) -> Option<&DecidedBy> {
-        self.allowed_by.as_ref()
+        self.0.allowed_by.as_ref()
     }
 
     /// Who.
     #[must_use]
     pub fn by(&self) -> &By {
-        &self.by
+        &self.0.by
     }
 
     /// As what.
     #[must_use]
     pub fn role(&self) -> &Arc<Role> {
-        &self.role
+        &self.0.role
     }
 
     /// Under which name.
     #[must_use]
     pub fn session_name(&self) -> &str {
-        &self.session_name
+        &self.0.session_name
     }
 
     /// The tags of the session, inherited ones among them.
     #[must_use]
     pub fn tags(&self) -> &SessionTags {
-        &self.tags
+        &self.0.tags
     }
 
     /// The source identity of the session, inherited or new.
     #[must_use]
     pub fn source_identity(&self) -> Option<&str> {
-        self.source_identity.as_deref()
+        self.0.source_identity.as_deref()
     }
 }
 

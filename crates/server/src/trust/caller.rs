@@ -11,7 +11,7 @@ use wigeon_core::arn::Arn;
 use wigeon_core::policy::{Context, Document, Kind, Policy};
 use wigeon_core::sts::{AssumeRole, SessionTags};
 
-use super::assumed::{AssumedRole, By, Circumstances, TrustError};
+use super::assumed::{AssumedRole, By, Circumstances, Entry, TrustError};
 use super::tags::{enter_role_tags, enter_tags};
 use crate::directory::{Role, Snapshot};
 use crate::rights::Rights;
@@ -61,7 +61,7 @@ pub fn assume_as_caller(
     let mut tags = inherited;
     tags.principal.extend(request.tags.principal.iter().cloned());
     tags.transitive.extend(request.tags.transitive.iter().cloned());
-    Ok(AssumedRole {
+    Ok(AssumedRole(Entry {
         account: snapshot.account().to_owned(),
         claim_policies: Vec::new(),
         ceph: snapshot.is_ceph(),
@@ -71,7 +71,7 @@ pub fn assume_as_caller(
         session_name: request.role_session_name.clone(),
         tags,
         source_identity: source_identity.map(str::to_owned),
-    })
+    }))
 }
 
 fn by(rights: &Rights) -> Result<By, TrustError> {

@@ -7,7 +7,7 @@ use wigeon_core::policy::{
     Context, Decision, Explanation, Policies, Principal, Request, Value, evaluate, explain,
 };
 
-use super::assumed::{AssumedRole, By, Circumstances, TrustError};
+use super::assumed::{AssumedRole, By, Circumstances, Entry, TrustError};
 use super::tags::{enter_role_tags, enter_tags};
 use crate::decided::DecidedBy;
 use crate::directory::{Role, Snapshot};
@@ -46,7 +46,7 @@ pub fn assume(
         allowed_by = allowed_by.or_else(|| DecidedBy::of(&policies, by?));
     }
     let token = identity.token();
-    Ok(AssumedRole {
+    Ok(AssumedRole(Entry {
         account: snapshot.account().to_owned(),
         claim_policies: claim_policies(snapshot, &identity),
         ceph: snapshot.is_ceph(),
@@ -56,7 +56,7 @@ pub fn assume(
         tags: token.tags().clone(),
         source_identity: token.source_identity().map(str::to_owned),
         by: By::WebIdentity(Box::new(identity)),
-    })
+    }))
 }
 
 /// What the trust policy says to each thing that the token wants, and why: for people.
