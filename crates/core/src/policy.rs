@@ -39,7 +39,7 @@ mod vocabulary;
 pub mod lint;
 
 pub use condition::Condition;
-pub use context::{Context, Principal, Request, Value};
+pub use context::{Context, Keys, Principal, Request, Value};
 pub use document::{Document, DocumentError, Policy};
 pub use evaluate::{Decision, Layer, Policies, StatementRef, evaluate};
 pub use explain::{Explanation, Nearest, Obstacle, Source, explain};

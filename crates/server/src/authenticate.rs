@@ -228,10 +228,10 @@ impl Authenticator {
         let (caller, secret) = self.key_of(claim.access_key_id(), token, request)?;
         let expected = self.expected(service, request);
         let verified = claim.verify(&signed, &secret, bucket_of_host, &expected, body_sha256)?;
-        let Verified { payload, seed, presigned, signed_at } = verified;
+        let Verified { payload, version, seed, presigned, signed_at } = verified;
         let signature = Some(Signature {
             auth_type: if presigned { "REST-QUERY-STRING" } else { "REST-HEADER" },
-            version: if seed.is_some() { ALGORITHM } else { "AWS" },
+            version,
             at: signed_at,
         });
         let access_key_id = claim.access_key_id().to_owned();

@@ -15,6 +15,8 @@
 //! What the server knows enters the condition context first, what the requester wrote last: a key cannot be set
 //! twice, so a header never becomes a server-derived key.
 
+use std::cell::LazyCell;
+
 use wigeon_core::policy::{Context, Policy};
 use wigeon_core::s3::operation::{Operation, sees_object_tags};
 use wigeon_core::s3::uri::Target;
@@ -387,6 +389,12 @@ impl Permit {
         policy: Option<&Policy>,
         known: Known<'_>,
     ) -> Result<Option<DecidedBy>, Box<Denial>> {
+        let context = LazyCell::new(|| self.context(ask, known));
+        self.rights.decide(ask.action, &ask.resource, policy, &context)
+    }
+
+    /// The condition keys of the request, for what is asked.
+    fn context<'a>(&'a self, ask: &Ask, known: Known<'a>) -> Context<'a> {
         let mut context = Context::with_capacity(32);
         self.server_context(&mut context);
         self.rights.enter_keys(&mut context);
@@ -407,7 +415,7 @@ impl Permit {
         if let Some(version) = version {
             context.set("s3:VersionId", version);
         }
-        self.rights.decide(ask.action, &ask.resource, policy, &context)
+        context
     }
 
     /// Ceph RGW's `s3:ResourceTag`: what there is has tags of its own; what is made has those of its bucket.

@@ -86,7 +86,7 @@ fn document(policies: &Policies<'_>, request: &Request<'_>, decision: Decision, 
         Decision::Allow(_) | Decision::ImplicitDeny(_) => (false, None),
     };
     let mut conditions: Vec<Json> =
-        request.context.iter().map(|(key, value)| condition(key, &value.texts())).collect();
+        request.context.all().iter().map(|(key, value)| condition(key, &value.texts())).collect();
     loop {
         let text = json!({
             "allowed": false,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use wigeon_core::arn::Arn;
 use wigeon_core::policy::{
-    Context, Decision, Explanation, Kind, Policies, Policy, Principal, Request, evaluate, explain,
+    Context, Decision, Explanation, Keys, Kind, Policies, Policy, Principal, Request, evaluate, explain,
 };
 
 use crate::decided::DecidedBy;
@@ -187,7 +187,7 @@ impl Rights {
         action: &str,
         resource: &str,
         resource_policy: Option<&Policy>,
-        context: &Context<'_>,
+        context: &dyn Keys,
     ) -> Result<Option<DecidedBy>, Box<Denial>> {
         // The account's own doings need no policy; what a policy of the resource says still counts.
         if self.is_account() && resource_policy.is_none() {

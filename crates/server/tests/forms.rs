@@ -26,7 +26,7 @@ fn signed(credentials: &Credentials, mut conditions: Vec<Value>, fields: Vec<(&s
     let mut fields: Fields =
         fields.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let now = Timestamp::now();
-    let scope = Scope { date: time::amz_date(now), region: "us-east-1".into(), service: "s3".into() };
+    let scope = Scope::new(&time::amz_date(now), "us-east-1", "s3");
     let credential = format!("{}/{}", credentials.access_key_id, scope.text());
     let date = time::amz(now);
     let token = credentials.session_token.as_ref().map(|token| token.expose().to_owned());

@@ -4,7 +4,7 @@
 //! Source: AWS IAM User Guide, "IAM JSON policy elements: Resource" and "Amazon Resource Name (ARN)
 //! condition operators".
 
-use super::context::Context;
+use super::context::Keys;
 use super::pattern::{Case, Pattern, PatternError, Syntax, literal_prefix};
 
 /// A compiled pattern of ARNs.
@@ -107,7 +107,7 @@ impl ArnPattern {
     }
 
     /// Whether the ARN matches; `None` if a variable has no value.
-    pub(super) fn matches(&self, arn: &str, context: &Context<'_>) -> Option<bool> {
+    pub(super) fn matches(&self, arn: &str, context: &dyn Keys) -> Option<bool> {
         match &self.form {
             Form::Anything => Some(true),
             Form::Nothing => None,
@@ -153,6 +153,7 @@ fn components(text: &str, variables: bool) -> Vec<&str> {
 mod tests {
     use rstest::rstest;
 
+    use super::super::context::Context;
     use super::*;
 
     fn context() -> Context<'static> {

@@ -11,7 +11,7 @@ use std::cmp::Ordering;
 use std::net::IpAddr;
 
 use super::arn_pattern::ArnPattern;
-use super::context::{Context, Single, Value};
+use super::context::{Keys, Single, Value};
 use super::operand::{self, Network, Number};
 use super::pattern::{Case, Pattern, PatternError, Syntax};
 use crate::time::Timestamp;
@@ -211,7 +211,7 @@ impl Condition {
     }
 
     /// Whether the condition holds for a request's keys.
-    pub(super) fn holds(&self, context: &Context<'_>) -> bool {
+    pub(super) fn holds(&self, context: &dyn Keys) -> bool {
         // A key with no values is an absent key.
         let value = context
             .value(&self.key)
@@ -247,7 +247,7 @@ impl Condition {
     }
 
     /// Whether one value of the request passes: it compares with any expected value, or, negated, with none.
-    fn accepts(&self, given: Single<'_>, context: &Context<'_>) -> bool {
+    fn accepts(&self, given: Single<'_>, context: &dyn Keys) -> bool {
         let negated = self.operator.negated;
         match &self.expected {
             Expected::Equals(patterns) | Expected::Like(patterns) => given.with_text(|text| {

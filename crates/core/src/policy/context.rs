@@ -7,6 +7,7 @@
 //! Source: AWS IAM User Guide, "The request context" and "AWS global condition context keys".
 
 use std::borrow::Cow;
+use std::cell::LazyCell;
 use std::fmt::{self, Write};
 use std::net::IpAddr;
 
@@ -25,7 +26,19 @@ pub struct Request<'a> {
     /// an identity policy that allow.
     pub account: &'a str,
     /// The condition keys of the request.
-    pub context: &'a Context<'a>,
+    pub context: &'a dyn Keys,
+}
+
+/// Where policies look up the condition keys that they name. Most name none: a [`Context`] in a [`LazyCell`] is gathered
+/// for those that do.
+pub trait Keys: fmt::Debug {
+    /// All of them.
+    fn all(&self) -> &Context<'_>;
+
+    /// The value of a key, in any case.
+    fn value(&self, key: &str) -> Option<&Value<'_>> {
+        self.all().value(key)
+    }
 }
 
 /// Who asks.
@@ -141,6 +154,18 @@ impl<'a> Context<'a> {
     /// Each key as it was entered, with its value, in the order of entry.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value<'a>)> {
         self.entries.iter().map(|(key, value)| (key.as_ref(), value))
+    }
+}
+
+impl Keys for Context<'_> {
+    fn all(&self) -> &Context<'_> {
+        self
+    }
+}
+
+impl<'a, F: FnOnce() -> Context<'a>> Keys for LazyCell<Context<'a>, F> {
+    fn all(&self) -> &Context<'_> {
+        self
     }
 }
 
@@ -312,6 +337,8 @@ impl<'a, T: Into<Cow<'a, str>>> From<Vec<T>> for Value<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     #[test]
@@ -322,6 +349,22 @@ mod tests {
         assert_eq!(context.value("aws:USERID"), Some(&Value::from("AROA:alice")));
         assert_eq!(context.value("aws:userid2"), None);
         assert_eq!(context.iter().count(), 1);
+    }
+
+    #[test]
+    fn keys_are_gathered_once_and_only_when_one_is_asked_for() {
+        let gathered = Cell::new(0);
+        let keys = LazyCell::new(|| {
+            gathered.set(gathered.get() + 1);
+            let mut context = Context::new();
+            context.set("aws:userid", "AROA:alice");
+            context
+        });
+        let keys: &dyn Keys = &keys;
+        assert_eq!(gathered.get(), 0);
+        assert_eq!(keys.value("AWS:userid"), Some(&Value::from("AROA:alice")));
+        assert_eq!((keys.value("other"), keys.all().iter().count()), (None, 1));
+        assert_eq!(gathered.get(), 1);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //!
 //! Source: AWS IAM User Guide, "IAM policy elements: Variables and tags", "… : Resource", "… : Action".
 
-use super::context::{Context, Single};
+use super::context::{Keys, Single};
 
 /// What counts as special in a pattern's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,14 +100,14 @@ impl Pattern {
     }
 
     /// Whether the text matches; `None` if a variable has no value, so that nothing can be said.
-    pub(super) fn matches(&self, text: &str, case: Case, context: &Context<'_>) -> Option<bool> {
+    pub(super) fn matches(&self, text: &str, case: Case, context: &dyn Keys) -> Option<bool> {
         if self.matches_resolved(text, case, context) {
             return Some(true);
         }
         self.is_resolved(context).then_some(false)
     }
 
-    fn matches_resolved(&self, text: &str, case: Case, context: &Context<'_>) -> bool {
+    fn matches_resolved(&self, text: &str, case: Case, context: &dyn Keys) -> bool {
         let walk = Walk { case, context };
         match &*self.runs {
             [] => text.is_empty(),
@@ -120,7 +120,7 @@ impl Pattern {
     }
 
     /// Whether text and pattern agree but for the case of their letters. For patterns without wildcards.
-    pub(super) fn equals_ignoring_case(&self, text: &str, context: &Context<'_>) -> Option<bool> {
+    pub(super) fn equals_ignoring_case(&self, text: &str, context: &dyn Keys) -> Option<bool> {
         if !self.has_variables && text.is_ascii() && self.text.is_ascii() {
             return Some(self.literal().eq_ignore_ascii_case(text));
         }
@@ -152,7 +152,7 @@ impl Pattern {
         }
     }
 
-    fn is_resolved(&self, context: &Context<'_>) -> bool {
+    fn is_resolved(&self, context: &dyn Keys) -> bool {
         !self.has_variables
             || self.runs.iter().flatten().all(|atom| match atom {
                 Atom::Variable { key, default } => {
@@ -204,7 +204,7 @@ fn flush(literal: &mut String, run: &mut Vec<Atom>) {
 fn with_variable<R>(
     key: &str,
     default: Option<&str>,
-    context: &Context<'_>,
+    context: &dyn Keys,
     read: impl FnOnce(&str) -> R,
 ) -> Option<R> {
     match context.value(key) {
@@ -215,7 +215,7 @@ fn with_variable<R>(
 
 struct Walk<'w> {
     case: Case,
-    context: &'w Context<'w>,
+    context: &'w dyn Keys,
 }
 
 impl Walk<'_> {
@@ -289,6 +289,7 @@ impl Walk<'_> {
 mod tests {
     use rstest::rstest;
 
+    use super::super::context::Context;
     use super::*;
 
     const GLOB: Syntax = Syntax { wildcards: true, variables: true };

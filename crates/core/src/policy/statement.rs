@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::arn_pattern::ArnPattern;
 use super::condition::Condition;
-use super::context::{Context, Request};
+use super::context::{Context, Keys, Request};
 use super::kind::Effect;
 use super::pattern::{Case, Pattern};
 use super::principal::{Naming, Principals};
@@ -51,7 +51,7 @@ impl Actions {
 impl Resources {
     /// A pattern with a variable that has no value covers nothing, and excepts nothing either: a NotResource
     /// with such a pattern covers nothing at all.
-    pub(super) fn cover(&self, resource: &str, context: &Context<'_>) -> bool {
+    pub(super) fn cover(&self, resource: &str, context: &dyn Keys) -> bool {
         let mut outcomes = self.patterns.iter().map(|pattern| pattern.matches(resource, context));
         if self.negated {
             outcomes.all(|outcome| outcome == Some(false))

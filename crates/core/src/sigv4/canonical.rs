@@ -154,8 +154,8 @@ impl Canonical<'_> {
         text.push_str(&self.query.canonical(self.leave_out));
         text.push('\n');
         let mut text = text.into_bytes();
-        for name in self.signed_headers.split(';') {
-            text.extend_from_slice(name.as_bytes());
+        for name in names(self.signed_headers) {
+            text.extend_from_slice(name);
             text.push(b':');
             self.header_value(name, &mut text);
             text.push(b'\n');
@@ -168,13 +168,13 @@ impl Canonical<'_> {
     }
 
     /// Values joined by commas, trimmed, inner runs of spaces made one.
-    fn header_value(&self, name: &str, to: &mut Vec<u8>) {
-        if name == "host" {
+    fn header_value(&self, name: &[u8], to: &mut Vec<u8>) {
+        if name == b"host" {
             to.extend_from_slice(self.host.trim().as_bytes());
             return;
         }
         // A request has few headers: going through them costs less than making a key of the name to look them up by.
-        let named = self.headers.iter().filter(|(header, _)| header.as_str() == name);
+        let named = self.headers.iter().filter(|(header, _)| header.as_str().as_bytes() == name);
         for (index, (_, value)) in named.enumerate() {
             if index > 0 {
                 to.push(b',');
@@ -195,22 +195,51 @@ impl Canonical<'_> {
     }
 }
 
+/// The names of a list of signed headers.
+pub(super) fn names(signed_headers: &str) -> impl Iterator<Item = &[u8]> {
+    signed_headers.as_bytes().split(|byte| *byte == b';')
+}
+
 /// The credential scope: `DATE/REGION/SERVICE/aws4_request`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope {
-    /// `20261123`.
-    pub date: String,
-    /// `us-east-1`, …
-    pub region: String,
-    /// `s3`, `sts`, `iam`.
-    pub service: String,
+    text: String,
 }
 
+/// What every scope ends with.
+const TERMINATOR: &str = "/aws4_request";
+
 impl Scope {
+    /// Of a date (`20261123`), a region (`us-east-1`, …) and a service (`s3`, `sts`, `iam`).
+    #[must_use]
+    pub fn new(date: &str, region: &str, service: &str) -> Self {
+        Self { text: [date, "/", region, "/", service, TERMINATOR].concat() }
+    }
+
+    /// Reads the key and the scope of `KEY/20261123/us-east-1/s3/aws4_request`. A key may hold slashes, the scope may not.
+    #[must_use]
+    pub fn of_credential(credential: &str) -> Option<(&str, Self)> {
+        let (rest, _service) = credential.strip_suffix(TERMINATOR)?.rsplit_once('/')?;
+        let (rest, _region) = rest.rsplit_once('/')?;
+        let (key, date) = rest.rsplit_once('/')?;
+        let date_fits = date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit());
+        let text = credential.get(key.len() + 1..)?.to_owned();
+        (date_fits && !key.is_empty()).then_some((key, Self { text }))
+    }
+
     /// The text that stands in the string to sign.
     #[must_use]
-    pub fn text(&self) -> String {
-        [&self.date, "/", &self.region, "/", &self.service, "/aws4_request"].concat()
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Date, region and service.
+    #[must_use]
+    pub fn parts(&self) -> (&str, &str, &str) {
+        let named = self.text.strip_suffix(TERMINATOR).unwrap_or_default();
+        let (rest, service) = named.rsplit_once('/').unwrap_or_default();
+        let (date, region) = rest.rsplit_once('/').unwrap_or_default();
+        (date, region, service)
     }
 
     /// The key of this scope, derived from a secret access key.
@@ -218,7 +247,8 @@ impl Scope {
     pub fn signing_key(&self, secret_key: &str) -> SigningKey {
         let start = format!("AWS4{secret_key}");
         let mut key = hmac::Key::new(hmac::HMAC_SHA256, start.as_bytes());
-        for part in [&self.date, &self.region, &self.service, "aws4_request"] {
+        let (date, region, service) = self.parts();
+        for part in [date, region, service, "aws4_request"] {
             key = hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&key, part.as_bytes()).as_ref());
         }
         SigningKey(Arc::new(key))
@@ -245,11 +275,8 @@ impl SigningKey {
     /// Signs a request: `amz_date` is `20261123T200700Z`.
     #[must_use]
     pub fn sign_request(&self, amz_date: &str, scope: &Scope, canonical: &[u8]) -> Signature {
-        let Scope { date, region, service } = scope;
         let hash = sha256_hex(canonical);
-        let parts =
-            [ALGORITHM, "\n", amz_date, "\n", date, "/", region, "/", service, "/aws4_request\n", &hash];
-        self.sign(parts.concat().as_bytes())
+        self.sign([ALGORITHM, amz_date, scope.text(), &hash].join("\n").as_bytes())
     }
 }
 
@@ -339,11 +366,10 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 /// Lower-case hexadecimal.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    let digit = |half: u8| if half < 10 { b'0' + half } else { b'a' + half - 10 };
-    let mut text = Vec::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        text.push(digit(byte >> 4));
-        text.push(digit(byte & 15));
+    let digit = |half: u8| half + if half < 10 { b'0' } else { b'a' - 10 };
+    let mut text = vec![0; bytes.len() * 2];
+    for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+        *pair = [digit(byte >> 4), digit(byte & 15)];
     }
     String::from_utf8(text).unwrap_or_default()
 }
@@ -377,16 +403,11 @@ mod tests {
     #[test]
     fn a_kept_key_is_the_scopes_own() {
         let secret = SigningSecret::new(Secret::new("secret"));
-        let scope = |date: &str, region: &str, service: &str| Scope {
-            date: date.into(),
-            region: region.into(),
-            service: service.into(),
-        };
         let scopes = [
-            scope("20261123", "a", "s3"),
-            scope("20261124", "a", "s3"),
-            scope("20261123", "b", "s3"),
-            scope("20261123", "a", "sts"),
+            Scope::new("20261123", "a", "s3"),
+            Scope::new("20261124", "a", "s3"),
+            Scope::new("20261123", "b", "s3"),
+            Scope::new("20261123", "a", "sts"),
         ];
         let signed = |key: &SigningKey| key.sign(b"text").as_str().to_owned();
         let mut all = Vec::new();
@@ -400,6 +421,27 @@ mod tests {
         all.dedup();
         assert_eq!(all.len(), 4);
         assert_eq!(format!("{secret:?}"), "[redacted]");
+    }
+
+    #[test]
+    fn a_credential_holds_a_key_and_a_scope() {
+        let (key, scope) = Scope::of_credential("AK/IA/20261123/us-east-1/s3/aws4_request").unwrap();
+        assert_eq!((key, scope.text()), ("AK/IA", "20261123/us-east-1/s3/aws4_request"));
+        assert_eq!(scope.parts(), ("20261123", "us-east-1", "s3"));
+        assert_eq!(scope, Scope::new("20261123", "us-east-1", "s3"));
+        assert_eq!(Scope::of_credential("K/20261123//s3/aws4_request").unwrap().1.parts().1, "");
+        for wrong in [
+            "",
+            "/aws4_request",
+            "K/20261123/us-east-1/s3",
+            "K/20261123/us-east-1/s3/aws4_requests",
+            "/20261123/us-east-1/s3/aws4_request",
+            "20261123/us-east-1/s3/aws4_request",
+            "K/2026112/us-east-1/s3/aws4_request",
+            "K/2026112x/us-east-1/s3/aws4_request",
+        ] {
+            assert!(Scope::of_credential(wrong).is_none(), "{wrong}");
+        }
     }
 
     #[test]

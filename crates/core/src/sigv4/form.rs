@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::canonical::{ALGORITHM, Scope, Signature, SigningSecret};
 use super::sign::LONGEST_PRESIGNED;
 use super::signed_request::SignatureError;
-use super::verify::{CLOCK_SKEW, Expected, check_scope, split_credential};
+use super::verify::{CLOCK_SKEW, Expected, check_scope};
 use crate::time::{self, SignedDuration, Timestamp};
 
 /// The most fields of a form.
@@ -113,8 +113,9 @@ impl FormClaim {
                 let amz_date = needed("x-amz-date")?;
                 let at =
                     time::parse_amz(amz_date).ok_or(Malformed("x-amz-date must be YYYYMMDD'T'HHMMSS'Z'"))?;
-                let (access_key_id, scope) = split_credential(needed("x-amz-credential")?)
+                let (access_key_id, scope) = Scope::of_credential(needed("x-amz-credential")?)
                     .ok_or(Malformed("x-amz-credential is not KEY/DATE/REGION/SERVICE/aws4_request"))?;
+                let access_key_id = access_key_id.to_owned();
                 let v4 = Some(V4 { scope, amz_date: amz_date.to_owned(), at });
                 Ok(Some(Self { access_key_id, policy, signature: needed("x-amz-signature")?.to_owned(), v4 }))
             }

@@ -127,11 +127,7 @@ impl Signer<'_> {
     }
 
     fn scope(&self) -> (Scope, SigningKey) {
-        let scope = Scope {
-            date: time::amz_date(self.at),
-            region: self.region.to_owned(),
-            service: self.service.to_owned(),
-        };
+        let scope = Scope::new(&time::amz_date(self.at), self.region, self.service);
         let key = scope.signing_key(self.credentials.secret_key.expose());
         (scope, key)
     }

@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use rstest::rstest;
 
-use super::canonical::{Canonical, EMPTY_SHA256, Query, Scope, SigningSecret, sha256_hex};
+use super::canonical::{ALGORITHM, Canonical, EMPTY_SHA256, Query, Scope, SigningSecret, sha256_hex};
 use super::chunked::{ChunkError, Decoder};
 use super::sign::Signer;
 use super::verify::{Claim, Expected, Payload, SignatureError, SignedRequest, Verified};
@@ -135,7 +135,7 @@ fn example_signature(
     }
     .text()
     .unwrap();
-    let scope = Scope { date: "20130524".into(), region: "us-east-1".into(), service: "s3".into() };
+    let scope = Scope::new("20130524", "us-east-1", "s3");
     scope.signing_key(SECRET).sign_request("20130524T000000Z", &scope, &canonical).as_str().to_owned()
 }
 
@@ -314,7 +314,7 @@ fn lying_lengths_are_refused() {
 
 fn unsigned(body: &str, length: u64) -> Decoded {
     let payload = Payload::UnsignedChunksTrailer;
-    let verified = Verified { payload, seed: None, presigned: false, signed_at: None };
+    let verified = Verified { payload, version: ALGORITHM, seed: None, presigned: false, signed_at: None };
     decode(&verified, length, Some("x-amz-checksum-crc32"), body.as_bytes(), 3)
 }
 

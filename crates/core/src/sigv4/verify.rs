@@ -10,11 +10,13 @@
 //! - `host` or any `x-amz-*` header that is not among the signed ones; for S3, no `x-amz-content-sha256`;
 //! - a header that changes a request's meaning given twice.
 
+use std::borrow::Cow;
+
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, DATE, HeaderName};
 
 use super::canonical::{
-    ALGORITHM, Canonical, EMPTY_SHA256, Query, Scope, Signature, SigningKey, SigningSecret, sha256_hex,
+    ALGORITHM, Canonical, EMPTY_SHA256, Query, Scope, Signature, SigningKey, SigningSecret, names, sha256_hex,
 };
 use super::headers::{AMZ_CONTENT_SHA256, AMZ_DATE, AMZ_SECURITY_TOKEN};
 use super::presigned_v2::PresignedV2;
@@ -55,21 +57,21 @@ pub enum Payload {
 
 /// What a request says of its signature. Nothing of it is believed yet.
 #[derive(Debug, Clone)]
-pub enum Claim {
+pub enum Claim<'r> {
     /// Version 4, in a header or the query.
-    V4(ClaimV4),
+    V4(ClaimV4<'r>),
     /// Version 2, in the query only.
     PresignedV2(PresignedV2),
 }
 
 /// A version 4 signature as presented.
 #[derive(Debug, Clone)]
-pub struct ClaimV4 {
-    access_key_id: String,
+pub struct ClaimV4<'r> {
+    access_key_id: &'r str,
     scope: Scope,
-    signed_headers: String,
-    signature: String,
-    amz_date: String,
+    signed_headers: &'r str,
+    signature: &'r str,
+    amz_date: Cow<'r, str>,
     at: Timestamp,
     /// Seconds of life of a presigned address.
     expires_in: Option<u32>,
@@ -80,7 +82,9 @@ pub struct ClaimV4 {
 pub struct Verified {
     /// How the body is bound to the signature; the caller must hold the body to it.
     pub payload: Payload,
-    /// What signs the chunks of a streaming body; `None` for version 2.
+    /// The algorithm: `AWS4-HMAC-SHA256`, or `AWS` for version 2.
+    pub version: &'static str,
+    /// What signs the chunks of a body, where its chunks are signed.
     pub seed: Option<Seed>,
     /// Whether the signature stood in the address.
     pub presigned: bool,
@@ -97,12 +101,12 @@ pub struct Seed {
     pub(super) scope: Scope,
 }
 
-impl Claim {
+impl<'r> Claim<'r> {
     /// Reads what the request says; `None` for a request that is not signed at all.
     ///
     /// # Errors
     /// [`SignatureError`] where it says something malformed or contradictory.
-    pub fn read(request: &SignedRequest<'_>) -> Result<Option<Self>, SignatureError> {
+    pub fn read(request: &SignedRequest<'r>) -> Result<Option<Self>, SignatureError> {
         refuse_duplicates(request.headers)?;
         let header = request.headers.get(AUTHORIZATION);
         let in_query = request.query.has("X-Amz-Algorithm") || request.query.has("X-Amz-Signature");
@@ -126,7 +130,7 @@ impl Claim {
     #[must_use]
     pub fn access_key_id(&self) -> &str {
         match self {
-            Self::V4(claim) => &claim.access_key_id,
+            Self::V4(claim) => claim.access_key_id,
             Self::PresignedV2(claim) => claim.access_key_id(),
         }
     }
@@ -161,14 +165,15 @@ impl Claim {
             Self::V4(claim) => claim.verify(request, secret, expected, body_sha256),
             Self::PresignedV2(claim) => {
                 claim.verify(request, secret.expose(), bucket_of_host, expected.now)?;
-                Ok(Verified { payload: Payload::Unsigned, seed: None, presigned: true, signed_at: None })
+                let (payload, version) = (Payload::Unsigned, "AWS");
+                Ok(Verified { payload, version, seed: None, presigned: true, signed_at: None })
             }
         }
     }
 }
 
-impl ClaimV4 {
-    fn from_header(text: &str, headers: &HeaderMap) -> Result<Self, SignatureError> {
+impl<'r> ClaimV4<'r> {
+    fn from_header(text: &'r str, headers: &'r HeaderMap) -> Result<Self, SignatureError> {
         if text.starts_with("AWS ") {
             return Err(SignatureError::UnsupportedMechanism);
         }
@@ -194,21 +199,13 @@ impl ClaimV4 {
             return Err(missing);
         };
         let (amz_date, at) = header_date(headers)?;
-        let (access_key_id, scope) = split_credential(credential)
+        let (access_key_id, scope) = Scope::of_credential(credential)
             .ok_or(SignatureError::Malformed("the Credential is not KEY/DATE/REGION/SERVICE/aws4_request"))?;
         check_names(signed_headers).map_err(SignatureError::Malformed)?;
-        Ok(Self {
-            access_key_id,
-            scope,
-            signed_headers: signed_headers.to_owned(),
-            signature: signature.to_owned(),
-            amz_date,
-            at,
-            expires_in: None,
-        })
+        Ok(Self { access_key_id, scope, signed_headers, signature, amz_date, at, expires_in: None })
     }
 
-    fn from_query(query: &Query) -> Result<Self, SignatureError> {
+    fn from_query(query: &'r Query) -> Result<Self, SignatureError> {
         use SignatureError::MalformedQuery;
         let needed =
             |name| query.value(name).ok_or(MalformedQuery("a parameter of the signature is missing"));
@@ -226,16 +223,16 @@ impl ClaimV4 {
                 "X-Amz-Expires must be less than a week (in seconds), at most 604800",
             ));
         }
-        let (access_key_id, scope) = split_credential(needed("X-Amz-Credential")?)
+        let (access_key_id, scope) = Scope::of_credential(needed("X-Amz-Credential")?)
             .ok_or(MalformedQuery("X-Amz-Credential is not KEY/DATE/REGION/SERVICE/aws4_request"))?;
         let signed_headers = needed("X-Amz-SignedHeaders")?;
         check_names(signed_headers).map_err(MalformedQuery)?;
         Ok(Self {
             access_key_id,
             scope,
-            signed_headers: signed_headers.to_owned(),
-            signature: needed("X-Amz-Signature")?.to_owned(),
-            amz_date: amz_date.to_owned(),
+            signed_headers,
+            signature: needed("X-Amz-Signature")?,
+            amz_date: Cow::Borrowed(amz_date),
             at,
             expires_in: Some(expires_in),
         })
@@ -259,23 +256,22 @@ impl ClaimV4 {
             leave_out: self.expires_in.map(|_| "X-Amz-Signature"),
             headers: request.headers,
             host: request.host,
-            signed_headers: &self.signed_headers,
-            payload: &hash,
+            signed_headers: self.signed_headers,
+            payload: hash,
         };
         let canonical = canonical.text().ok_or(SignatureError::Mismatch)?;
         let key = secret.signing_key(&self.scope);
         let signature = key.sign_request(&self.amz_date, &self.scope, &canonical);
-        if !signature.matches(&self.signature) {
+        if !signature.matches(self.signature) {
             return Err(SignatureError::Mismatch);
         }
-        let payload = payload(&hash)?;
-        let seed = Seed { key, signature, amz_date: self.amz_date.clone(), scope: self.scope.clone() };
-        Ok(Verified {
-            payload,
-            seed: Some(seed),
-            presigned: self.expires_in.is_some(),
-            signed_at: Some(self.at),
-        })
+        let payload = payload(hash)?;
+        let seed = payload.is_chained().then(|| {
+            let (amz_date, scope) = (self.amz_date.clone().into_owned(), self.scope.clone());
+            Seed { key, signature, amz_date, scope }
+        });
+        let presigned = self.expires_in.is_some();
+        Ok(Verified { payload, version: ALGORITHM, seed, presigned, signed_at: Some(self.at) })
     }
 
     fn check_time(&self, now: Timestamp) -> Result<(), SignatureError> {
@@ -291,7 +287,7 @@ impl ClaimV4 {
     }
 
     fn check_signed_headers(&self, headers: &HeaderMap) -> Result<(), SignatureError> {
-        let signed = |name: &str| self.signed_headers.split(';').any(|known| known == name);
+        let signed = |name: &str| names(self.signed_headers).any(|known| known == name.as_bytes());
         if !signed("host") {
             return Err(SignatureError::UnsignedHeader("host".into()));
         }
@@ -302,19 +298,19 @@ impl ClaimV4 {
     }
 
     /// The last line of the canonical request.
-    fn payload_hash(
+    fn payload_hash<'h>(
         &self,
-        request: &SignedRequest<'_>,
-        body_sha256: Option<&str>,
-    ) -> Result<String, SignatureError> {
+        request: &SignedRequest<'h>,
+        body_sha256: Option<&'h str>,
+    ) -> Result<&'h str, SignatureError> {
         if let Some(hash) = body_sha256 {
-            return Ok(hash.to_owned());
+            return Ok(hash);
         }
         let header = request.headers.get(AMZ_CONTENT_SHA256).map(|value| value.to_str().unwrap_or_default());
         let query = request.query.value("X-Amz-Content-Sha256");
         match (header.or(query), self.expires_in) {
-            (Some(hash), _) => Ok(hash.to_owned()),
-            (None, Some(_)) => Ok(UNSIGNED_PAYLOAD.to_owned()),
+            (Some(hash), _) => Ok(hash),
+            (None, Some(_)) => Ok(UNSIGNED_PAYLOAD),
             (None, None) => Err(SignatureError::NoPayloadHash),
         }
     }
@@ -328,7 +324,7 @@ impl Payload {
     pub fn of_unsigned(request: &SignedRequest<'_>) -> Result<Self, SignatureError> {
         let Some(word) = request.headers.get(AMZ_CONTENT_SHA256) else { return Ok(Self::Unsigned) };
         match payload(word.to_str().unwrap_or_default())? {
-            Self::SignedChunks | Self::SignedChunksTrailer => Err(SignatureError::PayloadHash),
+            chained if chained.is_chained() => Err(SignatureError::PayloadHash),
             known => Ok(known),
         }
     }
@@ -341,6 +337,12 @@ impl Payload {
             Self::Sha256(hash) => *hash == sha256_hex(body),
             Self::SignedChunks | Self::SignedChunksTrailer | Self::UnsignedChunksTrailer => false,
         }
+    }
+
+    /// Whether each chunk of the body has a signature, which the one before it goes into.
+    #[must_use]
+    pub fn is_chained(&self) -> bool {
+        matches!(self, Self::SignedChunks | Self::SignedChunksTrailer)
     }
 
     /// Whether the body must be empty.
@@ -369,55 +371,39 @@ pub(super) fn check_scope(
     amz_date: &str,
     expected: &Expected<'_>,
 ) -> Result<(), SignatureError> {
-    if !amz_date.starts_with(&scope.date) {
-        return Err(SignatureError::ScopeDate(scope.date.clone()));
+    let (date, region, service) = scope.parts();
+    if !amz_date.starts_with(date) {
+        return Err(SignatureError::ScopeDate(date.to_owned()));
     }
-    if scope.service != expected.service {
-        return Err(SignatureError::ScopeService(scope.service.clone()));
+    if service != expected.service {
+        return Err(SignatureError::ScopeService(service.to_owned()));
     }
-    let unnamed = expected.empty_region && scope.region.is_empty();
-    if scope.region != expected.region && !unnamed {
+    let unnamed = expected.empty_region && region.is_empty();
+    if region != expected.region && !unnamed {
         return Err(SignatureError::ScopeRegion {
-            actual: scope.region.clone(),
+            actual: region.to_owned(),
             expected: expected.region.to_owned(),
         });
     }
     Ok(())
 }
 
-/// `KEY/20261123/us-east-1/s3/aws4_request`. A key may hold slashes, the scope may not.
-pub(super) fn split_credential(text: &str) -> Option<(String, Scope)> {
-    let mut parts = text.rsplitn(5, '/');
-    let (Some("aws4_request"), Some(service), Some(region), Some(date), Some(key)) =
-        (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return None;
-    };
-    let date_fits = date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit());
-    let scope = Scope { date: date.to_owned(), region: region.to_owned(), service: service.to_owned() };
-    (date_fits && !key.is_empty()).then(|| (key.to_owned(), scope))
-}
-
 fn check_names(signed_headers: &str) -> Result<(), &'static str> {
     let lower =
-        |name: &str| !name.is_empty() && !name.bytes().any(|byte| byte.is_ascii_uppercase() || byte <= b' ');
-    if signed_headers.split(';').all(lower) {
-        Ok(())
-    } else {
-        Err("the signed headers are not lower-case names")
-    }
+        |name: &[u8]| !name.is_empty() && !name.iter().any(|byte| byte.is_ascii_uppercase() || *byte <= b' ');
+    if names(signed_headers).all(lower) { Ok(()) } else { Err("the signed headers are not lower-case names") }
 }
 
 /// The request's time: `x-amz-date`, else `date`.
-fn header_date(headers: &HeaderMap) -> Result<(String, Timestamp), SignatureError> {
+fn header_date(headers: &HeaderMap) -> Result<(Cow<'_, str>, Timestamp), SignatureError> {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let written = text(AMZ_DATE).or(text(DATE)).ok_or(SignatureError::NoDate)?;
     if let Some(at) = time::parse_amz(written) {
-        return Ok((written.to_owned(), at));
+        return Ok((Cow::Borrowed(written), at));
     }
     let otherwise = text(AMZ_DATE).is_none().then(|| time::parse_http_date(written));
     let at = otherwise.flatten().ok_or(SignatureError::NoDate)?;
-    Ok((time::amz(at), at))
+    Ok((Cow::Owned(time::amz(at)), at))
 }
 
 /// A session token stands in one place: which of two would be the caller's?

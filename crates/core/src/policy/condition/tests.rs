@@ -1,3 +1,4 @@
+use super::super::context::Context;
 use std::net::IpAddr;
 
 use rstest::rstest;

@@ -13,6 +13,8 @@ use wigeon_core::sigv4::canonical::{ALGORITHM, Canonical, Query, Scope, SigningK
 use wigeon_core::sigv4::headers::{AMZ_CONTENT_SHA256, AMZ_DATE, AMZ_SECURITY_TOKEN};
 use wigeon_core::time::{self, Timestamp};
 
+const SERVICE: &str = "s3";
+
 /// Signs for one upstream. The key of a day and region is derived once.
 #[derive(Debug, Default)]
 pub(super) struct Signing(Mutex<Option<Arc<Derived>>>);
@@ -50,22 +52,16 @@ impl Signing {
             Canonical { method, path, query, leave_out: None, headers, host, signed_headers, payload };
         let canonical = canonical.text().unwrap_or_default();
         let signature = derived.key.sign_request(&amz_date, &derived.scope, &canonical);
-        let (key_id, signature) = (credentials.access_key_id.as_str(), signature.as_str());
-        let Scope { date, region, service } = &derived.scope;
         let parts = [
             ALGORITHM,
             " Credential=",
-            key_id,
+            &credentials.access_key_id,
             "/",
-            date,
-            "/",
-            region,
-            "/",
-            service,
-            "/aws4_request, SignedHeaders=",
+            derived.scope.text(),
+            ", SignedHeaders=",
             signed_headers,
             ", Signature=",
-            signature,
+            signature.as_str(),
         ];
         let mut value = HeaderValue::from_maybe_shared(Bytes::from(parts.concat()))?;
         value.set_sensitive(true);
@@ -77,12 +73,11 @@ impl Signing {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(derived) = kept.as_ref()
             && Arc::ptr_eq(&derived.credentials, credentials)
-            && derived.scope.region == region
-            && derived.scope.date == date
+            && derived.scope.parts() == (date, region, SERVICE)
         {
             return Arc::clone(derived);
         }
-        let scope = Scope { date: date.to_owned(), region: region.to_owned(), service: "s3".to_owned() };
+        let scope = Scope::new(date, region, SERVICE);
         let key = scope.signing_key(credentials.secret_key.expose());
         let derived = Arc::new(Derived { credentials: Arc::clone(credentials), scope, key });
         *kept = Some(Arc::clone(&derived));
