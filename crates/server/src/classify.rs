@@ -11,7 +11,7 @@ use http::StatusCode;
 use http::header::HeaderName;
 use wigeon_core::policy::{Context, Value};
 use wigeon_core::s3::operation::{Level, Need, Operation, Row};
-use wigeon_core::s3::uri::{Target, percent_decode};
+use wigeon_core::s3::uri::{Target, UriError, percent_decode};
 use wigeon_core::s3::{BucketName, ObjectKey, control};
 use wigeon_core::time::Timestamp;
 
@@ -88,23 +88,23 @@ pub struct CopySource {
     pub version_id: Option<String>,
 }
 
-/// Classifies a request. `domains`: names under which buckets are hosts.
+/// Classifies a request; `named` is what its address names.
 ///
 /// # Errors
 /// 400, 405 or 501 for what is no operation that is known.
-pub fn classify(request: &Request, domains: &[String]) -> Result<Classified, Refusal> {
+pub fn classify(request: &Request, named: Result<Target, UriError>) -> Result<Classified, Refusal> {
     if request.headers().contains_key(control::ACCOUNT_HEADER)
-        && let Some(operation) = control::operation(request.method.as_str(), &request.path)
+        && let Some(operation) = control::operation(request.method().as_str(), request.path())
     {
         return Err(Refusal::not_implemented(operation));
     }
-    let target = Target::parse(&request.host, &request.path, domains)?;
+    let target = named?;
     let level = match target {
         Target::Service => Level::Service,
         Target::Bucket(_) => Level::Bucket,
         Target::Object(..) => Level::Object,
     };
-    let row = Row::of(&request.method, level, &request.query, request.headers())?;
+    let row = Row::of(request.method(), level, &request.query, request.headers())?;
     if row.operation == Operation::PostObject {
         let message = "Bucket POST must be of the enclosure-type multipart/form-data";
         return Err(Refusal::new("PreconditionFailed", StatusCode::PRECONDITION_FAILED, message));
@@ -334,6 +334,8 @@ fn header_tags(tags: &str) -> Vec<(String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use rstest::rstest;
 
     use super::*;
@@ -347,11 +349,16 @@ mod tests {
         }
         let (parts, ()) = builder.body(()).unwrap().into_parts();
         let (id, at) = (RequestId::of(1), Timestamp::UNIX_EPOCH);
-        Request::read(&parts, Arrival { id, at, source_ip: [127, 0, 0, 1].into(), tls: None }).unwrap()
+        Request::read(&Arc::new(parts), Arrival { id, at, source_ip: [127, 0, 0, 1].into(), tls: None })
+            .unwrap()
+    }
+
+    fn classified(request: &Request) -> Result<Classified, Refusal> {
+        classify(request, Target::parse(&request.host, request.path(), &[]))
     }
 
     fn asks(method: &str, uri: &str, headers: &[(&str, &str)]) -> Vec<(&'static str, String)> {
-        let classified = classify(&request(method, uri, headers), &[]).unwrap();
+        let classified = classified(&request(method, uri, headers)).unwrap();
         classified.asks.into_iter().map(|ask| (ask.action, ask.resource)).collect()
     }
 
@@ -401,7 +408,7 @@ mod tests {
     fn what_a_body_says_of_a_lock_headers_do_not() {
         let headers = [("x-amz-object-lock-mode", "COMPLIANCE"), ("x-amz-object-lock-legal-hold", "ON")];
         let request = request("PUT", "/bucket/k?retention", &headers);
-        let classified = classify(&request, &[]).unwrap();
+        let classified = classified(&request).unwrap();
         assert_eq!(classified.asks, []);
         let until = Timestamp::from_second(86_401).unwrap();
         let lock = WrittenLock { mode: Some("GOVERNANCE"), until: Some(until), legal_hold: None };
@@ -440,7 +447,7 @@ mod tests {
         let headers: Vec<_> = headers.into_iter().filter(|(name, _)| !name.contains(':')).collect();
         let request = request("PUT", "/bucket/k", &headers);
         let mut context = Context::new();
-        let classified = classify(&request, &[]).unwrap();
+        let classified = classified(&request).unwrap();
         request_context(&request, &classified, Written::default(), &mut context);
         let mut keys: Vec<&str> = context.iter().map(|(key, _)| key).collect();
         keys.sort_unstable();
@@ -477,7 +484,7 @@ mod tests {
         #[case] expected: &[&str],
     ) {
         let request = request(method, uri, &[header]);
-        let classified = classify(&request, &[]).unwrap();
+        let classified = classified(&request).unwrap();
         let mut context = Context::new();
         request_context(&request, &classified, Written::default(), &mut context);
         assert_eq!(context.value(key).map(Value::texts).unwrap_or_default(), expected);
@@ -486,13 +493,13 @@ mod tests {
     #[test]
     fn the_control_service_is_refused_by_the_name_of_its_operation() {
         let account = [("x-amz-account-id", "000000000000")];
-        let refused = classify(&request("GET", "/v20180820/jobs", &account), &[]).unwrap_err();
+        let refused = classified(&request("GET", "/v20180820/jobs", &account)).unwrap_err();
         assert_eq!(refused.code, "NotImplemented");
         assert!(refused.message.starts_with("ListJobs "), "{refused}");
         // Without the header it is a bucket.
-        let bucket = classify(&request("GET", "/v20180820/jobs", &[]), &[]).unwrap();
+        let bucket = classified(&request("GET", "/v20180820/jobs", &[])).unwrap();
         assert_eq!(bucket.target.arn(), "arn:aws:s3:::v20180820/jobs");
-        let refused = classify(&request("PUT", "/bucket/k?renameObject", &[]), &[]).unwrap_err();
+        let refused = classified(&request("PUT", "/bucket/k?renameObject", &[])).unwrap_err();
         assert!(refused.message.starts_with("RenameObject "), "{refused}");
     }
 
@@ -504,7 +511,7 @@ mod tests {
             ("PATCH", "/bucket/k", 405),
             ("GET", "/bu%00cket", 400),
         ] {
-            assert_eq!(classify(&request(method, uri, &[]), &[]).unwrap_err().status, status, "{uri}");
+            assert_eq!(classified(&request(method, uri, &[])).unwrap_err().status, status, "{uri}");
         }
     }
 }

@@ -24,7 +24,7 @@ use hyper::body::Incoming;
 use wigeon_core::s3::BucketName;
 use wigeon_core::s3::error::ErrorDocument;
 use wigeon_core::s3::operation::Operation;
-use wigeon_core::s3::uri::Target;
+use wigeon_core::s3::uri::{Target, UriError};
 use wigeon_core::sigv4::canonical::sha256_hex;
 use wigeon_core::sts::{FaultCode, Parameters, StsError};
 use wigeon_core::time::Clock;
@@ -100,6 +100,7 @@ impl Gateway {
         through: Entrance,
     ) -> Response<Recorded> {
         let (parts, incoming) = request.into_parts();
+        let parts = Arc::new(parts);
         if let Some(answer) = self.about_itself(&parts).await {
             return answer.map(Recorded::unrecorded);
         }
@@ -109,7 +110,10 @@ impl Gateway {
         let source_ip = client.unwrap_or(through.peer);
         let arrival = Arrival { id: RequestId::next(), at: self.clock.now(), source_ip, tls: through.tls };
         let id = arrival.id;
-        let service = service(&parts, &domains);
+        let named = Target::parse(host_of(&parts), parts.uri.path(), &domains);
+        let service = service(&parts, &named);
+        // The rules for pages of the bucket that is named, whoever sent the request.
+        let rules = named.as_ref().ok().and_then(|named| self.backend.cors(named.bucket()?));
         let mut recording = Recording::begin(&parts, &arrival, service, Arc::clone(&self.observers));
         let mut incoming = recording.arriving(incoming);
         let mut response = match service {
@@ -125,7 +129,8 @@ impl Gateway {
             Service::Sts => Box::pin(self.sts(&parts, incoming, arrival, &mut recording)).await,
             Service::Iam => Box::pin(self.iam(&parts, incoming, arrival, &mut recording)).await,
             Service::S3 => {
-                let answered = Box::pin(self.s3(&parts, &domains, &mut incoming, arrival, &mut recording));
+                let address = (domains.as_slice(), named, rules.as_deref());
+                let answered = Box::pin(self.s3(&parts, address, &mut incoming, arrival, &mut recording));
                 match answered.await {
                     Ok(response) => response,
                     Err(refusal) => {
@@ -138,10 +143,8 @@ impl Gateway {
                 }
             }
         };
-        if service == Service::S3
-            && let Some(rules) = self.cors_rules(&parts, &domains)
-        {
-            cors::mark(&rules, &parts, response.headers_mut());
+        if let Some(rules) = &rules {
+            cors::mark(rules, &parts, response.headers_mut());
         }
         if let Some(remark) = response.extensions_mut().remove() {
             recording.remark(remark);
@@ -181,8 +184,8 @@ impl Gateway {
 
     async fn s3(
         &self,
-        parts: &Parts,
-        domains: &[String],
+        parts: &Arc<Parts>,
+        (domains, named, rules): (&[String], Result<Target, UriError>, Option<&CorsRules>),
         incoming: &mut Arriving,
         arrival: Arrival,
         recording: &mut Recording,
@@ -193,10 +196,10 @@ impl Gateway {
         }
         let mut request = Request::read(parts, arrival)?;
         if parts.method == Method::OPTIONS {
-            return self.preflight(parts, domains, recording);
+            return preflight(parts, rules, recording);
         }
         if is_form(parts)
-            && let Ok(Target::Bucket(bucket)) = Target::parse(&request.host, &request.path, domains)
+            && let Ok(Target::Bucket(bucket)) = named
         {
             return Box::pin(self.form(parts, incoming, request, bucket, recording)).await;
         }
@@ -210,7 +213,7 @@ impl Gateway {
         recording.who(Who::of(authenticated.caller(), authenticated.access_key_id()));
         let up = self.identify(recording)?;
         recording.enter(Step::Classify);
-        let classified = classify(&request, domains).map_err(|refusal| match authenticated.caller() {
+        let classified = classify(&request, named).map_err(|refusal| match authenticated.caller() {
             // Strangers do not learn what there is.
             Caller::Anonymous => Refusal::access_denied(refusal.message),
             _ => refusal,
@@ -227,27 +230,6 @@ impl Gateway {
             .at_pace(self.limits.pace())
             .paid_from(up);
         self.backend.serve(&permit, &mut body).await
-    }
-
-    /// A browser asks before it sends a page's request; it signs nothing, and learns only what the rules say.
-    fn preflight(
-        &self,
-        parts: &Parts,
-        domains: &[String],
-        recording: &mut Recording,
-    ) -> Result<Response<ResponseBody>, Refusal> {
-        recording.asks("PreflightRequest", parts.uri.path());
-        let rules = self.cors_rules(parts, domains).ok_or_else(cors::not_enabled)?;
-        let mut response = Response::new(empty());
-        *response.headers_mut() = rules.preflight(&parts.headers)?;
-        recording.allowed(None);
-        Ok(response)
-    }
-
-    /// The rules for pages of the bucket that a request names, whoever sent it.
-    fn cors_rules(&self, parts: &Parts, domains: &[String]) -> Option<Arc<CorsRules>> {
-        let target = Target::parse(host_of(parts), parts.uri.path(), domains).ok()?;
-        self.backend.cors(target.bucket()?)
     }
 
     /// A browser's upload: what the fields of the form say counts.
@@ -306,7 +288,7 @@ impl Gateway {
 
     async fn sts(
         &self,
-        parts: &Parts,
+        parts: &Arc<Parts>,
         incoming: Arriving,
         arrival: Arrival,
         recording: &mut Recording,
@@ -342,7 +324,7 @@ impl Gateway {
 
     async fn sts_answer(
         &self,
-        parts: &Parts,
+        parts: &Arc<Parts>,
         incoming: Arriving,
         arrival: Arrival,
         recording: &mut Recording,
@@ -395,7 +377,7 @@ impl Gateway {
 
     fn query_caller(
         &self,
-        parts: &Parts,
+        parts: &Arc<Parts>,
         arrival: Arrival,
         body: &[u8],
         service: &str,
@@ -406,7 +388,7 @@ impl Gateway {
 
     async fn iam(
         &self,
-        parts: &Parts,
+        parts: &Arc<Parts>,
         incoming: Arriving,
         arrival: Arrival,
         recording: &mut Recording,
@@ -430,7 +412,7 @@ impl Gateway {
 
     async fn iam_answer(
         &self,
-        parts: &Parts,
+        parts: &Arc<Parts>,
         incoming: Arriving,
         arrival: Arrival,
         recording: &mut Recording,
@@ -458,6 +440,19 @@ impl Gateway {
         recording.enter(Step::Administer);
         Ok(self.iam.handle(call).await)
     }
+}
+
+/// A browser asks before it sends a page's request; it signs nothing, and learns only what the rules say.
+fn preflight(
+    parts: &Parts,
+    rules: Option<&CorsRules>,
+    recording: &mut Recording,
+) -> Result<Response<ResponseBody>, Refusal> {
+    recording.asks("PreflightRequest", parts.uri.path());
+    let mut response = Response::new(empty());
+    *response.headers_mut() = rules.ok_or_else(cors::not_enabled)?.preflight(&parts.headers)?;
+    recording.allowed(None);
+    Ok(response)
 }
 
 /// The answer to a request that is not looked at, in the form of the service that it is for.
@@ -517,8 +512,8 @@ fn host_of(parts: &Parts) -> &str {
 
 /// STS and IAM share their address with S3: their requests are forms posted to `/`, or carry an `Action`. On the host of a bucket
 /// `/` is the bucket.
-fn is_query(parts: &Parts, domains: &[String]) -> bool {
-    if parts.uri.path() != "/" || Target::parse(host_of(parts), "/", domains) != Ok(Target::Service) {
+fn is_query(parts: &Parts, named: &Result<Target, UriError>) -> bool {
+    if *named != Ok(Target::Service) {
         return false;
     }
     let form = parts
@@ -532,8 +527,8 @@ fn is_query(parts: &Parts, domains: &[String]) -> bool {
 
 /// Which service a request is for. IAM's requests have the form of STS's; their signature says whose they are,
 /// and one without a signature is refused by either.
-fn service(parts: &Parts, domains: &[String]) -> Service {
-    if !is_query(parts, domains) {
+fn service(parts: &Parts, named: &Result<Target, UriError>) -> Service {
+    if !is_query(parts, named) {
         return Service::S3;
     }
     let query = parts.uri.query().unwrap_or_default();

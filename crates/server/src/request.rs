@@ -5,6 +5,7 @@
 //! value.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::header::{HOST, HeaderName, HeaderValue, ORIGIN, REFERER, USER_AGENT};
 use http::request::Parts;
@@ -50,18 +51,15 @@ pub struct Request {
     pub source_ip: IpAddr,
     /// The version of TLS that it came over; `None` for plain HTTP.
     pub tls: Option<TlsVersion>,
-    /// The method.
-    pub method: Method,
     /// The Host header or `:authority`.
     pub host: String,
-    /// The raw path.
-    pub path: String,
     /// The query.
     pub query: Query,
-    /// The headers as they were sent: what a signature is about.
-    sent: HeaderMap,
-    /// The headers and those that a presigning tool moved into the query, where it moved some: what the request means.
-    moved: Option<HeaderMap>,
+    /// The head as it was sent: what a signature is about.
+    sent: Arc<Parts>,
+    /// The headers that count, where they are others than those that were sent: with what a presigning tool moved into
+    /// the query, or what the fields of a form say.
+    meant: Option<HeaderMap>,
 }
 
 /// The door that a request came through.
@@ -93,24 +91,22 @@ impl Request {
     ///
     /// # Errors
     /// 400 where it is ambiguous.
-    pub fn read(parts: &Parts, arrival: Arrival) -> Result<Self, Refusal> {
+    pub fn read(parts: &Arc<Parts>, arrival: Arrival) -> Result<Self, Refusal> {
         let path = parts.uri.path();
         if path.contains('%') {
             percent_decode(path).ok_or(UriError::Encoding)?;
         }
         let query = Query::parse(parts.uri.query().unwrap_or_default())?;
-        let moved = with_moved_headers(&parts.headers, &query)?;
+        let meant = with_moved_headers(&parts.headers, &query)?;
         Ok(Self {
             id: arrival.id,
             at: arrival.at,
             source_ip: arrival.source_ip,
             tls: arrival.tls,
-            method: parts.method.clone(),
             host: host(parts)?,
-            path: parts.uri.path().to_owned(),
             query,
-            sent: parts.headers.clone(),
-            moved,
+            sent: Arc::clone(parts),
+            meant,
         })
     }
 
@@ -123,12 +119,24 @@ impl Request {
                 fields.insert(name, value.clone());
             }
         }
-        Self { sent: fields, moved: None, ..self }
+        Self { meant: Some(fields), ..self }
     }
 
     /// Puts a header beside those that were sent, for a store behind this one.
-    pub fn carry(&mut self, name: &'static str, value: HeaderValue) {
-        self.moved.get_or_insert_with(|| self.sent.clone()).insert(name, value);
+    pub fn carry(&mut self, name: HeaderName, value: HeaderValue) {
+        self.meant.get_or_insert_with(|| self.sent.headers.clone()).insert(name, value);
+    }
+
+    /// The method.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        &self.sent.method
+    }
+
+    /// The raw path.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.sent.uri.path()
     }
 
     /// Whether it came over TLS.
@@ -141,18 +149,18 @@ impl Request {
     #[must_use]
     pub fn signed(&self) -> SignedRequest<'_> {
         SignedRequest {
-            method: &self.method,
+            method: self.method(),
             host: &self.host,
-            path: &self.path,
+            path: self.path(),
             query: &self.query,
-            headers: &self.sent,
+            headers: &self.sent.headers,
         }
     }
 
     /// All headers that count.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
-        self.moved.as_ref().unwrap_or(&self.sent)
+        self.meant.as_ref().unwrap_or(&self.sent.headers)
     }
 
     /// A header's value, if it is text.
@@ -222,7 +230,7 @@ mod tests {
         }
         let (parts, ()) = builder.body(()).unwrap().into_parts();
         let (id, at) = (RequestId::of(1), Timestamp::UNIX_EPOCH);
-        Request::read(&parts, Arrival { id, at, source_ip: [127, 0, 0, 1].into(), tls: None })
+        Request::read(&Arc::new(parts), Arrival { id, at, source_ip: [127, 0, 0, 1].into(), tls: None })
     }
 
     #[test]

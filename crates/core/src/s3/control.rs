@@ -4,11 +4,13 @@
 //! is refused by its name and is never taken for one about a bucket `v20180820`. Source: Amazon S3 API Reference,
 //! "Actions: Amazon S3 Control".
 
+use http::HeaderName;
+
 /// Where its paths begin.
 const ROOT: &str = "/v20180820/";
 
 /// The header that each of its requests has, and none to S3.
-pub const ACCOUNT_HEADER: &str = "x-amz-account-id";
+pub const ACCOUNT_HEADER: HeaderName = HeaderName::from_static("x-amz-account-id");
 
 /// Its operations: name, method, path below `/v20180820/`. `*` is one segment, `**` one or more.
 #[rustfmt::skip]

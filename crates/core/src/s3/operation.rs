@@ -6,6 +6,8 @@
 //! API Reference, "Actions"; Service Authorization Reference, "Actions, resources, and condition keys for Amazon
 //! S3".
 
+use std::sync::LazyLock;
+
 use http::{HeaderMap, Method};
 
 pub use super::refused::Level;
@@ -253,9 +255,9 @@ impl Row {
         if let Some(name) = refused(method, level, query, headers) {
             return Err(Unclassified::Refused(name));
         }
-        let row = TABLE
+        let row = rows(level, method)
             .iter()
-            .filter(|row| row.level == level && row.method == *method && row.fits(query, headers))
+            .filter(|row| row.fits(query, headers))
             .max_by_key(|row| row.required.len() * 2 + usize::from(row.header.is_some()))
             .ok_or_else(|| Unclassified::Method(method.to_string()))?;
         match query.iter().find(|(name, _)| !row.understands(name)) {
@@ -272,6 +274,23 @@ impl Row {
     fn understands(&self, name: &str) -> bool {
         self.required.contains(&name) || self.allowed.contains(&name) || of_the_signature(name)
     }
+}
+
+/// The rows of one level and method: a handful of all.
+fn rows(level: Level, method: &Method) -> &'static [&'static Row] {
+    type Group = (Level, &'static Method, Vec<&'static Row>);
+    static GROUPS: LazyLock<Vec<Group>> = LazyLock::new(|| {
+        let mut groups: Vec<Group> = Vec::new();
+        for row in TABLE {
+            match groups.iter_mut().find(|group| group.0 == row.level && *group.1 == row.method) {
+                Some((_, _, rows)) => rows.push(row),
+                None => groups.push((row.level, &row.method, vec![row])),
+            }
+        }
+        groups
+    });
+    let mut groups = GROUPS.iter();
+    groups.find(|group| group.0 == level && group.1 == method).map_or(&[], |(_, _, rows)| rows)
 }
 
 /// Parameters of a presigned address, headers that a tool moved into it, and the SDKs' `x-id`.

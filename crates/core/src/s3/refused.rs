@@ -39,8 +39,8 @@ pub(super) fn refused(
     headers: &HeaderMap,
 ) -> Option<&'static str> {
     let found = REFUSED.iter().find(|(_, of, at, sign)| {
-        of == method
-            && *at == level
+        *at == level
+            && of == method
             && match sign {
                 Sign::Parameter(name) => query.has(name),
                 Sign::Header(name) => headers.contains_key(*name),

@@ -6,11 +6,11 @@
 use std::fmt;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use wigeon_core::sigv4::canonical::hex;
 
 /// The header.
-pub const TRACEPARENT: &str = "traceparent";
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The id of a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

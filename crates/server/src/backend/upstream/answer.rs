@@ -33,7 +33,7 @@ pub(super) fn relayed(received: Received, permit: &Permit, place: &Place) -> Ans
                         ErrorDocument {
                             code: document.code.clone(),
                             message: document.message.clone(),
-                            resource: Some(permit.request().path.clone()),
+                            resource: Some(permit.request().path().to_owned()),
                             request_id: permit.request().id.to_string(),
                             ..ErrorDocument::default()
                         }

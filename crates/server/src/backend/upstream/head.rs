@@ -43,7 +43,7 @@ impl Head {
         let headers = passed(request.headers());
         let expects =
             request.header("expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue"));
-        Ok(Self { method: request.method.clone(), key, query, headers, expects })
+        Ok(Self { method: request.method().clone(), key, query, headers, expects })
     }
 
     /// A request of the gateway's own.
