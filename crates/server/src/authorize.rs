@@ -16,6 +16,7 @@
 //! twice, so a header never becomes a server-derived key.
 
 use std::cell::LazyCell;
+use std::sync::Arc;
 
 use wigeon_core::policy::{Context, Policy};
 use wigeon_core::s3::operation::{Operation, sees_object_tags};
@@ -46,11 +47,9 @@ pub struct Permit {
     access: BucketAccess,
     /// The same of the bucket that a copy reads.
     source_access: BucketAccess,
-    account: String,
-    owner_id: String,
+    /// The directory as it was when this was decided.
+    snapshot: Arc<Snapshot>,
     region: String,
-    /// Whether Ceph RGW's ways apply.
-    ceph: bool,
     allowed_by: Option<DecidedBy>,
 }
 
@@ -95,15 +94,13 @@ pub async fn authorize(
     request: Request,
     authenticated: Authenticated,
     classified: Classified,
-    snapshot: &Snapshot,
+    snapshot: Arc<Snapshot>,
     region: &str,
     facts: &impl Facts,
 ) -> Result<Box<Permit>, Refusal> {
-    let rights = Rights::of(authenticated.caller(), snapshot)
+    let rights = Rights::of(authenticated.caller(), &snapshot)
         .map_err(|ended| Refusal::session_over(ended.to_string()))?;
-    let account = snapshot.account().to_owned();
-    expected_owners(&request, &account)?;
-    let owner_id = snapshot.owner_id().to_owned();
+    expected_owners(&request, snapshot.account())?;
     let access = access_of(classified.target.bucket(), &rights, facts)?;
     let source = classified.copy_source.as_ref().map(|source| &source.bucket);
     let source_access = access_of(source, &rights, facts)?;
@@ -120,10 +117,8 @@ pub async fn authorize(
         rights,
         access,
         source_access,
-        account,
-        owner_id,
+        snapshot,
         region,
-        ceph: snapshot.is_ceph(),
         allowed_by: None,
     });
     let mut allowed_by = None;
@@ -212,7 +207,7 @@ impl Permit {
     /// The canonical id of the account, which owns every bucket and object: 64 hexadecimal digits.
     #[must_use]
     pub fn owner_id(&self) -> &str {
-        &self.owner_id
+        self.snapshot.owner_id()
     }
 
     /// The server's region.
@@ -401,7 +396,7 @@ impl Permit {
         for (name, value) in known.existing.into_iter().flatten() {
             context.set(format!("s3:ExistingObjectTag/{name}"), value.as_str());
         }
-        if self.ceph {
+        if self.snapshot.is_ceph() {
             for (name, value) in self.resource_tags(ask, known.existing).into_iter().flatten() {
                 context.set(format!("s3:ResourceTag/{name}"), value.as_str());
             }
@@ -432,9 +427,9 @@ impl Permit {
         context.set("aws:SecureTransport", request.secure());
         context.set("aws:CurrentTime", request.at);
         context.set("aws:EpochTime", request.at.as_second());
-        context.set("aws:ResourceAccount", self.account.as_str());
+        context.set("aws:ResourceAccount", self.snapshot.account());
         context.set("aws:RequestedRegion", self.region.as_str());
-        context.set("s3:ResourceAccount", self.account.as_str());
+        context.set("s3:ResourceAccount", self.snapshot.account());
         if let Some(signature) = self.authenticated.signature() {
             context.set("s3:authType", signature.auth_type);
             context.set("s3:signatureversion", signature.version);

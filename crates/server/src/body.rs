@@ -10,7 +10,7 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
-use http::header::TRANSFER_ENCODING;
+use http::header::{CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING};
 use http::{HeaderMap, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
@@ -28,6 +28,9 @@ use crate::arriving::Arriving;
 use crate::authenticate::Authenticated;
 use crate::limits::{Pace, Purse};
 use crate::refusal::Refusal;
+
+/// The length of a body that comes in chunks, without their frames.
+const DECODED_LENGTH: HeaderName = HeaderName::from_static("x-amz-decoded-content-length");
 
 /// How much of what was put aside is read at once.
 const PIECE: usize = 64 << 10;
@@ -118,19 +121,18 @@ impl<'i> RequestBody<'i> {
         authenticated: &Authenticated,
         headers: &HeaderMap,
     ) -> Result<Self, Refusal> {
-        let decoded = length_header(headers, "x-amz-decoded-content-length")?;
         let chunked = !matches!(authenticated.payload(), Payload::Unsigned | Payload::Sha256(_));
         if headers.contains_key(TRANSFER_ENCODING) && !chunked {
             return Err(missing_length());
         }
         let (rule, length) = match authenticated.payload() {
-            Payload::Unsigned => (Rule::Unsigned, length_header(headers, "content-length")?),
+            Payload::Unsigned => (Rule::Unsigned, length_header(headers, CONTENT_LENGTH)?),
             Payload::Sha256(expected) => (
                 Rule::Sha256 { so_far: digest::Context::new(&digest::SHA256), expected: expected.clone() },
-                length_header(headers, "content-length")?,
+                length_header(headers, CONTENT_LENGTH)?,
             ),
             Payload::SignedChunks | Payload::SignedChunksTrailer | Payload::UnsignedChunksTrailer => {
-                let length = decoded.ok_or_else(missing_length)?;
+                let length = length_header(headers, DECODED_LENGTH)?.ok_or_else(missing_length)?;
                 let announced = headers.get("x-amz-trailer").and_then(|value| value.to_str().ok());
                 let decoder =
                     Decoder::new(authenticated.payload(), authenticated.seed().cloned(), length, announced)?;
@@ -350,8 +352,8 @@ fn not_kept(error: impl std::fmt::Display) -> Refusal {
     Refusal { reason: Some(format!("a form's file cannot be put aside: {error}")), ..refusal }
 }
 
-fn length_header(headers: &HeaderMap, name: &'static str) -> Result<Option<u64>, Refusal> {
-    let Some(value) = headers.get(name) else { return Ok(None) };
+fn length_header(headers: &HeaderMap, name: HeaderName) -> Result<Option<u64>, Refusal> {
+    let Some(value) = headers.get(&name) else { return Ok(None) };
     let number = value.to_str().ok().and_then(|text| text.parse().ok());
     number
         .map(Some)

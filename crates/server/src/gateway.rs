@@ -223,7 +223,7 @@ impl Gateway {
         recording.enter(Step::Authorize);
         let snapshot = self.directory.snapshot();
         let region = self.authenticator.region();
-        let permit = authorize(request, authenticated, classified, &snapshot, region, &self.backend).await?;
+        let permit = authorize(request, authenticated, classified, snapshot, region, &self.backend).await?;
         recording.allowed(permit.allowed_by().cloned());
         recording.enter(Step::Backend);
         let mut body = RequestBody::new(incoming, permit.authenticated(), permit.request().headers())?
@@ -256,7 +256,7 @@ impl Gateway {
         recording.enter(Step::Authorize);
         let snapshot = self.directory.snapshot();
         let region = self.authenticator.region();
-        let permit = authorize(request, authenticated, classified, &snapshot, region, &self.backend).await?;
+        let permit = authorize(request, authenticated, classified, snapshot, region, &self.backend).await?;
         recording.allowed(permit.allowed_by().cloned());
         recording.enter(Step::Backend);
         let mut body = RequestBody::of_form(file, range).at_pace(self.limits.pace()).paid_from(up);

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, EXPECT, HOST, LOCATION};
+use http::header::{CONTENT_LENGTH, EXPECT, HOST, HeaderName, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -35,6 +35,9 @@ use super::settings::{Address, Environment, Style, Trailers, Upstream};
 use super::signing::Signing;
 use super::upload::Outgoing;
 use crate::refusal::Refusal;
+
+/// What a copy reads.
+const COPY_SOURCE: HeaderName = HeaderName::from_static("x-amz-copy-source");
 
 /// The longest error answer that is read.
 const LONGEST_ERROR: usize = 64 << 10;
@@ -392,7 +395,7 @@ impl Origin {
     }
 
     fn patience_for(&self, head: &Head) -> Duration {
-        let long = head.method == Method::POST || head.headers.contains_key("x-amz-copy-source");
+        let long = head.method == Method::POST || head.headers.contains_key(&COPY_SOURCE);
         if long { self.patience.max(LONG_WORK) } else { self.patience }
     }
 
