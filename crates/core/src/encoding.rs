@@ -1,5 +1,7 @@
 //! Percent encoding as Signature Version 4 defines it ("UriEncode"), and its one decoding; base64url as tokens have it.
 
+use std::borrow::Cow;
+
 use std::sync::LazyLock;
 
 use base64::Engine as _;
@@ -31,11 +33,11 @@ pub fn base64_url_decode(text: &str) -> Option<Vec<u8>> {
 
 /// Decodes `%XX` once; `+` stays. `None` for a malformed escape or for bytes that are not UTF-8.
 #[must_use]
-pub fn percent_decode(text: &str) -> Option<String> {
+pub fn percent_decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.as_bytes().contains(&b'%') {
-        return Some(text.to_owned());
+        return Some(Cow::Borrowed(text));
     }
-    String::from_utf8(percent_decode_bytes(text)?).ok()
+    String::from_utf8(percent_decode_bytes(text)?).ok().map(Cow::Owned)
 }
 
 fn percent_decode_bytes(text: &str) -> Option<Vec<u8>> {

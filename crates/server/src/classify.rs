@@ -162,7 +162,9 @@ impl CopySource {
             Refusal::invalid_argument(message)
         };
         let (path, version_id) = match text.split_once("?versionId=") {
-            Some((path, version)) => (path, Some(percent_decode(version).ok_or_else(malformed)?)),
+            Some((path, version)) => {
+                (path, Some(percent_decode(version).ok_or_else(malformed)?.into_owned()))
+            }
             None => (text, None),
         };
         let path = percent_decode(path.strip_prefix('/').unwrap_or(path)).ok_or_else(malformed)?;
@@ -324,7 +326,7 @@ fn days_until(until: Timestamp, now: Timestamp) -> i64 {
 
 /// `a=1&b=2` of `x-amz-tagging`.
 fn header_tags(tags: &str) -> Vec<(String, String)> {
-    let decode = |text: &str| percent_decode(&text.replace('+', " ")).unwrap_or_default();
+    let decode = |text: &str| percent_decode(&text.replace('+', " ")).unwrap_or_default().into_owned();
     tags.split('&')
         .filter(|pair| !pair.is_empty())
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))

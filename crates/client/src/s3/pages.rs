@@ -96,7 +96,7 @@ impl<T: Listed, M: PartialEq> Page<T, M> {
 /// Undoes `encoding-type=url`. Space is written as `+` by some stores, and a plus as `%2B` by all.
 pub(crate) fn decode(text: &mut String) -> Result<(), String> {
     if text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
-        *text = percent_decode(&text.replace('+', " ")).ok_or("a key is not UTF-8")?;
+        *text = percent_decode(&text.replace('+', " ")).ok_or("a key is not UTF-8")?.into_owned();
     }
     Ok(())
 }

@@ -42,14 +42,11 @@ impl Target {
         let path = path.strip_prefix('/').ok_or(UriError::Encoding)?;
         let path = percent_decode(path).ok_or(UriError::Encoding)?;
         let (bucket, key) = match virtual_host(host, domains) {
-            Some(bucket) => (bucket.to_owned(), path.as_str()),
+            Some(bucket) => (bucket, &*path),
             None if path.is_empty() => return Ok(Self::Service),
-            None => {
-                let (bucket, key) = path.split_once('/').unwrap_or((&path, ""));
-                (bucket.to_owned(), key)
-            }
+            None => path.split_once('/').unwrap_or((&path, "")),
         };
-        let bucket = BucketName::parse_existing(&bucket)?;
+        let bucket = BucketName::parse_existing(bucket)?;
         Ok(if key.is_empty() { Self::Bucket(bucket) } else { Self::Object(bucket, ObjectKey::parse(key)?) })
     }
 
@@ -76,8 +73,8 @@ impl Target {
     pub fn arn(&self) -> String {
         match self {
             Self::Service => "*".to_owned(),
-            Self::Bucket(bucket) => format!("arn:aws:s3:::{bucket}"),
-            Self::Object(bucket, key) => format!("arn:aws:s3:::{bucket}/{key}"),
+            Self::Bucket(bucket) => ["arn:aws:s3:::", bucket.as_str()].concat(),
+            Self::Object(bucket, key) => ["arn:aws:s3:::", bucket.as_str(), "/", key.as_str()].concat(),
         }
     }
 }

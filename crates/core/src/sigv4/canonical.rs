@@ -3,6 +3,7 @@
 //! Enters: method, raw path, parsed query, headers. Leaves: a [`Signature`]. A query in which a name comes
 //! twice, or which is not percent-encoded UTF-8, is refused: the check and the handler must read the same.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::{constant_time, digest, hmac};
@@ -46,7 +47,10 @@ impl Query {
     /// # Errors
     /// [`QueryError`].
     pub fn parse(raw: &str) -> Result<Self, QueryError> {
-        let decode = |text: &str| percent_decode(&text.replace('+', " ")).ok_or(QueryError::Encoding);
+        let decode = |text: &str| {
+            let decoded = percent_decode(&text.replace('+', " ")).map(Cow::into_owned);
+            decoded.ok_or(QueryError::Encoding)
+        };
         let mut pairs: Vec<(String, String)> = Vec::new();
         for part in raw.split('&').filter(|part| !part.is_empty()) {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));

@@ -1,5 +1,6 @@
 //! Headers of objects and conditions: from a request into the store's types, and back into an answer.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
@@ -386,5 +387,6 @@ pub fn quoted(etag: &ETag) -> String {
 /// 400 `InvalidArgument`.
 pub fn decoded(name: &str, text: &str) -> Result<String, Refusal> {
     percent_decode(text)
+        .map(Cow::into_owned)
         .ok_or_else(|| Refusal::invalid_argument(format!("{name} is not percent-encoded UTF-8.")))
 }
