@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use wigeon_core::json;
-use wigeon_core::time::Timestamp;
+use wigeon_core::time::{Clock, Timestamp};
 
 pub use self::file::{AuditFile, FileOptions, Unwritten};
 pub use self::record::{Ended, Record, Verdict, Who};
@@ -55,8 +55,8 @@ impl Audit {
         self.file.as_ref().map_or(Ok(()), AuditFile::reopen)
     }
 
-    /// Writes a record.
-    pub fn write(&self, record: &Record, now: Timestamp) {
+    /// Writes a record; the clock tells how old the file is, where it is written at once.
+    pub fn write(&self, record: &Record, clock: &dyn Clock) {
         tracing::info!(
             target: "wigeon::audit",
             id = record.request_id.as_str(),
@@ -82,7 +82,7 @@ impl Audit {
             collector.offer(Bytes::copy_from_slice(line.trim_ascii_end()));
         }
         if self.file.is_some() && !gathered::keep(|lines| lines.extend_from_slice(&line)) {
-            self.write_lines(&line, now);
+            self.write_lines(&line, clock.now());
         }
     }
 

@@ -14,7 +14,7 @@ use http::header::{CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING};
 use http::{HeaderMap, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
-use hyper::body::Frame;
+use hyper::body::{Body, Frame};
 use multer::Field;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
@@ -216,7 +216,12 @@ impl<'i> RequestBody<'i> {
             if matches!(self.rule, Rule::Ended) {
                 return Ok(None);
             }
-            let Some(frame) = self.frame().await? else {
+            // Most requests have no body, and nothing is waited for.
+            let frame = match &self.source {
+                Source::Wire(incoming) if incoming.is_end_stream() => None,
+                _ => self.frame().await?,
+            };
+            let Some(frame) = frame else {
                 self.finish()?;
                 return Ok(None);
             };

@@ -291,7 +291,6 @@ fn outcome(record: &Record) -> Outcome {
 
 impl Drop for Recording {
     fn drop(&mut self) {
-        let now = self.observers.clock.now();
         self.record.bytes_in = self.received.load(Ordering::Relaxed);
         self.record.total_micros = micros(self.began.elapsed());
         if self.record.ended == Ended::Unanswered {
@@ -299,7 +298,7 @@ impl Drop for Recording {
         }
         self.observers.figures.done(&self.done());
         self.end_trace();
-        self.observers.audit.write(&self.record, now);
+        self.observers.audit.write(&self.record, &*self.observers.clock);
     }
 }
 

@@ -287,7 +287,8 @@ impl<'r> ClaimV4<'r> {
     }
 
     fn check_signed_headers(&self, headers: &HeaderMap) -> Result<(), SignatureError> {
-        let signed = |name: &str| names(self.signed_headers).any(|known| known == name.as_bytes());
+        let signed: Vec<&[u8]> = names(self.signed_headers).collect();
+        let signed = |name: &str| signed.contains(&name.as_bytes());
         if !signed("host") {
             return Err(SignatureError::UnsignedHeader("host".into()));
         }
@@ -389,9 +390,11 @@ pub(super) fn check_scope(
 }
 
 fn check_names(signed_headers: &str) -> Result<(), &'static str> {
-    let lower =
-        |name: &[u8]| !name.is_empty() && !name.iter().any(|byte| byte.is_ascii_uppercase() || *byte <= b' ');
-    if names(signed_headers).all(lower) { Ok(()) } else { Err("the signed headers are not lower-case names") }
+    let lower = signed_headers.bytes().all(|byte| byte > b' ' && !byte.is_ascii_uppercase());
+    match lower && names(signed_headers).all(|name| !name.is_empty()) {
+        true => Ok(()),
+        false => Err("the signed headers are not lower-case names"),
+    }
 }
 
 /// The request's time: `x-amz-date`, else `date`.

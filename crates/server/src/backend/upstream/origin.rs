@@ -173,7 +173,8 @@ impl Origin {
             let location = self.location(bucket);
             let credentials = self.credentials.current().await.map_err(|reason| self.unavailable(&reason))?;
             let began = Instant::now();
-            let sent = self.attempt(bucket, head, &mut body, (&location, &credentials), attempt > 1).await;
+            let sent =
+                self.attempt(bucket, head, &mut body, (&location, &credentials), (began, attempt > 1)).await;
             let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
             self.figures.sent(sent.as_ref().ok().map(|received| received.status), micros);
             let again = attempt < MOST_ATTEMPTS && body.can_be_sent_again();
@@ -213,7 +214,7 @@ impl Origin {
         head: &Head,
         body: &mut Outgoing<'_, '_>,
         (location, credentials): (&Location, &Arc<Credentials>),
-        fresh: bool,
+        (now, fresh): (Instant, bool),
     ) -> Result<Received, Failed> {
         let (address, in_path) = self.addressed(bucket, &location.address);
         let authority = match &address {
@@ -223,7 +224,8 @@ impl Origin {
         let (mut request, pieces, go) = self
             .request(head, body, (&authority, in_path), (&location.region, credentials))
             .map_err(|reason| Failed::Refused(Refusal::internal(reason)))?;
-        let mut link = match self.pool.take(&authority).filter(|_| !fresh) {
+        let waiting = (!fresh).then(|| self.pool.take(&authority, now)).flatten();
+        let mut link = match waiting {
             Some(link) => link,
             None => self.connect(&address).await.map_err(Failed::Unsent)?,
         };

@@ -39,13 +39,13 @@ impl Pool {
     }
 
     /// One that is still open: the one that was used last.
-    pub(super) fn take(&self, authority: &str) -> Option<Link> {
+    pub(super) fn take(&self, authority: &str, now: Instant) -> Option<Link> {
         let shelf = self.shelf()?;
         loop {
             let idle = shelf.lock().unwrap_or_else(PoisonError::into_inner).get_mut(authority)?.pop_back()?;
             let mut link = idle.link;
             let mut context = Context::from_waker(Waker::noop());
-            if idle.since.elapsed() < IDLE && link.is_free(&mut context) {
+            if now.duration_since(idle.since) < IDLE && link.is_free(&mut context) {
                 return Some(link);
             }
         }
@@ -54,6 +54,7 @@ impl Pool {
     /// Keeps one whose answer has been read to its end.
     pub(super) fn put(&self, authority: &Arc<str>, mut link: Link) {
         link.was_used();
+        let since = Instant::now();
         let Some(shelf) = self.shelf() else { return };
         let mut stale = Vec::new();
         {
@@ -62,10 +63,12 @@ impl Pool {
                 Some(idle) => idle,
                 None => all.entry(Arc::clone(authority)).or_default(),
             };
-            while idle.front().is_some_and(|oldest| oldest.since.elapsed() >= IDLE) || idle.len() >= MOST {
+            while idle.front().is_some_and(|oldest| since.duration_since(oldest.since) >= IDLE)
+                || idle.len() >= MOST
+            {
                 stale.extend(idle.pop_front());
             }
-            idle.push_back(Idle { link, since: Instant::now() });
+            idle.push_back(Idle { link, since });
         }
         // Closed outside the lock.
         drop(stale);
