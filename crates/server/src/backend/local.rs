@@ -82,6 +82,8 @@ pub mod conditions;
 
 pub mod request;
 
+mod cached;
+
 mod places;
 
 mod schema;

@@ -1,27 +1,35 @@
 //! Content on its way out: a range of an object as a stream of chunks.
 //!
-//! Files are read on blocking threads, one chunk ahead of the consumer, and one file at a time is open.
-//! What is missing or short is [`StoreError::Corrupt`]: the reader's pins keep others from unlinking it.
+//! What the system has in memory is read here and now; what it has not, on a blocking thread, and then the system is told
+//! what comes next, so that the disk works while a chunk is sent. One file at a time is open, and one buffer is in use: a
+//! consumer that is done with a chunk when it asks for the next has it read into the same memory, still in the processor's
+//! cache. What is missing or short is [`StoreError::Corrupt`]: the reader's pins keep others from unlinking it.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use super::cached;
 use super::contents::Slice;
 use super::error::StoreError;
 use super::pins::Pinned;
 use super::places::{ContentId, Places};
 
-/// The most that one chunk holds, in bytes.
-pub const CHUNK: usize = 256 << 10;
+/// The most that one chunk holds, in bytes: more than hyper gathers before it sends, so that it is done with one when it
+/// asks for the next.
+pub const CHUNK: usize = 512 << 10;
+
+/// So many bytes may be had at once, one chunk after the other; then whoever else is served by this thread has a turn.
+const TURN: usize = 4 * CHUNK;
 
 /// The bytes of an object as they were when it was looked up, whatever happens to it since.
 pub struct Content {
@@ -63,9 +71,11 @@ impl Content {
     /// [`StoreError::RangeNotSatisfiable`].
     pub fn read(self, range: Range<u64>) -> Result<ContentStream, StoreError> {
         let slices = within(&self.slices, self.size, &range)?;
-        let reader = Reader { slices: slices.into(), opened: self.opened, places: self.places };
+        let (opened, places) = (self.opened, self.places);
+        let reader = Reader { slices: slices.into(), opened, places, buffer: Buffer::default() };
         Ok(ContentStream {
             next: Next::Idle(reader),
+            turn: TURN,
             remaining: range.end - range.start,
             _pinned: self.pinned,
         })
@@ -102,7 +112,7 @@ fn within(slices: &[Slice], size: u64, range: &Range<u64>) -> Result<Vec<Slice>,
 
 fn open(places: &Places, id: ContentId) -> Result<File, StoreError> {
     places.open(id).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => StoreError::Corrupt(format!("the file of content {id} is missing")),
+        io::ErrorKind::NotFound => StoreError::Corrupt(format!("the file of content {id} is missing")),
         _ => StoreError::io("open a content file")(error),
     })
 }
@@ -110,6 +120,8 @@ fn open(places: &Places, id: ContentId) -> Result<File, StoreError> {
 /// Bytes of a content, in order, in chunks of at most [`CHUNK`] bytes. Ends after an error.
 pub struct ContentStream {
     next: Next,
+    /// Bytes that may be had before it is another's turn.
+    turn: usize,
     remaining: u64,
     _pinned: Pinned,
 }
@@ -132,15 +144,23 @@ impl ContentStream {
             match std::mem::replace(&mut self.next, Next::Ended) {
                 Next::Ended => return Poll::Ready(None),
                 Next::Idle(reader) if reader.slices.is_empty() => return Poll::Ready(None),
-                Next::Idle(mut reader) => match reader.inline_chunk() {
+                Next::Idle(reader) if self.turn == 0 => {
+                    self.turn = TURN;
+                    self.next = Next::Idle(reader);
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Next::Idle(mut reader) => match reader.chunk_at_hand() {
                     Some(bytes) => {
+                        self.turn = self.turn.saturating_sub(bytes.len());
                         self.next = Next::Idle(reader);
                         return Poll::Ready(Some(Ok(bytes)));
                     }
-                    None => self.next = Next::Reading(spawn_blocking(move || reader.file_chunk())),
+                    None => self.next = Next::Reading(spawn_blocking(move || reader.read_chunk())),
                 },
                 Next::Reading(mut job) => {
                     let Poll::Ready(done) = Pin::new(&mut job).poll(cx) else {
+                        self.turn = TURN;
                         self.next = Next::Reading(job);
                         return Poll::Pending;
                     };
@@ -148,10 +168,7 @@ impl ContentStream {
                         Ok(chunk) => chunk,
                         Err(failure) => return Poll::Ready(Some(Err(failure))),
                     };
-                    self.next = match reader.ends() || reader.starts_inline() {
-                        true => Next::Idle(reader),
-                        false => Next::Reading(spawn_blocking(move || reader.file_chunk())),
-                    };
+                    self.next = Next::Idle(reader);
                     return Poll::Ready(Some(Ok(bytes)));
                 }
             }
@@ -182,59 +199,88 @@ struct Reader {
     slices: VecDeque<Slice>,
     opened: Option<(ContentId, File)>,
     places: Places,
+    buffer: Buffer,
 }
 
 impl Reader {
-    fn ends(&self) -> bool {
-        self.slices.is_empty()
-    }
-
-    fn starts_inline(&self) -> bool {
-        self.slices.front().is_some_and(|slice| slice.inline.is_some())
-    }
-
-    /// The first slice, if its bytes are here already.
-    fn inline_chunk(&mut self) -> Option<Bytes> {
-        let Slice { inline: Some(bytes), start, size, .. } = self.slices.front()? else { return None };
-        let from = usize::try_from(*start).ok()?;
-        let to = from.checked_add(usize::try_from(*size).ok()?)?;
-        // The index says that the slice lies within its source; if it lies, the stream ends short, and
-        // the file path below reports it.
-        let chunk = (to <= bytes.len()).then(|| bytes.slice(from..to))?;
-        self.slices.pop_front();
-        Some(chunk)
-    }
-
-    /// Reads the next chunk of the first slice's file.
-    fn file_chunk(mut self) -> Result<(Self, Bytes), StoreError> {
-        let Some(mut slice) = self.slices.pop_front() else { return Ok((self, Bytes::new())) };
-        let id = slice.source;
-        if slice.inline.is_some() {
-            return Err(StoreError::Corrupt(format!("content {id} is shorter than the index says")));
+    /// The next chunk, if its bytes are in memory.
+    fn chunk_at_hand(&mut self) -> Option<Bytes> {
+        let slice = self.slices.front()?;
+        if let Some(bytes) = &slice.inline {
+            let from = usize::try_from(slice.start).ok()?;
+            let to = from.checked_add(usize::try_from(slice.size).ok()?)?;
+            // The index says that the slice lies within its source; if it lies, reading the chunk reports it.
+            let chunk = (to <= bytes.len()).then(|| bytes.slice(from..to))?;
+            self.slices.pop_front();
+            return Some(chunk);
         }
-        let failed = StoreError::io("read a content file");
-        let mut file = match self.opened.take() {
+        let (_, file) = self.opened.as_ref().filter(|(opened, _)| *opened == slice.source)?;
+        let mut room = self.buffer.room(wanted(slice));
+        let read = cached::read(file, &mut room, slice.start, self.places.are_in_memory());
+        let chunk = self.buffer.fill(room, read);
+        self.pass(read);
+        (read > 0).then_some(chunk)
+    }
+
+    /// Reads the next chunk of the first slice's file. Blocks.
+    fn read_chunk(mut self) -> Result<(Self, Bytes), StoreError> {
+        let Some(slice) = self.slices.front() else { return Ok((self, Bytes::new())) };
+        let (id, wanted) = (slice.source, wanted(slice));
+        let short = || StoreError::Corrupt(format!("content {id} is shorter than the index says"));
+        if slice.inline.is_some() {
+            return Err(short());
+        }
+        let file = match self.opened.take() {
             Some((opened, file)) if opened == id => file,
             _ => open(&self.places, id)?,
         };
-        let wanted = usize::try_from(slice.size).unwrap_or(CHUNK).min(CHUNK);
-        // Within a slice the file's own position moves on; seeking costs nothing when it is there already.
-        let mut chunk = Vec::with_capacity(wanted);
-        let read = file
-            .seek(SeekFrom::Start(slice.start))
-            .and_then(|_| (&file).take(wanted as u64).read_to_end(&mut chunk))
-            .map_err(failed)?;
-        if read < wanted {
-            return Err(StoreError::Corrupt(format!(
-                "the file of content {id} is shorter than the index says"
-            )));
-        }
-        slice.start += wanted as u64;
-        slice.size -= wanted as u64;
-        if slice.size > 0 {
-            self.slices.push_front(slice);
-        }
+        let mut room = self.buffer.room(wanted);
+        file.read_exact_at(&mut room, slice.start).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => short(),
+            _ => StoreError::io("read a content file")(error),
+        })?;
+        cached::soon(&file, slice.start + wanted as u64, CHUNK);
         self.opened = Some((id, file));
-        Ok((self, Bytes::from(chunk)))
+        let chunk = self.buffer.fill(room, wanted);
+        self.pass(wanted);
+        Ok((self, chunk))
+    }
+
+    /// So many bytes of the first slice have been read.
+    fn pass(&mut self, bytes: usize) {
+        let Some(slice) = self.slices.front_mut() else { return };
+        slice.start += bytes as u64;
+        slice.size -= bytes as u64;
+        if slice.size == 0 {
+            self.slices.pop_front();
+        }
+    }
+}
+
+/// How many bytes of a slice make a chunk.
+fn wanted(slice: &Slice) -> usize {
+    usize::try_from(slice.size).unwrap_or(CHUNK).min(CHUNK)
+}
+
+/// The memory of the last chunk: the next one's, too, once nobody has a part of it any more.
+#[derive(Default)]
+struct Buffer(Bytes);
+
+impl Buffer {
+    /// Room for so many bytes.
+    fn room(&mut self, wanted: usize) -> BytesMut {
+        match std::mem::take(&mut self.0).try_into_mut() {
+            Ok(mut free) if free.len() >= wanted => {
+                free.truncate(wanted);
+                free
+            }
+            _ => BytesMut::zeroed(wanted),
+        }
+    }
+
+    /// The first bytes of what was room.
+    fn fill(&mut self, room: BytesMut, read: usize) -> Bytes {
+        self.0 = room.freeze();
+        self.0.slice(..read)
     }
 }

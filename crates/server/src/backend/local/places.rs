@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
+use super::cached;
 use super::error::StoreError;
 
 /// The file of the index.
@@ -51,6 +52,7 @@ impl FromSql for ContentId {
 #[derive(Debug, Clone)]
 pub(super) struct Places {
     root: Arc<Path>,
+    in_memory: bool,
     _lock: Arc<File>,
 }
 
@@ -67,7 +69,7 @@ impl Places {
             TryLockError::WouldBlock => StoreError::InUse(root.display().to_string()),
             TryLockError::Error(error) => StoreError::io("take the lock")(error),
         })?;
-        let places = Self { root: root.into(), _lock: Arc::new(lock) };
+        let places = Self::of(root, lock);
         make_directory(&places.incoming_directory(), false)?;
         make_directory(&root.join("content"), false)?;
         for shelf in 0..=u8::MAX {
@@ -98,7 +100,16 @@ impl Places {
             Err(TryLockError::WouldBlock) => true,
             Err(TryLockError::Error(error)) => return Err(StoreError::io("take the lock")(error)),
         };
-        Ok((Self { root: root.into(), _lock: Arc::new(lock) }, in_use))
+        Ok((Self::of(root, lock), in_use))
+    }
+
+    fn of(root: &Path, lock: File) -> Self {
+        Self { root: root.into(), in_memory: cached::is_in_memory(root), _lock: Arc::new(lock) }
+    }
+
+    /// Whether no disk is behind them.
+    pub(super) fn are_in_memory(&self) -> bool {
+        self.in_memory
     }
 
     pub(super) fn index(&self) -> PathBuf {

@@ -7,6 +7,7 @@ mod locks;
 mod model;
 mod multipart;
 mod operations;
+mod reading;
 mod recovery;
 mod settings;
 mod usage;
