@@ -9,9 +9,14 @@ use std::os::unix::net as unix;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::net::{TcpListener, UnixListener};
 
 use crate::config::ListenAt;
+
+/// How many bytes wait for a peer on this machine, at most (Linux takes it twice). Nothing is under way for long there; what
+/// waits has only left the processor's cache when it is read.
+const LOOPBACK_SEND_BUFFER: usize = 256 << 10;
 
 /// Sockets that the process was started with.
 #[derive(Debug, Clone, Default)]
@@ -126,6 +131,9 @@ impl Listener {
                 let (stream, peer) = listener.accept().await?;
                 // Small answers should not wait for each other.
                 let _ = stream.set_nodelay(true);
+                if peer.ip().to_canonical().is_loopback() {
+                    let _ = set_socket_send_buffer_size(&stream, LOOPBACK_SEND_BUFFER);
+                }
                 Ok(Accepted::Tcp(stream.into_std()?, peer))
             }
             Self::Unix(listener, _) => Ok(Accepted::Unix(listener.accept().await?.0.into_std()?)),
@@ -174,6 +182,21 @@ mod tests {
         // A file that is no socket is somebody's.
         std::fs::write(&path, "x").unwrap();
         assert!(Listener::bind(&at, &Inherited::default()).await.is_err());
+    }
+
+    /// Elsewhere the system finds out how much is under way.
+    #[tokio::test]
+    async fn little_waits_for_a_peer_on_this_machine() {
+        for address in ["127.0.0.1:0", "[::]:0"] {
+            let Ok(socket) = std::net::TcpListener::bind(address) else { continue };
+            let port = socket.local_addr().unwrap().port();
+            let inherited = Inherited::new(vec![Socket::Tcp(socket)]);
+            let listener = Listener::bind(&ListenAt::Systemd(0), &inherited).await.unwrap();
+            let _client = std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+            let Accepted::Tcp(stream, _) = listener.accept().await.unwrap() else { panic!() };
+            let waits = rustix::net::sockopt::socket_send_buffer_size(&stream).unwrap();
+            assert!((1..=2 * LOOPBACK_SEND_BUFFER).contains(&waits), "{address}: {waits}");
+        }
     }
 
     #[tokio::test]
