@@ -4,6 +4,7 @@
 
 mod fixture;
 
+use std::path::Path;
 use std::time::Duration;
 
 use fixture::Fixture;
@@ -169,4 +170,39 @@ async fn a_large_refused_upload_still_hears_why() {
     let answer = fixture.signed(&alice, "PUT", "/home/bob/k", "", &[], &body).await;
     assert_eq!((answer.status, answer.code()), (403, "AccessDenied"));
     fixture.running.stop().await;
+}
+
+/// What cannot be read to its end is cut off: nobody takes what came for all of it.
+#[tokio::test]
+async fn an_object_that_ends_early_ends_its_connection() {
+    let fixture = Fixture::start().await;
+    let size = 24 << 20;
+    let put = fixture.signed(&fixture.root, "PUT", "/home/large", "", &[], &vec![7; size]).await;
+    assert_eq!(put.status, 200, "{put:?}");
+    let request = fixture.request(&fixture.root, "GET", "/home/large", "", &[], b"");
+    let mut stream = TcpStream::connect(fixture.running.address()).await.unwrap();
+    stream.write_all(&request).await.unwrap();
+    let mut answer = vec![0; 1000];
+    stream.read_exact(&mut answer).await.unwrap();
+    let announced = format!("content-length: {size}\r\n");
+    assert!(String::from_utf8_lossy(&answer).to_lowercase().contains(&announced));
+    cut_files_of(fixture.folder.path(), size as u64, size as u64 - 1);
+    // Whether it just ends or is reset.
+    let _ = tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut answer)).await.unwrap();
+    let head = answer.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
+    let body = &answer[head..];
+    assert!(body.len() < size && body.iter().all(|byte| *byte == 7), "{}", body.len());
+    fixture.running.stop().await;
+}
+
+/// Of all files below a folder that are so long.
+fn cut_files_of(folder: &Path, from: u64, to: u64) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            cut_files_of(&path, from, to);
+        } else if path.metadata().unwrap().len() == from {
+            std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(to).unwrap();
+        }
+    }
 }
