@@ -6,9 +6,9 @@ use std::path::Path;
 /// Whether files in this directory lie in memory and nowhere else.
 #[cfg(target_os = "linux")]
 pub(super) fn is_in_memory(directory: &Path) -> bool {
-    const TMPFS_MAGIC: i64 = 0x0102_1994;
+    const TMPFS_MAGIC: rustix::fs::FsWord = 0x0102_1994;
 
-    rustix::fs::statfs(directory).is_ok_and(|system| i64::from(system.f_type) == TMPFS_MAGIC)
+    rustix::fs::statfs(directory).is_ok_and(|system| system.f_type == TMPFS_MAGIC)
 }
 
 /// Nowhere else is there reason to ask.
