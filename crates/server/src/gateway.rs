@@ -559,7 +559,8 @@ fn refused(
     id: RequestId,
     recording: &mut Recording,
 ) -> Response<ResponseBody> {
-    if refusal.status.is_server_error() {
+    // What is not to be had here is the client's affair.
+    if refusal.status.is_server_error() && refusal.status != StatusCode::NOT_IMPLEMENTED {
         tracing::error!(%id, code = refusal.code, reason = refusal.reason, "a request failed");
     }
     let reason = refusal.reason.clone().unwrap_or_else(|| refusal.message.clone());
