@@ -13,27 +13,24 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, EXPECT, HOST, HeaderName, RETRY_AFTER, SERVER, USER_AGENT,
-};
+use http::header::{HOST, HeaderName, SERVER, USER_AGENT};
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use wigeon_core::s3::BucketName;
-use wigeon_core::s3::error::ErrorDocument;
 use wigeon_core::s3::operation::Operation;
 use wigeon_core::s3::uri::{Target, UriError};
 use wigeon_core::sigv4::canonical::sha256_hex;
 use wigeon_core::sts::{FaultCode, Parameters, StsError};
 use wigeon_core::time::Clock;
 
+use crate::answers::{drain, refused, turned_away, xml_answer};
 use crate::arriving::Arriving;
 use crate::audit::Who;
 use crate::authenticate::{Authenticated, Authenticator};
 use crate::authorize::authorize;
-use crate::backend::protocol::xml::answer;
 use crate::backend::stores::Stores;
 use crate::body::{RequestBody, ResponseBody, empty, full};
 use crate::classify::{classify, classify_form};
@@ -58,13 +55,6 @@ const AMZ_REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 
 /// The longest STS or IAM request, in bytes: a token of 20,000 characters, policies and tags fit well.
 const LONGEST_QUERY_BODY: usize = 256 << 10;
-
-/// How much of a refused request's body is still read, and for how long, so that its sender sees the answer.
-const DRAINED: (usize, Duration) = (1 << 20, Duration::from_secs(2));
-
-/// The same of a sender who is known, as long as it goes on sending: most tools send a part of an upload whole before they
-/// look for an answer.
-const DRAINED_OF_KNOWN: (usize, Duration) = (64 << 20, Duration::from_secs(10));
 
 /// Everything that requests go through.
 pub struct Gateway {
@@ -111,7 +101,7 @@ impl Gateway {
         let arrival = Arrival { id: RequestId::next(), at: self.clock.now(), source_ip, tls: through.tls };
         let id = arrival.id;
         let named = Target::parse(host_of(&parts), parts.uri.path(), &domains);
-        let service = service(&parts, &named);
+        let service = Service::of(&parts, &named);
         // The rules for pages of the bucket that is named, whoever sent the request.
         let rules = named.as_ref().ok().and_then(|named| self.backend.cors(named.bucket()?));
         let mut recording = Recording::begin(&parts, &arrival, service, Arc::clone(&self.observers));
@@ -134,8 +124,7 @@ impl Gateway {
                 match answered.await {
                     Ok(response) => response,
                     Err(refusal) => {
-                        let most = if recording.is_of_somebody() { DRAINED_OF_KNOWN } else { DRAINED };
-                        Box::pin(drain(&parts, incoming, most)).await;
+                        Box::pin(drain(&parts, incoming, recording.is_of_somebody())).await;
                         let denial = refusal.denial.as_deref().filter(|_| parts.method != Method::HEAD);
                         let encoded = denial.and_then(|document| self.sts.encode(document));
                         refused(&parts, refusal, encoded, id, &mut recording)
@@ -455,37 +444,6 @@ fn preflight(
     Ok(response)
 }
 
-/// The answer to a request that is not looked at, in the form of the service that it is for.
-fn turned_away(
-    parts: &Parts,
-    service: Service,
-    code: FaultCode,
-    message: String,
-    id: RequestId,
-    recording: &mut Recording,
-) -> Response<ResponseBody> {
-    match service {
-        Service::S3 => refused(parts, Refusal::invalid_request(message), None, id, recording),
-        Service::Sts | Service::Iam => {
-            let error = StsError::new(code, message);
-            recording.refused(error.code.as_str(), error.message.clone(), None);
-            xml_answer(error.code.status(), error.to_xml(id.as_str()), false)
-        }
-    }
-}
-
-fn xml_answer(status: u16, xml: String, throttled: bool) -> Response<ResponseBody> {
-    let mut response = Response::new(full(xml));
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/xml"));
-    if throttled {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    }
-    // An answer may hold credentials, that to a GET as well.
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
 /// Bytes of the address and the headers.
 fn length_of_head(parts: &Parts) -> usize {
     parts.uri.path_and_query().map_or(0, |address| address.as_str().len()) + length_of_headers(parts)
@@ -510,34 +468,6 @@ fn host_of(parts: &Parts) -> &str {
     header.or(parts.uri.authority().map(Authority::as_str)).unwrap_or_default()
 }
 
-/// STS and IAM share their address with S3: their requests are forms posted to `/`, or carry an `Action`. On the host of a bucket
-/// `/` is the bucket.
-fn is_query(parts: &Parts, named: &Result<Target, UriError>) -> bool {
-    if *named != Ok(Target::Service) {
-        return false;
-    }
-    let form = parts
-        .headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.starts_with("application/x-www-form-urlencoded"));
-    let action = parts.uri.query().unwrap_or_default().split('&').any(|pair| pair.starts_with("Action="));
-    action || (form && parts.method == Method::POST)
-}
-
-/// Which service a request is for. IAM's requests have the form of STS's; their signature says whose they are,
-/// and one without a signature is refused by either.
-fn service(parts: &Parts, named: &Result<Target, UriError>) -> Service {
-    if !is_query(parts, named) {
-        return Service::S3;
-    }
-    let query = parts.uri.query().unwrap_or_default();
-    let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let scoped = header.contains("/iam/aws4_request") || query.contains("%2Fiam%2Faws4_request");
-    let versioned = query.split('&').any(|pair| pair == "Version=2010-05-08");
-    if scoped || versioned { Service::Iam } else { Service::Sts }
-}
-
 async fn query_body(incoming: Arriving) -> Result<Bytes, StsError> {
     let limited = Limited::new(incoming, LONGEST_QUERY_BODY).collect();
     match tokio::time::timeout(Duration::from_secs(30), limited).await {
@@ -549,45 +479,6 @@ async fn query_body(incoming: Arriving) -> Result<Bytes, StsError> {
 
 fn malformed(message: &str) -> StsError {
     StsError::new(FaultCode::ValidationError, message)
-}
-
-/// S3's answer to a refused request; without a body where the method has none.
-fn refused(
-    parts: &Parts,
-    refusal: Refusal,
-    encoded_message: Option<String>,
-    id: RequestId,
-    recording: &mut Recording,
-) -> Response<ResponseBody> {
-    // What is not to be had here is the client's affair.
-    if refusal.status.is_server_error() && refusal.status != StatusCode::NOT_IMPLEMENTED {
-        tracing::error!(%id, code = refusal.code, reason = refusal.reason, "a request failed");
-    }
-    let reason = refusal.reason.clone().unwrap_or_else(|| refusal.message.clone());
-    recording.refused(refusal.code, reason, refusal.by.clone().map(|by| *by));
-    let document = ErrorDocument { encoded_message, ..refusal.document(parts.uri.path(), id.as_str()) };
-    let mut response = answer(refusal.status, document.to_xml());
-    response.headers_mut().extend(refusal.headers.map(|headers| *headers).unwrap_or_default());
-    if let Some(seconds) = refusal.retry_after {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds.get()));
-    }
-    if parts.method == Method::HEAD {
-        *response.body_mut() = empty();
-    }
-    response
-}
-
-/// Reads what is left of a short body, so that a sender that writes before it reads sees the answer. One that
-/// still waits for `100 Continue` is not asked for its body at all.
-async fn drain(parts: &Parts, incoming: Arriving, (bytes, time): (usize, Duration)) {
-    if parts.headers.contains_key(EXPECT) && incoming.received() == 0 {
-        return;
-    }
-    let mut rest = Limited::new(incoming, bytes);
-    // The answer stands either way; what could not be read ends with the connection. Nothing of it is kept: this
-    // is where the bodies of strangers come.
-    let read = async { while let Ok(Some(Ok(_))) = tokio::time::timeout(DRAINED.1, rest.frame()).await {} };
-    let _ = tokio::time::timeout(time, read).await;
 }
 
 #[cfg(test)]

@@ -82,6 +82,8 @@ pub mod backend;
 
 pub mod readiness;
 
+pub mod answers;
+
 pub mod gateway;
 
 pub mod config;
