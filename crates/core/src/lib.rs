@@ -10,8 +10,6 @@ pub mod secret;
 
 pub mod encoding;
 
-pub mod json;
-
 pub mod arn;
 
 pub mod credentials;

@@ -12,7 +12,6 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use wigeon_core::json;
 use wigeon_core::time::{Clock, Timestamp};
 
 pub use self::file::{AuditFile, FileOptions, Unwritten};
@@ -101,7 +100,7 @@ impl Audit {
 
 fn append(record: &Record, lines: &mut Vec<u8>) {
     let begins = lines.len();
-    match json::append(record, lines) {
+    match serde_json::to_writer(&mut *lines, record) {
         Ok(()) => lines.push(b'\n'),
         Err(_) => lines.truncate(begins),
     }

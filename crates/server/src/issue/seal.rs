@@ -12,7 +12,6 @@ use aws_lc_rs::rand;
 use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
 use wigeon_core::credentials::Credentials;
-use wigeon_core::json;
 use wigeon_core::policy::Document;
 use wigeon_core::secret::Secret;
 use wigeon_core::sigv4::canonical::SigningSecret;
@@ -242,7 +241,7 @@ impl Sealer {
         let ring = self.ring();
         let key = ring.newest();
         let mut plain = Vec::with_capacity(USUAL_SESSION_LEN);
-        json::append(session, &mut plain).map_err(|_| IssueError::Crypto)?;
+        serde_json::to_writer(&mut plain, session).map_err(|_| IssueError::Crypto)?;
         // JSON does not mind trailing spaces. Four characters carry three bytes.
         let wanted = (minimum_len * 3).div_ceil(4).saturating_sub(OVERHEAD);
         if plain.len() < wanted {
