@@ -2,15 +2,18 @@
 
 import collections
 import concurrent.futures
+import hashlib
+import itertools
 import os
 import random
 import subprocess
+import threading
 
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from conftest import BINARY, Server, environment
+from conftest import BINARY, Server, environment, runner
 from test_operations import client
 
 MANY = 16
@@ -142,6 +145,43 @@ def test_versions_stay_in_order(s3, crowd):
         current = [found for found in objects if found["IsLatest"]]
         assert (read(s3, "versions", f"churn-{number}") is not None) == bool(current)
         assert sum(found["VersionId"] == "null" for found in objects + markers) <= 1
+
+
+@pytest.mark.parametrize("bucket", ["plain", "versions"])
+def test_nothing_that_is_written_during_a_move_is_lost(server, s3, tmp_path, bucket):
+    """One writes a key again and again, another moves it away: what is there no more was moved."""
+    (tmp_path / "aws-credentials").write_text("[default]\n" + "".join(f"{name} = {value}\n" for name, value in server.root.items()))
+    profiles = tmp_path / ".config/wigeon/profiles"
+    profiles.mkdir(parents=True)
+    (profiles / "own.toml").write_text(
+        'protocol = "s3"\nvendor = "own"\nscheme = "http"\ndefault_hostname = "127.0.0.1"\ncredentials = "aws:default"\nregion = "us-east-1"\n'
+        f'default_port = {server.address.split(":")[1]}\n[properties]\n"s3.bucket.virtualhost.disable" = true\n')
+    wigeon = runner(tmp_path)
+    gone, stop = [], threading.Event()
+
+    def write():
+        before = {}
+        for number in itertools.count():
+            new = {"Bucket": bucket, "Key": "moving", "Body": str(number)}
+            if tried(s3.put_object, **new, **before) != "ok":
+                gone.append(str(number - 1))
+                s3.put_object(**new)
+            before = {"IfMatch": f'"{hashlib.md5(new["Body"].encode()).hexdigest()}"'}
+            if stop.is_set():
+                return
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    outcomes = collections.Counter()
+    for number in range(60):
+        source, target = f"s3://{bucket}/moving", f"s3://{bucket}/moved-{number}"
+        moved = wigeon("mv", source, target, code=None)
+        assert moved.returncode == 0 or "changed while" in moved.stderr or "404" in moved.stderr, moved.stderr
+        outcomes["changed" if "changed while" in moved.stderr else moved.returncode] += 1
+    stop.set()
+    writer.join()
+    assert outcomes["changed"] and outcomes[0] and gone, outcomes
+    assert set(gone) <= {(read(s3, bucket, f"moved-{number}") or b"").decode() for number in range(60)}
 
 
 def test_afterwards_the_store_is_whole(server, s3):

@@ -60,14 +60,15 @@ mod ranges;
 
 mod download;
 
-mod copy;
+mod belongings;
 
-mod rewrite;
+mod copy;
 
 mod batch;
 
 mod tree;
 
+pub use belongings::{as_encrypted, as_written};
 pub use engine::Transfers;
 pub use error::TransferError;
 pub(crate) use file_slice::blocking;
@@ -77,7 +78,6 @@ pub use item::{Address, After, Done, Item, Place, Planned, Prefix, Report, Step}
 pub(crate) use names::BESIDE;
 pub use names::{NameRefused, Placer, local_path, relative_key};
 pub use progress::{Progress, Silent};
-pub use rewrite::{as_encrypted, as_written};
 pub use tree::{LINK_SUFFIX, Links, Meant, plan_copy, plan_download, plan_removal, plan_upload};
 pub use tuning::Tuning;
 

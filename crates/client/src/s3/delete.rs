@@ -6,8 +6,15 @@ use wigeon_core::s3::{BucketName, ObjectKey};
 
 use super::call::Call;
 use super::client::Client;
-use super::error::S3Error;
+use super::error::{ErrorKind, S3Error};
+use super::object::ETag;
 use super::xml;
+
+/// Said of an object that is not there, where one had to be.
+const NO_SUCH_KEY: &str = "NoSuchKey";
+
+/// Said of an object that is another than it had to be.
+const PRECONDITION_FAILED: &str = "PreconditionFailed";
 
 /// An object that the store did not remove, in its words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +37,23 @@ pub struct Doomed {
     pub key: ObjectKey,
     /// Which version; `null` for the one from before the bucket kept versions.
     pub version: Option<String>,
+    /// Only while the object is this one, where the store knows such a condition; one that does not removes it anyway.
+    pub etag: Option<ETag>,
+}
+
+impl Doomed {
+    /// An object, or a version, whatever it is.
+    #[must_use]
+    pub fn new(key: ObjectKey, version: Option<String>) -> Self {
+        Self { key, version, etag: None }
+    }
+}
+
+impl NotDeleted {
+    /// Whether it is another object by now than the one that was to be removed.
+    pub(crate) fn is_another(&self) -> bool {
+        self.code == PRECONDITION_FAILED
+    }
 }
 
 /// Whether versions go although somebody keeps them, which takes `s3:BypassGovernanceRetention`.
@@ -80,7 +104,7 @@ impl Client {
         self.send_whole(&Call::object("DeleteObject", Method::DELETE, bucket, key)).await.map(drop)
     }
 
-    /// Removes an object, or one version of it (DeleteObject).
+    /// Removes an object, or one version of it (DeleteObject). One that is not there is no error.
     ///
     /// # Errors
     /// See [`S3Error`].
@@ -90,9 +114,21 @@ impl Client {
         doomed: &Doomed,
         governance: Governance,
     ) -> Result<(), S3Error> {
-        let call = Call::object("DeleteObject", Method::DELETE, bucket, &doomed.key);
-        let call = governance.on(call.version(doomed.version.as_deref()))?;
-        self.send_whole(&call).await.map(drop)
+        let call = || {
+            let call = Call::object("DeleteObject", Method::DELETE, bucket, &doomed.key);
+            governance.on(call.version(doomed.version.as_deref()))
+        };
+        let removed = match &doomed.etag {
+            Some(etag) => self.send_whole(&call()?.header("if-match", etag.as_str())?).await,
+            None => self.send_whole(&call()?).await,
+        };
+        match removed {
+            Err(error) if doomed.etag.is_some() && error.code() == Some(NO_SUCH_KEY) => Ok(()),
+            Err(error) if doomed.etag.is_some() && error.kind() == ErrorKind::NotSupported => {
+                self.send_whole(&call()?).await.map(drop)
+            }
+            other => other.map(drop),
+        }
     }
 
     /// Removes up to [`Client::MOST_DELETED`] objects in one request (DeleteObjects), and says which were not.
@@ -105,11 +141,11 @@ impl Client {
         bucket: &BucketName,
         keys: &[ObjectKey],
     ) -> Result<Vec<NotDeleted>, S3Error> {
-        let doomed: Vec<_> = keys.iter().map(|key| Doomed { key: key.clone(), version: None }).collect();
+        let doomed: Vec<_> = keys.iter().map(|key| Doomed::new(key.clone(), None)).collect();
         self.delete_versions(bucket, &doomed, Governance::Kept).await
     }
 
-    /// The same for versions, which are gone for good.
+    /// The same for versions, which are gone for good, and for objects that are to be certain ones.
     ///
     /// # Errors
     /// Where the request as a whole failed; some may have been removed.
@@ -121,19 +157,31 @@ impl Client {
     ) -> Result<Vec<NotDeleted>, S3Error> {
         let (written, single): (Vec<_>, Vec<_>) =
             doomed.iter().partition(|doomed| xml::can_hold(doomed.key.as_str()));
+        let mut kept = Vec::new();
         for doomed in single {
-            self.delete_one(bucket, doomed, governance).await?;
+            match self.delete_one(bucket, doomed, governance).await {
+                Err(error) if error.kind() == ErrorKind::Precondition => kept.push(NotDeleted {
+                    key: doomed.key.to_string(),
+                    version: doomed.version.clone(),
+                    code: PRECONDITION_FAILED.to_owned(),
+                    message: String::new(),
+                }),
+                other => other?,
+            }
         }
         if written.is_empty() {
-            return Ok(Vec::new());
+            return Ok(kept);
         }
         let mut body =
             String::from("<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Quiet>true</Quiet>");
-        for Doomed { key, version } in written {
+        for Doomed { key, version, etag } in written {
             body.push_str("<Object>");
             xml::element(&mut body, "Key", key.as_str());
             if let Some(version) = version {
                 xml::element(&mut body, "VersionId", version);
+            }
+            if let Some(etag) = etag {
+                xml::element(&mut body, "ETag", etag.as_str());
             }
             body.push_str("</Object>");
         }
@@ -142,16 +190,19 @@ impl Client {
         let answer = self.send_whole(&governance.on(call)?).await?;
         // A store that has nothing to report may send no document at all.
         if answer.body.trim_ascii().is_empty() {
-            return Ok(Vec::new());
+            return Ok(kept);
         }
         let result: DeleteResult =
             xml::read(&answer.body).map_err(|what| self.not_understood("DeleteObjects", what))?;
+        // As without a condition: what is not there is removed.
+        let errors = result.errors.into_iter().filter(|error| error.code != NO_SUCH_KEY);
         let not_deleted = |error: DeleteError| NotDeleted {
             key: error.key,
             version: error.version_id.filter(|id| !id.is_empty()),
             code: error.code,
             message: error.message,
         };
-        Ok(result.errors.into_iter().map(not_deleted).collect())
+        kept.extend(errors.map(not_deleted));
+        Ok(kept)
     }
 }

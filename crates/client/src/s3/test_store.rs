@@ -1,6 +1,8 @@
 //! A store over HTTP for tests, in memory, that fails when and as it is told.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::mem;
+
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -38,6 +40,15 @@ pub(crate) enum Fault {
     LateError(&'static str),
 }
 
+/// What becomes of conditions on removals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Conditional {
+    #[default]
+    Known,
+    Ignored,
+    Refused,
+}
+
 /// A request that has come.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
@@ -56,6 +67,9 @@ pub(crate) struct Contents {
     pub(crate) seen: Vec<Seen>,
     /// Whether checksum headers are kept and answered with.
     pub(crate) checksums: bool,
+    pub(crate) conditional: Conditional,
+    /// Somebody writes these, by their paths, before the next removal is done.
+    pub(crate) written_before_removal: Vec<(String, Vec<u8>)>,
     /// Whether it says that its buckets keep no access control lists.
     pub(crate) without_lists: bool,
     /// How many requests it bears at once, each for so long: more are answered with SlowDown.
@@ -314,8 +328,15 @@ impl Contents {
             }
             ("POST", ..) if query.has("delete") => self.delete(path, &body),
             ("DELETE", ..) => {
-                self.objects.remove(path);
-                StatusCode::NO_CONTENT.into_response()
+                self.objects.extend(mem::take(&mut self.written_before_removal));
+                let wanted = headers.get("if-match").map(|tag| tag.to_str().unwrap());
+                if wanted.is_some() && self.conditional == Conditional::Refused {
+                    return refusal(501, "NotImplemented");
+                }
+                match self.remove(path, wanted) {
+                    Ok(()) => StatusCode::NO_CONTENT.into_response(),
+                    Err((status, code)) => refusal(status, code),
+                }
             }
             ("PUT", ..) => {
                 self.objects.insert(path.to_owned(), body.to_vec());
@@ -343,12 +364,36 @@ impl Contents {
     }
 
     fn delete(&mut self, path: &str, body: &[u8]) -> Response {
+        self.objects.extend(mem::take(&mut self.written_before_removal));
         let document = std::str::from_utf8(body).unwrap();
-        for key in document.split("<Key>").skip(1) {
-            let key = quick_xml::escape::unescape(key.split("</Key>").next().unwrap()).unwrap();
-            self.objects.remove(&format!("{path}/{key}"));
+        if document.contains("<ETag>") && self.conditional == Conditional::Refused {
+            return refusal(400, "MalformedXML");
         }
-        "<DeleteResult/>".into_response()
+        let element = |object: &str, name: &str| {
+            let text = object.split_once(&format!("<{name}>"))?.1.split_once(&format!("</{name}>"))?.0;
+            Some(quick_xml::escape::unescape(text).unwrap().into_owned())
+        };
+        let mut answer = "<DeleteResult>".to_owned();
+        for object in document.split("<Object>").skip(1) {
+            let key = element(object, "Key").unwrap();
+            if let Err((_, code)) = self.remove(&format!("{path}/{key}"), element(object, "ETag").as_deref())
+            {
+                let key = quick_xml::escape::escape(&key);
+                answer.push_str(&format!("<Error><Key>{key}</Key><Code>{code}</Code></Error>"));
+            }
+        }
+        (answer + "</DeleteResult>").into_response()
+    }
+
+    fn remove(&mut self, path: &str, wanted: Option<&str>) -> Result<(), (u16, &'static str)> {
+        if let Some(wanted) = wanted.filter(|_| self.conditional == Conditional::Known) {
+            let there = self.objects.get(path).ok_or((404, "NoSuchKey"))?;
+            if etag(there) != wanted {
+                return Err((412, "PreconditionFailed"));
+            }
+        }
+        self.objects.remove(path);
+        Ok(())
     }
 
     fn list_parts(&self, parts: &BTreeMap<u32, Vec<u8>>) -> Response {

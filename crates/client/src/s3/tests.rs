@@ -202,7 +202,7 @@ async fn a_customers_key_never_travels_in_the_clear() {
 #[tokio::test]
 async fn versions_are_removed_by_their_ids() {
     let store = TestStore::start().await;
-    let doomed = Doomed { key: key("a<b"), version: Some("v1".into()) };
+    let doomed = Doomed::new(key("a<b"), Some("v1".into()));
     store.client().delete_versions(&bucket(), &[doomed], Governance::Bypassed).await.unwrap();
     let contents = store.contents();
     let seen = contents.seen.last().unwrap();

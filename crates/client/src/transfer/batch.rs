@@ -19,9 +19,10 @@ use super::error::TransferError;
 use super::file_slice::blocking;
 use super::folder::{make_folder, make_link, remove_emptied};
 use super::item::{After, Done, Item, Place, Planned, Report, Step};
+use super::reader::changed;
 use super::tuning::FIRST_FILES;
 use super::width::Width;
-use crate::s3::{Client, ErrorKind, Verified};
+use crate::s3::{Client, Doomed, ErrorKind, Governance, Verified};
 
 /// The longest text that is taken for the target of a link.
 const LONGEST_LINK: u64 = 4096;
@@ -104,7 +105,7 @@ impl Transfers {
     }
 
     async fn step(&self, item: &Item) -> Result<Done, TransferError> {
-        const NOTHING: Done = Done { bytes: 0, verified: Verified::Checksum };
+        const NOTHING: Done = Done { bytes: 0, verified: Verified::Checksum, source: None };
         match &item.step {
             Step::Upload { from, to, options } => {
                 self.upload_file(&to.client, from, &to.address, options).await
@@ -117,11 +118,10 @@ impl Transfers {
                 self.download_within(&from.client, &from.address, Some(item.size), place).await
             }
             Step::Link { from, to, within } => {
-                let target = self.link_target(from, item.size).await?;
-                let bytes = target.len() as u64;
+                let (target, done) = self.link_target(from, item.size).await?;
                 make_link(within, to, target).await?;
-                self.progress.moved(bytes);
-                Ok(Done { bytes, ..NOTHING })
+                self.progress.moved(done.bytes);
+                Ok(Done { verified: Verified::Checksum, ..done })
             }
             Step::MakeFolder { to, within } => make_folder(within, to).await.map(|()| NOTHING),
             Step::Copy { from, to, options } if from.client.is_same(&to.client) => {
@@ -139,14 +139,14 @@ impl Transfers {
         }
     }
 
-    async fn link_target(&self, from: &Place, size: u64) -> Result<String, TransferError> {
+    async fn link_target(&self, from: &Place, size: u64) -> Result<(String, Done), TransferError> {
         let corrupt = || TransferError::Corrupt { subject: from.address.to_string(), what: "link target" };
         if size > LONGEST_LINK {
             return Err(corrupt());
         }
         let mut target = Vec::new();
-        self.download_stream(&from.client, &from.address, &mut target).await?;
-        String::from_utf8(target).map_err(|_| corrupt())
+        let done = self.download_stream(&from.client, &from.address, &mut target).await?;
+        Ok((String::from_utf8(target).map_err(|_| corrupt())?, done))
     }
 }
 
@@ -292,14 +292,15 @@ impl Crew<'_> {
 async fn remove_together(removals: Vec<Removal>) -> Vec<Outcome> {
     let Some(first) = removals.first() else { return Vec::new() };
     let (client, bucket) = (first.place.client.clone(), first.place.address.bucket.clone());
-    let keys: Vec<_> = removals.iter().map(|removal| removal.place.address.key.clone()).collect();
-    if keys.len() == 1 {
+    let doomed: Vec<_> = removals.iter().map(Removal::doomed).collect();
+    if doomed.len() == 1 {
         return remove_each(removals).await;
     }
-    match client.delete_objects(&bucket, &keys).await {
+    match client.delete_versions(&bucket, &doomed, Governance::Kept).await {
         Ok(kept) => {
             let outcome =
                 |place: &Place| match kept.iter().find(|kept| kept.key == place.address.key.as_str()) {
+                    Some(kept) if kept.is_another() => Err(TransferError::Changed(place.address.to_string())),
                     Some(kept) => Err(TransferError::NotRemoved(kept.clone())),
                     None => Ok(()),
                 };
@@ -309,7 +310,10 @@ async fn remove_together(removals: Vec<Removal>) -> Vec<Outcome> {
             });
             each.collect()
         }
-        Err(error) if error.kind() == ErrorKind::NotSupported => remove_each(removals).await,
+        // It has no such request, or does not understand its conditions.
+        Err(error) if error.kind() == ErrorKind::NotSupported || error.code() == Some("MalformedXML") => {
+            remove_each(removals).await
+        }
         Err(error) => {
             let text = error.to_string();
             let mut first = Some(TransferError::Store(error));
@@ -325,15 +329,23 @@ async fn remove_together(removals: Vec<Removal>) -> Vec<Outcome> {
 async fn remove_each(removals: Vec<Removal>) -> Vec<Outcome> {
     let mut outcomes = Vec::with_capacity(removals.len());
     for removal in removals {
-        let outcome = remove_object(&removal.place).await;
+        let Place { client, address } = &removal.place;
+        let outcome = client.delete_one(&address.bucket, &removal.doomed(), Governance::Kept).await;
+        let outcome = outcome.map_err(changed(address));
         outcomes.push(removal.ended(outcome));
     }
     outcomes
 }
 
 impl Removal {
+    /// The source of a move only while it is what has arrived.
+    fn doomed(&self) -> Doomed {
+        let etag = self.done.as_ref().and_then(|done| done.source.clone());
+        Doomed { etag, ..Doomed::new(self.place.address.key.clone(), None) }
+    }
+
     fn ended(self, outcome: Result<(), TransferError>) -> Outcome {
-        const REMOVED: Done = Done { bytes: 0, verified: Verified::Store };
+        const REMOVED: Done = Done { bytes: 0, verified: Verified::Store, source: None };
         Outcome::Ended(self.item, outcome.map(|()| self.done.unwrap_or(REMOVED)))
     }
 }

@@ -90,7 +90,7 @@ impl Transfers {
             }
             let verified = proof.check(from)?;
             place((to, within), content, times).await?;
-            return Ok(Done { bytes: head.size, verified });
+            return Ok(Done { bytes: head.size, verified, source: head.etag });
         }
         if let Some(root) = within {
             no_links_below(root, to).await?;
@@ -99,7 +99,7 @@ impl Transfers {
         self.write_all(&mut reader, &partial.file, |bytes| proof.update(bytes)).await?;
         let verified = proof.check(from)?;
         partial.persist(to, times).await?;
-        Ok(Done { bytes: head.size, verified })
+        Ok(Done { bytes: head.size, verified, source: head.etag })
     }
 
     async fn download_in_ranges(
@@ -125,7 +125,7 @@ impl Transfers {
         match checked {
             Ok(verified) => {
                 partial.persist(to, self.times.then(|| with_time(&head))).await?;
-                Ok(Done { bytes: head.size, verified })
+                Ok(Done { bytes: head.size, verified, source: head.etag })
             }
             Err(error) => {
                 partial.give_up();
@@ -170,7 +170,7 @@ impl Transfers {
             self.progress.moved(chunk.len() as u64);
         }
         to.flush().await.map_err(TransferError::Stream)?;
-        Ok(Done { bytes: head.size, verified: proof.check(from)? })
+        Ok(Done { bytes: head.size, verified: proof.check(from)?, source: head.etag })
     }
 }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use wigeon_core::s3::{BucketName, ObjectKey};
 
 use super::error::TransferError;
-use crate::s3::{Client, PutOptions, Verified};
+use crate::s3::{Client, ETag, PutOptions, Verified};
 
 /// An object's place in a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,12 +147,14 @@ pub enum Planned {
 }
 
 /// An item that is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Done {
     /// Its size.
     pub bytes: u64,
     /// What shows that it is the same on both sides.
     pub verified: Verified,
+    /// Of which object it was made, where it was one and its entity tag is known.
+    pub source: Option<ETag>,
 }
 
 /// What came of many items.

@@ -156,7 +156,7 @@ impl PartsInFlight {
             }
             other => other?,
         };
-        Ok(Done { bytes, verified: stored.verified })
+        Ok(Done { bytes, verified: stored.verified, source: None })
     }
 
     async fn completed_before(

@@ -54,6 +54,11 @@ impl ObjectReader {
         Self { client, from, etag, at: first, end, whole: false, body: None, fruitless: 0 }
     }
 
+    /// Of which object they are.
+    pub(crate) fn etag(&self) -> Option<&ETag> {
+        self.etag.as_ref()
+    }
+
     /// The next bytes; `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, TransferError> {
         loop {

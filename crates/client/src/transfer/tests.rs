@@ -3,12 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use futures_util::StreamExt;
+use futures_util::stream::LocalBoxStream;
 use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
 use wigeon_core::s3::{BucketName, ObjectKey};
 
 use super::*;
-use crate::s3::test_store::{Fault, TestStore};
+use crate::s3::test_store::{Conditional, Fault, TestStore};
 use crate::s3::{PutOptions, Verified};
 
 const TUNING: Tuning =
@@ -243,7 +245,7 @@ async fn a_tree_goes_on_past_a_file_that_fails() {
     let plan = plan_upload(folder.path(), &store.client(), &prefix("p/"), &options, Links::Skip.into())
         .await
         .unwrap();
-    let moved = futures_util::StreamExt::map(plan, |planned| {
+    let moved = plan.map(|planned| {
         planned.map(|planned| match planned {
             Planned::Item(item) => Planned::item(item.moving()),
             other => other,
@@ -281,7 +283,7 @@ async fn sources_of_a_move_are_removed_together() {
     let client = store.client();
     let plan = || {
         let plan = plan_download(&client, &prefix("p/"), folder.path(), Links::Skip.into());
-        futures_util::StreamExt::map(plan, |planned| {
+        plan.map(|planned| {
             planned.map(|planned| match planned {
                 Planned::Item(item) => Planned::item(item.moving()),
                 other => other,
@@ -304,6 +306,68 @@ async fn sources_of_a_move_are_removed_together() {
     assert!(store.contents().objects.is_empty());
 }
 
+/// What is written anew after it was moved stays, and is told; what is gone by then is moved all the same.
+#[tokio::test]
+async fn a_source_that_is_written_anew_stays() {
+    let other = TestStore::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    for conditional in [Conditional::Known, Conditional::Ignored, Conditional::Refused] {
+        for (count, way) in
+            [(1, "down"), (1, "inside"), (1, "across"), (3, "down"), (3, "inside"), (3, "across")]
+        {
+            let store = TestStore::start().await;
+            store.contents().conditional = conditional;
+            let paths: Vec<_> = (0..count).map(|number| format!("/bucket/p/f{number}")).collect();
+            for path in &paths {
+                store.contents().objects.insert(path.clone(), pattern(100));
+            }
+            store.contents().written_before_removal = vec![(paths[0].clone(), pattern(200))];
+            let (client, far) = (store.client(), other.client());
+            let (from, to, options) = (prefix("p/"), prefix("q/"), PutOptions::default());
+            let copy =
+                |target| plan_copy(&client, &from, target, &to, &Arc::default(), &options).boxed_local();
+            let plan: LocalBoxStream<'_, _> = match way {
+                "down" => plan_download(&client, &from, folder.path(), Links::Skip.into()).boxed_local(),
+                "inside" => copy(&client),
+                _ => copy(&far),
+            };
+            let moves = plan.map(|planned| match planned {
+                Ok(Planned::Item(item)) => Ok(Planned::item(item.moving())),
+                other => other,
+            });
+            let report = transfers().carry_out(moves).await.unwrap();
+            let kept = u64::from(conditional == Conditional::Known);
+            assert_eq!((report.done, report.failed), (count - kept, kept), "{conditional:?} {count} {way}");
+            let contents = store.contents();
+            let left: Vec<_> = paths.iter().filter_map(|path| contents.objects.get(path)).collect();
+            assert!(if kept == 1 { left == [&pattern(200)] } else { left.is_empty() }, "{count} {way}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_somebody_else_removed_is_moved() {
+    for count in [1, 3] {
+        let store = TestStore::start().await;
+        for number in 0..count {
+            store.contents().objects.insert(format!("/bucket/p/f{number}"), pattern(100));
+        }
+        let client = store.client();
+        // The answer to the first attempt is lost: at the second one nothing is there any more.
+        let lost = Fault::DoneButRefuse(500, "InternalError");
+        store.fail(if count == 1 { "DELETE " } else { "delete=" }, lost);
+        let (to, options) = (prefix("q/"), PutOptions::default());
+        let plan = plan_copy(&client, &prefix("p/"), &client, &to, &Arc::default(), &options);
+        let moves = StreamExt::map(plan, |planned| match planned {
+            Ok(Planned::Item(item)) => Ok(Planned::item(item.moving())),
+            other => other,
+        });
+        let report = transfers().carry_out(moves).await.unwrap();
+        assert_eq!((report.done, report.failed), (count, 0));
+        assert_eq!(store.contents().objects.len() as u64, count);
+    }
+}
+
 /// Two requests for each object, where its bucket keeps no lists, and two for all.
 #[tokio::test]
 async fn a_move_inside_a_store_asks_for_little() {
@@ -322,7 +386,7 @@ async fn a_move_inside_a_store_asks_for_little() {
             &Arc::default(),
             &PutOptions::default(),
         );
-        let plan = futures_util::StreamExt::map(plan, |planned| {
+        let plan = plan.map(|planned| {
             planned.map(|planned| match planned {
                 Planned::Item(item) => Planned::item(item.moving()),
                 other => other,

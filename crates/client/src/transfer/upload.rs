@@ -78,7 +78,7 @@ impl Transfers {
         let bytes = body.len() as u64;
         let stored = client.put_object(&to.bucket, &to.key, body, options).await?;
         self.progress.moved(bytes);
-        Ok(Done { bytes, verified: stored.verified })
+        Ok(Done { bytes, verified: stored.verified, source: None })
     }
 
     async fn upload_parts(

@@ -94,7 +94,7 @@ impl Remover {
     /// Removes one more, with the next thousand.
     pub(crate) async fn remove(&mut self, key: String, version: Option<String>) -> Result<(), Failure> {
         let key = ObjectKey::parse(key).map_err(|error| Failure::because(Kind::Error, &error))?;
-        self.batch.push(Doomed { key, version });
+        self.batch.push(Doomed::new(key, version));
         if self.batch.len() == Client::MOST_DELETED { self.send().await } else { Ok(()) }
     }
 

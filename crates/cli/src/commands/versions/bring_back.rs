@@ -136,7 +136,7 @@ async fn apply(
         Step::Nothing => {}
         Step::Uncover(marks) => {
             for mark in marks {
-                let doomed = Doomed { key: key.clone(), version: Some(mark.clone()) };
+                let doomed = Doomed::new(key.clone(), Some(mark.clone()));
                 client.delete_one(bucket, &doomed, Governance::Kept).await?;
             }
         }
