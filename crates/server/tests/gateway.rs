@@ -172,6 +172,38 @@ async fn a_large_refused_upload_still_hears_why() {
     fixture.running.stop().await;
 }
 
+/// Who removes what it has seen, removes nothing else: one by one and many at once.
+#[tokio::test]
+async fn what_was_written_anew_is_not_removed() {
+    let fixture = Fixture::start().await;
+    let root = &fixture.root;
+    // The MD5 of `x`; the others hold something else by now.
+    let tag = "\"9dd4e461268c8034f5c8564e155c67a6\"";
+    for (key, content) in [("a", "x"), ("b", "y"), ("c", "x"), ("d", "y")] {
+        let put = fixture.signed(root, "PUT", &format!("/home/{key}"), "", &[], content.as_bytes()).await;
+        assert_eq!(put.status, 200, "{put:?}");
+    }
+    for (key, status) in [("a", 204), ("b", 412), ("none", 404)] {
+        let path = format!("/home/{key}");
+        let deleted = fixture.signed(root, "DELETE", &path, "", &[("if-match", tag)], b"").await;
+        assert_eq!(deleted.status, status, "{key}: {deleted:?}");
+    }
+    let object =
+        |key| format!("<Object><Key>{key}</Key><ETag>{}</ETag></Object>", tag.replace('"', "&quot;"));
+    let document =
+        format!("<Delete><Quiet>true</Quiet>{}{}{}</Delete>", object("c"), object("d"), object("none"));
+    let answer = fixture.signed(root, "POST", "/home", "delete=", &[], document.as_bytes()).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    for (key, code) in [("d", "PreconditionFailed"), ("none", "NoSuchKey")] {
+        assert!(answer.body.contains(&format!("<Error><Key>{key}</Key><Code>{code}</Code>")), "{answer:?}");
+    }
+    assert_eq!(answer.body.matches("<Error>").count(), 2, "{answer:?}");
+    for (key, status) in [("a", 404), ("b", 200), ("c", 404), ("d", 200)] {
+        assert_eq!(fixture.signed(root, "GET", &format!("/home/{key}"), "", &[], b"").await.status, status);
+    }
+    fixture.running.stop().await;
+}
+
 /// What cannot be read to its end is cut off: nobody takes what came for all of it.
 #[tokio::test]
 async fn an_object_that_ends_early_ends_its_connection() {
