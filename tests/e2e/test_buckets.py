@@ -84,6 +84,10 @@ def test_the_public_is_out_until_the_bucket_says_otherwise(server, root, bucket)
     root.put_bucket_policy(Bucket=bucket, Policy=public)
     with urllib.request.urlopen(address, timeout=10) as answer:
         assert (answer.status, answer.read()) == (200, b"<p>")
+    # A stranger's link does not say what it is.
+    with pytest.raises(urllib.error.HTTPError) as renamed:
+        urllib.request.urlopen(f"{address}?response-content-type=text/plain", timeout=10)
+    assert renamed.value.code == 400
     unsigned = client(server, config=botocore.client.Config(signature_version=botocore.UNSIGNED))
     assert unsigned.get_object(Bucket=bucket, Key="page.html")["Body"].read() == b"<p>"
     with pytest.raises(botocore.exceptions.ClientError) as refused:

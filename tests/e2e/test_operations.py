@@ -159,6 +159,34 @@ def test_every_request_counts_once_under_its_operation_and_outcome(watched, iden
     assert all(line.startswith("wigeon_store_bucket_") for line in text.splitlines() if "shared" in line)
 
 
+def test_what_there_is_not_is_no_failure_of_the_server(watched):
+    before = metrics(watched.monitor)
+    failures = (watched.folder / "serve.log").read_text().count("a request failed")
+    root = client(watched)
+    with pytest.raises(ClientError) as refused:
+        root.put_bucket_encryption(Bucket="shared", ServerSideEncryptionConfiguration={"Rules": [
+            {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}]})
+    assert refused.value.response["Error"]["Code"] == "NotImplemented"
+    name = 'wigeon_requests_total{service="s3",operation="PutBucketEncryption",outcome="%s"}'
+    until(lambda: metrics(watched.monitor).get(name % "refused", 0) == before.get(name % "refused", 0) + 1)
+    assert metrics(watched.monitor).get(name % "failed", 0) == before.get(name % "failed", 0)
+    assert (watched.folder / "serve.log").read_text().count("a request failed") == failures
+
+
+def test_a_connection_whose_body_was_not_asked_for_is_said_to_end(watched):
+    host = watched.address
+    address = client(watched, config=Config(signature_version="s3v4")).generate_presigned_url(
+        "put_object", Params={"Bucket": "there-is-none", "Key": "k"})
+    target = address.split(host, 1)[1]
+    with socket.create_connection((host.split(":")[0], int(host.split(":")[1])), timeout=10) as sent:
+        head = f"PUT {target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+        sent.sendall(head.encode())
+        answer = b""
+        while piece := sent.recv(65536):
+            answer += piece
+    assert answer.startswith(b"HTTP/1.1 404 ") and b"\r\nconnection: close\r\n" in answer.lower(), answer
+
+
 def test_a_changed_directory_is_seen(watched):
     path = watched.folder / "directory.toml"
     good = path.read_text()

@@ -68,8 +68,7 @@ pub fn refused(
     id: RequestId,
     recording: &mut Recording,
 ) -> Response<ResponseBody> {
-    // What is not to be had here is the client's affair.
-    if refusal.status.is_server_error() && refusal.status != StatusCode::NOT_IMPLEMENTED {
+    if refusal.is_failure() {
         tracing::error!(%id, code = refusal.code, reason = refusal.reason, "a request failed");
     }
     let reason = refusal.reason.clone().unwrap_or_else(|| refusal.message.clone());
@@ -86,11 +85,16 @@ pub fn refused(
     response
 }
 
+/// Whether the sender still waits for `100 Continue`, and has not been asked for its body.
+#[must_use]
+pub fn is_unasked(parts: &Parts, incoming: &Arriving) -> bool {
+    parts.headers.contains_key(EXPECT) && incoming.received() == 0
+}
+
 /// Reads what is left of a short body, so that a sender that writes before it reads sees the answer; more of one who is
-/// known. One that
-/// still waits for `100 Continue` is not asked for its body at all.
+/// known. One that still waits for `100 Continue` is not asked for its body at all.
 pub async fn drain(parts: &Parts, incoming: Arriving, known: bool) {
-    if parts.headers.contains_key(EXPECT) && incoming.received() == 0 {
+    if is_unasked(parts, &incoming) {
         return;
     }
     let (bytes, time) = if known { DRAINED_OF_KNOWN } else { DRAINED };

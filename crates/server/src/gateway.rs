@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::header::{HOST, HeaderName, SERVER, USER_AGENT};
+use http::header::{CONNECTION, HOST, HeaderName, SERVER, USER_AGENT};
 use http::request::Parts;
 use http::uri::Authority;
-use http::{HeaderValue, Method, Response, StatusCode};
+use http::{HeaderValue, Method, Response, StatusCode, Version};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use wigeon_core::s3::BucketName;
@@ -26,11 +26,11 @@ use wigeon_core::sigv4::canonical::sha256_hex;
 use wigeon_core::sts::{FaultCode, Parameters, StsError};
 use wigeon_core::time::Clock;
 
-use crate::answers::{drain, refused, turned_away, xml_answer};
+use crate::answers::{drain, is_unasked, refused, turned_away, xml_answer};
 use crate::arriving::Arriving;
 use crate::audit::Who;
 use crate::authenticate::{Authenticated, Authenticator};
-use crate::authorize::authorize;
+use crate::authorize::{Permit, authorize};
 use crate::backend::stores::Stores;
 use crate::body::{RequestBody, ResponseBody, empty, full};
 use crate::classify::{classify, classify_form};
@@ -121,7 +121,9 @@ impl Gateway {
             Service::S3 => {
                 let address = (domains.as_slice(), named, rules.as_deref());
                 let answered = Box::pin(self.s3(&parts, address, &mut incoming, arrival, &mut recording));
-                match answered.await {
+                let answered = answered.await;
+                let unasked = is_unasked(&parts, &incoming);
+                let mut response = match answered {
                     Ok(response) => response,
                     Err(refusal) => {
                         Box::pin(drain(&parts, incoming, recording.is_of_somebody())).await;
@@ -129,7 +131,12 @@ impl Gateway {
                         let encoded = denial.and_then(|document| self.sts.encode(document));
                         refused(&parts, refusal, encoded, id, &mut recording)
                     }
+                };
+                if unasked && !response.status().is_success() && parts.version == Version::HTTP_11 {
+                    // The body never comes, and what would be sent in its place is no request.
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
+                response
             }
         };
         if let Some(rules) = &rules {
@@ -214,6 +221,7 @@ impl Gateway {
         let region = self.authenticator.region();
         let permit = authorize(request, authenticated, classified, snapshot, region, &self.backend).await?;
         recording.allowed(permit.allowed_by().cloned());
+        no_stranger_renames(&permit)?;
         recording.enter(Step::Backend);
         let mut body = RequestBody::new(incoming, permit.authenticated(), permit.request().headers())?
             .at_pace(self.limits.pace())
@@ -479,6 +487,18 @@ async fn query_body(incoming: Arriving) -> Result<Bytes, StsError> {
 
 fn malformed(message: &str) -> StsError {
     StsError::new(FaultCode::ValidationError, message)
+}
+
+/// What the public reads has the media type and the headers that it was stored with: a link of a stranger's makes no page of a
+/// picture.
+fn no_stranger_renames(permit: &Permit) -> Result<(), Refusal> {
+    let stranger = matches!(permit.authenticated().caller(), Caller::Anonymous);
+    match stranger && permit.request().query.iter().any(|(name, _)| name.starts_with("response-")) {
+        true => Err(Refusal::invalid_request(
+            "Request specific response headers cannot be used for anonymous GET requests.",
+        )),
+        false => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -269,15 +269,26 @@ impl Recording {
             code: record.code.as_deref(),
             peer: record.source_ip,
             request_id: record.request_id.as_str(),
-            failed: record.status.is_none_or(|status| status >= 500) || record.ended == Ended::Failed,
+            failed: record.status.is_none() || is_failure(record) || record.ended == Ended::Failed,
         };
         tracer.end(*trace, &ended);
     }
 }
 
+/// Whether the server failed, or a store behind it. What there is not, and what is more than one may use here (a store behind that
+/// says so was allowed to be asked), is no failure, though S3 says it with 501 and 503.
+fn is_failure(record: &Record) -> bool {
+    record.status.is_some_and(|status| status >= 500)
+        && match record.code.as_deref() {
+            Some("NotImplemented") => false,
+            Some("SlowDown") => record.decision != Some(Verdict::Denied),
+            _ => true,
+        }
+}
+
 fn outcome(record: &Record) -> Outcome {
     match (record.status, record.ended) {
-        (Some(500..), _) => Outcome::Failed,
+        _ if is_failure(record) => Outcome::Failed,
         (Some(400..), _)
             if record.decision == Some(Verdict::Denied) && record.code.as_deref() == Some("AccessDenied") =>
         {

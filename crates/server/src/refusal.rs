@@ -140,6 +140,13 @@ impl Refusal {
         Self { reason: Some(reason.into()), ..refusal }
     }
 
+    /// Whether the server failed, or a store behind it. What is asked for in vain, and what is more than one may use, is no
+    /// failure, though S3 says so with 501 and 503.
+    #[must_use]
+    pub fn is_failure(&self) -> bool {
+        self.status.is_server_error() && !matches!(self.code, "NotImplemented" | "SlowDown")
+    }
+
     /// The body of the answer.
     #[must_use]
     pub fn document(&self, resource: &str, request_id: &str) -> ErrorDocument {

@@ -309,6 +309,11 @@ async fn chunked_bodies_that_lie_are_refused() {
         ("trailer twice", &announced[..], format!("5\r\nhello\r\n0\r\n{crc}\r\n{crc}\r\n\r\n")),
         ("another trailer", &announced[..], format!("5\r\nhello\r\n0\r\n{crc}\r\nx-amz-meta-a:1\r\n\r\n")),
         (
+            "a trailer that proves nothing",
+            &[announced[0], ("x-amz-trailer", "x-amz-meta-a")][..],
+            "5\r\nhello\r\n0\r\nx-amz-meta-a:1\r\n\r\n".to_owned(),
+        ),
+        (
             "wrong digest",
             &announced[..],
             "5\r\nhello\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n".to_owned(),

@@ -128,6 +128,10 @@ impl FormPolicy {
                 FormCondition::Length(_) => false,
             })
         };
+        // The address names the bucket, and no signature covers the address: a condition has to.
+        if !covered("bucket") {
+            return Err(FormPolicyError::ExtraField("bucket".to_owned()));
+        }
         // `bucket` as a field says what the address says: it is held to that.
         let stray = |(name, value): &(&str, &str)| match *name {
             "bucket" => *value != bucket,
@@ -254,6 +258,14 @@ mod tests {
     ) {
         let error = check(extra, bucket, now).unwrap_err().to_string();
         assert!(error.contains(why), "{error}");
+    }
+
+    #[test]
+    fn a_form_is_for_a_bucket_that_its_document_names() {
+        let document = DOCUMENT.replace(r#"{"bucket": "home"}, "#, "");
+        let policy = FormPolicy::parse(document.as_bytes()).unwrap();
+        let error = policy.check(&form(&[]), "home", NOW.parse().unwrap()).unwrap_err();
+        assert_eq!(error, FormPolicyError::ExtraField("bucket".to_owned()));
     }
 
     #[rstest]

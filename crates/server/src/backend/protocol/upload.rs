@@ -133,14 +133,18 @@ impl Promised {
             .into_iter()
             .filter_map(|algorithm| request.header(algorithm.header()).map(|value| (algorithm, value)));
         let trailer = request.header("x-amz-trailer").unwrap_or_default().to_ascii_lowercase();
-        let in_trailer = ChecksumAlgorithm::ALL
-            .into_iter()
-            .find(|algorithm| trailer.split(',').any(|name| name.trim() == algorithm.header()));
+        let announced = |name: &str| {
+            let known = ChecksumAlgorithm::ALL.into_iter().find(|algorithm| algorithm.header() == name);
+            let unknown = "The value specified in the x-amz-trailer header is not supported";
+            known.ok_or_else(|| Refusal::invalid_request(unknown))
+        };
+        let names = trailer.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let mut in_trailer = names.map(announced).collect::<Result<Vec<_>, _>>()?.into_iter();
         let one = "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.";
-        match (in_headers.next(), in_headers.next(), in_trailer) {
-            (None, None, None) => Ok(Self::None),
-            (None, None, Some(algorithm)) => Ok(Self::Trailer(algorithm)),
-            (Some((algorithm, value)), None, None) => parse(algorithm, value).map(Self::Header),
+        match (in_headers.next(), in_headers.next(), in_trailer.next(), in_trailer.next()) {
+            (None, None, None, None) => Ok(Self::None),
+            (None, None, Some(algorithm), None) => Ok(Self::Trailer(algorithm)),
+            (Some((algorithm, value)), None, None, None) => parse(algorithm, value).map(Self::Header),
             _ => Err(Refusal::invalid_request(one)),
         }
     }
