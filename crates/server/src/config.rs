@@ -35,6 +35,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+use url::Host;
 use wigeon_core::s3::BucketName;
 
 pub use self::audit::AuditConfig;
@@ -194,15 +195,22 @@ impl Config {
             file.directory.read(place, &data)?.with_providers(file.provider, file.built_in, place)?;
         let plain = Self::new(data, directory);
         let upstreams = upstreams::read(file.upstream, file.local_buckets, place)?;
+        let listen = listen::read(file.listen, file.tls, place)?;
+        let metrics = file.metrics.map(|metrics| metrics.listen);
+        if let Some(address) = metrics.filter(|address| listen::is_at(&listen, *address)) {
+            return Err(place.malformed(format!(
+                "metrics.listen: {address} is where requests are served; take another port"
+            )));
+        }
         let secret = file.root.as_ref().map(|root| root.secret_key_file(place));
         Ok(Self {
-            listen: listen::read(file.listen, file.tls, place)?,
-            region: file.region.unwrap_or(plain.region),
+            region: file.region.map(|region| of_scopes(region, place)).transpose()?.unwrap_or(plain.region),
             session_keys: file.session_keys.map_or(plain.session_keys, |path| place.beside(&path)),
-            domains: file.domains,
+            domains: file.domains.into_iter().map(|name| domain(name, place)).collect::<Result<_, _>>()?,
             root: file.root.map(|root| root.read(place)).transpose()?,
             audit: file.audit.map(|audit| audit.read(place)).transpose()?.unwrap_or_default(),
-            metrics: file.metrics.map(|metrics| metrics.listen),
+            metrics,
+            listen,
             traces: file.traces.map(|traces| traces.read(place)).transpose()?,
             limits: file.limits.read(place)?,
             proxies: file.proxies.map(|proxies| proxies.read(place)).transpose()?.unwrap_or_default(),
@@ -218,6 +226,25 @@ impl Config {
     }
 }
 
+/// A region's name, as it stands in the scopes of signatures.
+fn of_scopes(region: String, place: Place<'_>) -> Result<String, ConfigError> {
+    match !region.is_empty()
+        && region.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    {
+        true => Ok(region),
+        false => Err(place.malformed(format!("region: `{region}` is no region's name, as `us-east-1`"))),
+    }
+}
+
+/// A name under which buckets are hosts, as it is compared.
+fn domain(name: String, place: Place<'_>) -> Result<String, ConfigError> {
+    match Host::parse(&name) {
+        Ok(Host::Domain(host)) if host.eq_ignore_ascii_case(&name) && !host.ends_with('.') => Ok(host),
+        _ => Err(place
+            .malformed(format!("domains: `{name}` is no host's name, as `s3.example.org`, without a port"))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -230,6 +257,26 @@ mod tests {
         fs::write(dir.path().join("secret"), "0123456789abcdef\n").unwrap();
         let config = Config::read(&dir.path().join("serve.toml"));
         (dir, config)
+    }
+
+    #[test]
+    fn what_would_never_fit_is_refused() {
+        for text in [
+            "region = ''",
+            "region = 'us/east'",
+            "domains = ['https://s3.example.org']",
+            "domains = ['s3.example.org:9000']",
+            "domains = ['127.0.0.1']",
+            "domains = ['']",
+            "listen = '127.0.0.1:9000'\n[metrics]\nlisten = '127.0.0.1:9000'",
+            "[metrics]\nlisten = '127.0.0.1:9000'",
+        ] {
+            let (_dir, config) = written(&format!("data = 'd'\n{text}"));
+            assert!(matches!(config, Err(ConfigError::Malformed { .. })), "{text}: {config:?}");
+        }
+        let (_dir, config) =
+            written("data = 'd'\nregion = 'default'\ndomains = ['S3.Example.org', 'localhost']");
+        assert_eq!(config.unwrap().domains, ["s3.example.org", "localhost"]);
     }
 
     #[test]

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
-use url::Url;
 
 use super::error::ConfigError;
 use super::place::Place;
@@ -117,8 +116,7 @@ impl CollectorTable {
         if let Some(token) = &self.token_file {
             place.secret(token, 1)?;
         }
-        let url = Url::parse(&self.url)
-            .map_err(|error| place.malformed(format!("audit.collector.url `{}`: {error}", self.url)))?;
+        let url = place.collector("audit.collector.url", &self.url)?;
         Ok(Destination {
             what: "audit records",
             url,
@@ -169,6 +167,7 @@ mod tests {
             "[audit]\nkeep = 3",
             "[audit]\nfile = 'a'\ncolector = 'x'",
             "[audit.collector]\nurl = 'not an address'",
+            "[audit.collector]\nurl = 'ftp://logs.example/in'",
             "[audit.collector]\nurl = 'https://x/'\nformat = 'xml'",
             "[audit.collector]\nurl = 'https://x/'\ntoken_file = 'there-is-none'",
         ] {

@@ -137,6 +137,12 @@ pub fn read(
     Ok(listeners)
 }
 
+/// Whether one of them has this very address.
+#[must_use]
+pub fn is_at(listeners: &[Listen], address: SocketAddr) -> bool {
+    address.port() != 0 && listeners.iter().any(|listener| listener.at == ListenAt::Tcp(address))
+}
+
 impl ListenTable {
     fn read(self, tls: Option<&Certificate>, place: Place<'_>) -> Result<Listen, ConfigError> {
         let at = address(&self.address, place)?;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use url::Url;
 use wigeon_core::secret::Secret;
 
 use super::error::ConfigError;
@@ -23,6 +24,21 @@ impl Place<'_> {
     pub fn malformed(&self, reason: impl Into<String>) -> ConfigError {
         let reason: String = reason.into();
         ConfigError::Malformed { path: self.0.to_owned(), reason: reason.trim().to_owned() }
+    }
+
+    /// The address of a collector, which is spoken to over HTTP; `key` is what names it.
+    ///
+    /// # Errors
+    /// [`ConfigError::Malformed`]
+    pub fn collector(&self, key: &str, text: &str) -> Result<Url, ConfigError> {
+        let url = Url::parse(text).map_err(|error| self.malformed(format!("{key} `{text}`: {error}")))?;
+        match url.scheme() {
+            "http" | "https" => Ok(url),
+            other => {
+                Err(self
+                    .malformed(format!("{key} `{text}`: `{other}` is not spoken here; use https or http")))
+            }
+        }
     }
 
     /// A secret of at least `shortest` characters, from a file beside the configuration that holds nothing else and

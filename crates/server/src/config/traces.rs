@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
-use url::Url;
 
 use super::error::ConfigError;
 use super::place::Place;
@@ -44,8 +43,7 @@ impl TracesTable {
         if let Some(token) = &self.token_file {
             place.secret(token, 1)?;
         }
-        let url = Url::parse(&self.url)
-            .map_err(|error| place.malformed(format!("traces.url `{}`: {error}", self.url)))?;
+        let url = place.collector("traces.url", &self.url)?;
         let sample = self.sample.unwrap_or(0.01);
         if !(0.0..=1.0).contains(&sample) {
             return Err(place.malformed("traces.sample is a share: between 0 and 1"));
@@ -84,7 +82,13 @@ mod tests {
                 .unwrap();
         assert_eq!((other.sample, other.follow), (1.0, false));
         assert_eq!(other.destination.ca_file.as_deref(), Some(Path::new("/etc/wigeon/ca.pem")));
-        for text in ["", "url = 'x'", "url = 'http://a/'\nsample = 2", "url = 'http://a/'\nsampel = 1"] {
+        for text in [
+            "",
+            "url = 'x'",
+            "url = 'http://a/'\nsample = 2",
+            "url = 'http://a/'\nsampel = 1",
+            "url = 'grpc://a:4317/'",
+        ] {
             assert!(read(text).is_err(), "{text}");
         }
     }
