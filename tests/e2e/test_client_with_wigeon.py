@@ -197,6 +197,8 @@ def test_a_batch_of_commands(own, admin):
         "cp 's3://home/alice/batch/f 3' batch-back\n"
         "cp nowhere s3://home/alice/batch/\n"
         "nonsense\n")
+    would = own("run", "-n", "jobs", code=3)
+    assert "would remove home/alice/batch/f 1 " in would.stdout and "2 of 6 items would fail" in would.stderr
     said = own("run", "jobs", code=3).stderr
     assert "line 4: cp nowhere" in said and "line 5: nonsense" in said and "2 removed" in said
     assert (own.home / "batch-back").read_text() == "3" and own("cat", "s3://home/alice/moved").stdout == "0"

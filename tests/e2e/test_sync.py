@@ -190,6 +190,15 @@ def test_a_plan_is_saved_read_and_applied(own, admin, place):  # noqa: F811
     assert place.objects() == read(place.local)
     plan.write_text("\n".join(plan.read_text().splitlines()[:-1]))
     assert "has no end" in own("sync", "--apply", plan, code=1).stderr
+    # Where nothing else was to be done, either: the same again would do no better.
+    (place.local / "a").write_bytes(b"111")
+    own("sync", place.local, place.address, "--plan-out", plan)
+    (place.local / "a").write_bytes(b"1111")
+    own("sync", "--apply", plan, code=3)
+    # What is for every command may stand before it.
+    done = own("--json", "sync", place.local, place.address, "--events")
+    assert [json.loads(line).get("event") for line in done.stdout.splitlines()] == ["done", None]
+    assert "--json" in own("sync", place.local, place.address, "--events", code=2).stderr
 
 
 def test_newer_targets_are_named_and_kept(own, place):  # noqa: F811

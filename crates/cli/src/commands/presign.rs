@@ -134,9 +134,14 @@ fn header(text: &str) -> Result<(String, String), String> {
 fn seconds(text: &str) -> Result<u32, String> {
     let given = match text.parse::<i64>() {
         Ok(seconds) => seconds,
+        Err(_)
+            if let Some(days) = text.strip_suffix('d').and_then(|days| days.trim().parse::<i64>().ok()) =>
+        {
+            days.saturating_mul(86_400)
+        }
         Err(_) => {
             let time: SignedDuration =
-                text.parse().map_err(|_| "write seconds, or a time such as 15m or 12h".to_owned())?;
+                text.parse().map_err(|_| "write seconds, or a time such as 15m, 12h or 7d".to_owned())?;
             time.as_secs()
         }
     };
@@ -153,6 +158,8 @@ mod tests {
     #[test]
     fn times() {
         assert_eq!(seconds("60"), Ok(60));
+        assert_eq!((seconds("7d"), seconds("1d")), (Ok(604_800), Ok(86_400)));
+        assert!(seconds("8d").is_err_and(|why| why.contains("seven days")) && seconds("-1d").is_err());
         assert_eq!(seconds("15m"), Ok(900));
         assert_eq!(seconds("1h 30m"), Ok(5400));
         assert_eq!(seconds("168h"), Ok(604_800));

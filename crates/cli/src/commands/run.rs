@@ -169,7 +169,7 @@ fn plan_remove(args: &Remove, stores: &Stores, context: &Context) -> Result<Plan
             continue;
         }
         let address = place.object()?;
-        let name = address.key.to_string();
+        let name = format!("{}/{}", address.bucket, address.key);
         let step = Step::RemoveObject(ObjectPlace { client, address });
         plans.push(stream::iter([Ok(Planned::item(Item::new(name, 0, step)))]).boxed());
     }

@@ -8,6 +8,7 @@ use wigeon_client::sync::{
     Apply, Comparison, Guard, Header, Plan, PlanWriter, SavedPlan, Side, Told, Totals, diff, plan,
 };
 
+use super::objects::human;
 use super::objects::progress::{Run, RunOptions};
 use super::objects::sides::{reading, whole};
 use super::objects::store::Stores;
@@ -151,5 +152,8 @@ fn partly(totals: Totals) -> Result<(), Failure> {
     if totals.failed == 0 {
         return Ok(());
     }
-    Err(Failure::new(Kind::Partial, format!("{} files could not be read", totals.failed)))
+    Err(Failure::new(
+        Kind::Partial,
+        format!("{} could not be read", human::count(totals.failed, "file", "files")),
+    ))
 }

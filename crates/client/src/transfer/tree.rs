@@ -178,7 +178,7 @@ pub fn plan_copy(
                     to: Place { client: to_client.clone(), address: target },
                     options: Arc::clone(&options),
                 };
-                Planned::item(Item::new(object.key, object.size, step))
+                Planned::item(Item::new(format!("{}/{}", from.bucket, object.key), object.size, step))
             }
             Err(error) => Planned::failed(object.key, error),
         })

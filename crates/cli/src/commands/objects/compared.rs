@@ -110,7 +110,10 @@ impl Counts {
         let not = self.differs + self.only_source + self.only_target + self.unknown;
         match (not, self.failed) {
             (0, 0) => Ok(()),
-            (0, failed) => Err(Failure::new(Kind::Partial, format!("{failed} files could not be compared"))),
+            (0, failed) => Err(Failure::new(
+                Kind::Partial,
+                format!("{} could not be compared", human::count(failed, "file", "files")),
+            )),
             (not, _) => Err(Failure::error(format!(
                 "{} not the same on both sides",
                 human::count(not, "file is", "files are")

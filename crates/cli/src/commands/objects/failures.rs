@@ -58,7 +58,9 @@ fn kind_of(error: &TransferError) -> Kind {
         TransferError::Store(_) => Kind::Error,
         TransferError::Guarded(..) => Kind::Denied,
         TransferError::NotRemoved(kept) if kept.code == "AccessDenied" => Kind::Denied,
-        TransferError::Changed(_) | TransferError::Outdated(_) | TransferError::Corrupt { .. } => Kind::Retry,
+        TransferError::Changed(_) | TransferError::Corrupt { .. } => Kind::Retry,
+        // Of a plan; the rest of it is done.
+        TransferError::Outdated(_) => Kind::Partial,
         TransferError::File { .. }
         | TransferError::Stream(_)
         | TransferError::NotAFile { .. }

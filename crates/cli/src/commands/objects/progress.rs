@@ -32,7 +32,7 @@ pub(crate) struct RunOptions {
     pub(crate) dry_run: bool,
 
     /// With --json: a line for each item as it is done, and the summary as the last line
-    #[arg(long, requires = "json")]
+    #[arg(long)]
     pub(crate) events: bool,
 
     /// Do not go on with what an earlier run left, and leave nothing for a later one
@@ -85,6 +85,10 @@ impl Run {
         options: &RunOptions,
         stop: &CancellationToken,
     ) -> Result<Self, Failure> {
+        // Not clap's to say: `--json` may stand before the command.
+        if options.events && !context.output.is_json() {
+            return Err(Failure::usage("--events goes with --json"));
+        }
         let shown = Shown::start(context, options.events);
         let progress: Arc<dyn Progress> = Arc::clone(&shown) as _;
         let tuning = if options.limit_rate.is_some() { Tuning::within_a_limit() } else { Tuning::default() };
@@ -265,15 +269,16 @@ fn tell_failures(context: &Context, several: bool, seen: &Seen) {
     for (name, failure) in &seen.failures {
         if several {
             let causes: String = failure.causes.iter().map(|cause| format!(": {cause}")).collect();
-            let text = format!("failed `{name}`: {}{causes}", failure.message);
+            let which = if name.is_empty() { String::new() } else { format!(" `{name}`") };
+            let text = format!("failed{which}: {}{causes}", failure.message);
             context.output.message(&human::name(&text));
         }
     }
 }
 
-/// Prints each item of a plan, as it would be done.
+/// Prints each item of a plan, as it would be done. What is known to fail is the failure of a part, as it would be then.
 async fn print_plan(context: &Context, mut plan: Plan<'_>) -> Result<(), Failure> {
-    let (mut files, mut bytes) = (0, 0);
+    let (mut files, mut bytes, mut failed) = (0, 0, 0);
     while let Some(planned) = plan.next().await {
         match planned? {
             Planned::Item(item) => {
@@ -300,13 +305,20 @@ async fn print_plan(context: &Context, mut plan: Plan<'_>) -> Result<(), Failure
                 context.output.note(&human::name(&format!("would skip `{name}`: {why}")));
             }
             Planned::Failed { name, error } => {
+                failed += 1;
                 context.output.message(&human::name(&format!("would fail `{name}`: {error}")));
             }
         }
     }
     let all = human::count(files, "item", "items");
     context.output.note(&format!("Nothing was done. It would be {all}, {}.", human::size(bytes)));
-    Ok(())
+    match failed {
+        0 => Ok(()),
+        _ => {
+            let of = human::count(files + failed, "item", "items");
+            Err(Failure::new(Kind::Partial, format!("{failed} of {of} would fail")))
+        }
+    }
 }
 
 /// All failed: the first one's kind. Some: partly done.
@@ -331,8 +343,11 @@ fn verdict(report: &Report, seen: &Seen) -> Result<(), Failure> {
         _ if done == 0 => Kind::Error,
         _ => Kind::Partial,
     };
-    let again = "the same command again tries all of them again";
-    Err(Failure::new(kind, format!("{} of {of} failed", report.failed)).hint(again))
+    let hint = match seen.failures.iter().any(|(_, failure)| failure.kind != Kind::Partial) {
+        true => "the same command again tries all of them again",
+        false => "what a plan was made of has changed: make it again with --plan-out",
+    };
+    Err(Failure::new(kind, format!("{} of {of} failed", report.failed)).hint(hint))
 }
 
 fn sentence(report: &Report, seen: &Seen, seconds: f64) -> String {

@@ -83,7 +83,10 @@ impl Synced {
             0 => Ok(()),
             count => Err(Failure::new(
                 Kind::Partial,
-                format!("{count} files were written later at the target, and left as they are"),
+                format!(
+                    "{} written later at the target, and left as it was there",
+                    human::count(count, "file was", "files were")
+                ),
             )
             .hint("without --update the source's take their place")),
         }
